@@ -1,0 +1,193 @@
+//! From the file's tables to a [`Directory`]: every name that is used is defined, once, and every value goes with its neighbours.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::path::PathBuf;
+
+use super::ConfigError;
+use super::file::{self, File, ResourceProvider, ResourceType};
+use crate::domain::{
+    AllowlistFile, AssumedRole, Credential, CredentialName, Directory, FileFormat, Member, Network, Organization, Ports,
+    Resource, ResourceKind, Role, SecurityGroup, Span, Tier,
+};
+
+/// How long a command after a change may take where nothing is said.
+const AFTER_CHANGE_TIMEOUT: Span = Span::from_seconds(10);
+
+pub(super) fn directory(file: File) -> Result<Directory, ConfigError> {
+    let tier = tier(file.tier, &file.organization)?;
+    let credentials = by_name("credential", file.credential.into_iter().map(credential), |c| &c.name)?;
+    let resources: Vec<_> =
+        file.resource.into_iter().map(|resource| self::resource(resource, &credentials)).collect::<Result<_, _>>()?;
+    let resources = by_name("resource", resources.into_iter(), |r| &r.name)?;
+    let members = by_name("member", file.member.into_iter().map(member), |m| &m.name)?;
+    let roles = by_name("role", file.role.into_iter().map(role), |r| &r.name)?;
+    for role in roles.values() {
+        known("member", &format!("role {}", role.name), &role.members, &members)?;
+        known("resource", &format!("role {}", role.name), &role.resources, &resources)?;
+    }
+    one_member_an_identity(&members)?;
+    let organization = Organization { name: file.organization.name, tier };
+    Ok(Directory { organization, members, roles, resources, credentials })
+}
+
+fn tier(tiers: Vec<file::Tier>, organization: &file::Organization) -> Result<Tier, ConfigError> {
+    let tiers = by_name("tier", tiers.into_iter(), |tier| &tier.name)?;
+    let wanted = &organization.tier;
+    let names: Vec<_> = tiers.keys().map(ToString::to_string).collect();
+    let tier = tiers.into_iter().find_map(|(name, tier)| (name == *wanted).then_some(tier));
+    let tier = tier.ok_or_else(|| unknown("tier", wanted.as_str(), "[organization]", names.iter().map(String::as_str)))?;
+    let file::Tier { name, durations, default_duration, max_duration, max_sessions_per_member } = tier;
+    if default_duration > max_duration {
+        let why = format!("tier {name}: default_duration {default_duration} is longer than max_duration {max_duration}");
+        return Err(ConfigError::senseless(why));
+    }
+    if let Some(above) = durations.iter().find(|duration| **duration > max_duration) {
+        return Err(ConfigError::senseless(format!("tier {name}: {above} is on offer, but max_duration is {max_duration}")));
+    }
+    Ok(Tier { name, durations, default_duration, max_duration, max_sessions_per_member })
+}
+
+fn credential(credential: file::Credential) -> Credential {
+    let file::Credential { name, provider: file::CredentialProvider::Aws, profile, role_arn, external_id, endpoint_url } =
+        credential;
+    Credential { name, profile, role: role_arn.map(|arn| AssumedRole { arn, external_id }), endpoint_url }
+}
+
+fn resource(resource: file::Resource, credentials: &BTreeMap<CredentialName, Credential>) -> Result<Resource, ConfigError> {
+    let name = resource.name.clone();
+    let network = if resource.private_network { Network::Private } else { Network::Public };
+    let kind = match (resource.provider, resource.kind) {
+        (ResourceProvider::Aws, ResourceType::SecurityGroup) => {
+            ResourceKind::SecurityGroup(security_group(resource, credentials)?)
+        }
+        (ResourceProvider::File, ResourceType::Allowlist) => ResourceKind::AllowlistFile(allowlist_file(resource)?),
+        (ResourceProvider::Aws, ResourceType::Allowlist) | (ResourceProvider::File, ResourceType::SecurityGroup) => {
+            let why = "provider \"aws\" has type \"security_group\", and provider \"file\" has type \"allowlist\"";
+            return Err(ConfigError::senseless(format!("resource {name}: {why}")));
+        }
+    };
+    Ok(Resource { name, network, kind })
+}
+
+fn security_group(
+    resource: file::Resource,
+    credentials: &BTreeMap<CredentialName, Credential>,
+) -> Result<SecurityGroup, ConfigError> {
+    let of = format!("resource {}", resource.name);
+    refuse(&of, "a security group", [("format", resource.format.is_some()), ("after_change", resource.after_change.is_some())])?;
+    let region = resource.region.ok_or_else(|| missing(&of, "region", "eu-west-1"))?;
+    let credential = resource.credential.ok_or_else(|| missing(&of, "credential", "prod"))?;
+    if !credentials.contains_key(&credential) {
+        let names = credentials.keys().map(CredentialName::as_str);
+        return Err(unknown("credential", credential.as_str(), &of, names));
+    }
+    let ports = resource.ports.filter(|ports| !ports.is_empty());
+    let ports = ports.ok_or_else(|| missing(&of, "ports", "[{ protocol = \"tcp\", from = 22, to = 22 }]"))?;
+    let range = |range: file::PortRange| Ports::new(range.protocol, range.from, range.to);
+    let ports: BTreeSet<_> = ports
+        .into_iter()
+        .map(range)
+        .collect::<Result<_, _>>()
+        .map_err(|error| ConfigError::senseless(format!("{of}: {error}")))?;
+    Ok(SecurityGroup { id: resource.id, region, credential, ports: ports.into_iter().collect() })
+}
+
+fn allowlist_file(resource: file::Resource) -> Result<AllowlistFile, ConfigError> {
+    let of = format!("resource {}", resource.name);
+    let given = [
+        ("region", resource.region.is_some()),
+        ("credential", resource.credential.is_some()),
+        ("ports", resource.ports.is_some()),
+    ];
+    refuse(&of, "a file", given)?;
+    let path = PathBuf::from(resource.id);
+    if !path.is_absolute() {
+        return Err(ConfigError::senseless(format!("{of}: `id` must be the file's absolute path, not {}", path.display())));
+    }
+    Ok(AllowlistFile {
+        path,
+        format: resource.format.unwrap_or(FileFormat::Plain),
+        after_change: resource.after_change.unwrap_or_default(),
+        after_change_timeout: resource.after_change_timeout.unwrap_or(AFTER_CHANGE_TIMEOUT),
+    })
+}
+
+fn member(member: file::Member) -> Member {
+    let file::Member { name, email, admin, identities } = member;
+    Member { name, email, admin, identities }
+}
+
+fn role(role: file::Role) -> Role {
+    let file::Role { name, members, resources, max_duration } = role;
+    Role { name, members, resources, max_duration }
+}
+
+/// One identity is one member: otherwise who somebody is would hang on the order of the file.
+fn one_member_an_identity(members: &BTreeMap<crate::domain::MemberName, Member>) -> Result<(), ConfigError> {
+    let mut owners = BTreeMap::new();
+    for member in members.values() {
+        for identity in &member.identities {
+            if let Some(other) = owners.insert(identity, &member.name) {
+                let why = format!("identity {identity} belongs to {other} and to {}; give it to one of them", member.name);
+                return Err(ConfigError::senseless(why));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn by_name<T, N: Ord + Clone + Display>(
+    kind: &str,
+    all: impl Iterator<Item = T>,
+    name: impl Fn(&T) -> &N,
+) -> Result<BTreeMap<N, T>, ConfigError> {
+    let mut named = BTreeMap::new();
+    for one in all {
+        let key = name(&one).clone();
+        if named.insert(key.clone(), one).is_some() {
+            return Err(ConfigError::senseless(format!("{kind} {key} is defined twice")));
+        }
+    }
+    Ok(named)
+}
+
+fn known<N: Ord + AsText, T>(kind: &str, place: &str, used: &[N], defined: &BTreeMap<N, T>) -> Result<(), ConfigError> {
+    match used.iter().find(|name| !defined.contains_key(name)) {
+        None => Ok(()),
+        Some(name) => Err(unknown(kind, name.text(), place, defined.keys().map(AsText::text))),
+    }
+}
+
+trait AsText {
+    fn text(&self) -> &str;
+}
+
+impl AsText for crate::domain::MemberName {
+    fn text(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl AsText for crate::domain::ResourceName {
+    fn text(&self) -> &str {
+        self.as_str()
+    }
+}
+
+fn unknown<'a>(kind: &str, name: &str, place: &str, defined: impl Iterator<Item = &'a str>) -> ConfigError {
+    let nearest = defined.max_by(|a, b| strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b)));
+    let hint = nearest.map_or_else(|| format!("define it in a [[{kind}]] table"), |nearest| format!("did you mean `{nearest}`?"));
+    ConfigError::senseless(format!("{place} names {kind} `{name}`, which is not defined; {hint}"))
+}
+
+fn missing(of: &str, key: &str, example: &str) -> ConfigError {
+    ConfigError::senseless(format!("{of} needs `{key}`, for example {example}"))
+}
+
+fn refuse<const N: usize>(of: &str, kind: &str, given: [(&str, bool); N]) -> Result<(), ConfigError> {
+    match given.into_iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((key, _)) => Err(ConfigError::senseless(format!("{of}: `{key}` means nothing to {kind}; remove it"))),
+    }
+}

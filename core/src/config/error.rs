@@ -1,0 +1,55 @@
+//! What can be wrong with a configuration, said so that the next edit is the right one.
+
+use std::path::{Path, PathBuf};
+
+/// Why a configuration was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{} cannot be read: {reason}; name another file with --config", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: std::io::Error,
+    },
+    /// Not TOML, or not ours.
+    #[error("{}: {message}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        message: String,
+    },
+    /// A value that does not go with another.
+    #[error("{0}")]
+    Senseless(String),
+    /// A secret that is not where the configuration says.
+    #[error("{key}: {reason}")]
+    Secret {
+        /// The key of the configuration.
+        key: String,
+        /// What is missing.
+        reason: String,
+    },
+}
+
+impl ConfigError {
+    pub(super) fn senseless(message: impl Into<String>) -> Self {
+        Self::Senseless(message.into())
+    }
+
+    pub(super) fn malformed(path: &Path, error: &toml::de::Error) -> Self {
+        let message = error.to_string();
+        let hint = nearest_key(error.message()).map(|key| format!("did you mean `{key}`?")).unwrap_or_default();
+        Self::Malformed { path: path.to_owned(), message: format!("{}\n{hint}", message.trim_end()).trim_end().to_owned() }
+    }
+}
+
+/// From serde's "unknown field `a`, expected one of `b`, `c`", the nearest of the known keys.
+fn nearest_key(message: &str) -> Option<String> {
+    let quoted: Vec<_> = message.split('`').skip(1).step_by(2).collect();
+    let (unknown, known) = quoted.split_first().filter(|_| message.starts_with("unknown field"))?;
+    let nearest = known.iter().max_by(|a, b| strsim::jaro_winkler(unknown, a).total_cmp(&strsim::jaro_winkler(unknown, b)))?;
+    Some((*nearest).to_owned())
+}

@@ -1,0 +1,190 @@
+//! The shape of `entryguard.toml`. Every table refuses keys that it does not know.
+
+use std::net::SocketAddr;
+
+use ipnet::IpNet;
+use serde::Deserialize;
+
+use super::secret::SecretSource;
+use crate::domain::{CredentialName, FileFormat, Identity, MemberName, Protocol, ResourceName, RoleName, Span, TierName};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(default)]
+    pub(super) server: Server,
+    #[serde(default)]
+    pub(super) database: Database,
+    pub(super) organization: Organization,
+    #[serde(default)]
+    pub(super) tier: Vec<Tier>,
+    pub(super) slack: Option<Slack>,
+    // Documented, and not served yet.
+    pub(super) discord: Option<toml::Table>,
+    pub(super) github: Option<toml::Table>,
+    #[serde(default)]
+    pub(super) sweep: Sweep,
+    #[serde(default)]
+    pub(super) credential: Vec<Credential>,
+    #[serde(default)]
+    pub(super) resource: Vec<Resource>,
+    #[serde(default)]
+    pub(super) member: Vec<Member>,
+    #[serde(default)]
+    pub(super) role: Vec<Role>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Server {
+    pub(super) listen: SocketAddr,
+    pub(super) public_url: Option<String>,
+    pub(super) trusted_proxies: Vec<IpNet>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), public_url: None, trusted_proxies: Vec::new() }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Database {
+    pub(super) url: DatabaseUrl,
+}
+
+/// A URL with a password in it is a secret, and so may come from elsewhere.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a database URL, { env = \"NAME\" } or { file = \"PATH\" }")]
+pub(super) enum DatabaseUrl {
+    Plain(String),
+    Secret(SecretSource),
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self { url: DatabaseUrl::Plain("sqlite://entryguard.db".to_owned()) }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Organization {
+    pub(super) name: String,
+    pub(super) tier: TierName,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tier {
+    pub(super) name: TierName,
+    pub(super) durations: Vec<Span>,
+    pub(super) default_duration: Span,
+    pub(super) max_duration: Span,
+    pub(super) max_sessions_per_member: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Slack {
+    pub(super) signing_secret: SecretSource,
+    pub(super) bot_token: SecretSource,
+    pub(super) app_token: Option<SecretSource>,
+    pub(super) team_id: String,
+    #[serde(default = "slack_api")]
+    pub(super) api_url: String,
+}
+
+fn slack_api() -> String {
+    "https://slack.com/api".to_owned()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Sweep {
+    pub(super) schedule: String,
+}
+
+impl Default for Sweep {
+    fn default() -> Self {
+        Self { schedule: "0 */5 * * * *".to_owned() }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Credential {
+    pub(super) name: CredentialName,
+    pub(super) provider: CredentialProvider,
+    pub(super) profile: Option<String>,
+    pub(super) role_arn: Option<String>,
+    pub(super) external_id: Option<String>,
+    pub(super) endpoint_url: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum CredentialProvider {
+    Aws,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Resource {
+    pub(super) name: ResourceName,
+    pub(super) provider: ResourceProvider,
+    #[serde(rename = "type")]
+    pub(super) kind: ResourceType,
+    pub(super) id: String,
+    pub(super) region: Option<String>,
+    pub(super) credential: Option<CredentialName>,
+    pub(super) ports: Option<Vec<PortRange>>,
+    pub(super) format: Option<FileFormat>,
+    pub(super) after_change: Option<Vec<String>>,
+    pub(super) after_change_timeout: Option<Span>,
+    #[serde(default)]
+    pub(super) private_network: bool,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ResourceProvider {
+    Aws,
+    File,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ResourceType {
+    SecurityGroup,
+    Allowlist,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PortRange {
+    pub(super) protocol: Protocol,
+    pub(super) from: u16,
+    pub(super) to: u16,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Member {
+    pub(super) name: MemberName,
+    pub(super) email: Option<String>,
+    #[serde(default)]
+    pub(super) admin: bool,
+    #[serde(default)]
+    pub(super) identities: Vec<Identity>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Role {
+    pub(super) name: RoleName,
+    pub(super) members: Vec<MemberName>,
+    pub(super) resources: Vec<ResourceName>,
+    pub(super) max_duration: Option<Span>,
+}

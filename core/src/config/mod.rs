@@ -1,0 +1,10 @@
+//! The configuration file `entryguard.toml`, and what it is turned into: values that are known to make sense.
+
+mod directory;
+mod error;
+mod file;
+mod secret;
+mod settings;
+
+pub use error::ConfigError;
+pub use settings::{ServerSettings, Settings, SlackSettings, SweepSchedule};

@@ -1,0 +1,145 @@
+//! The whole configuration, checked, with its secrets fetched.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::directory::directory;
+use super::file::{self, DatabaseUrl, File};
+use super::{ConfigError, secret::SecretSource};
+use crate::domain::{Directory, Timestamp};
+use crate::store::StoreUrl;
+
+/// The whole configuration.
+#[derive(Debug)]
+pub struct Settings {
+    /// How the server is reached.
+    pub server: ServerSettings,
+    /// Where the database is.
+    pub database: StoreUrl,
+    /// The Slack app, if there is one.
+    pub slack: Option<SlackSettings>,
+    /// When to sweep.
+    pub sweep: SweepSchedule,
+    /// Who may reach what.
+    pub directory: Directory,
+}
+
+/// How the server is reached.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// How people's browsers reach it, without a slash at its end.
+    pub public_url: String,
+    /// Whose X-Forwarded-For is believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// A Slack app.
+#[derive(Clone, Debug)]
+pub struct SlackSettings {
+    /// What requests from Slack are signed with.
+    pub signing_secret: SecretString,
+    /// What our requests to Slack show.
+    pub bot_token: SecretString,
+    /// What Socket Mode shows.
+    pub app_token: Option<SecretString>,
+    /// The one workspace whose requests are taken.
+    pub team_id: String,
+    /// Where Slack's Web API is.
+    pub api_url: String,
+}
+
+/// When to sweep: a cron expression with seconds, in UTC.
+#[derive(Clone, Debug)]
+pub struct SweepSchedule(cron::Schedule);
+
+impl Settings {
+    /// Reads a configuration file, and fetches its secrets from the environment and from files.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let unreadable = |reason| ConfigError::Unreadable { path: path.to_owned(), reason };
+        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        Self::parse(&text, path, &|name| std::env::var(name).ok())
+    }
+
+    /// Reads only who may reach what: it needs none of the secrets, so it works where only cloud credentials are left.
+    pub fn read_directory(path: &Path) -> Result<Directory, ConfigError> {
+        let unreadable = |reason| ConfigError::Unreadable { path: path.to_owned(), reason };
+        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        directory(toml::from_str(&text).map_err(|error| ConfigError::malformed(path, &error))?)
+    }
+
+    /// Reads a configuration from its text. `path` names it in errors.
+    pub fn parse(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut file: File = toml::from_str(text).map_err(|error| ConfigError::malformed(path, &error))?;
+        for (table, written) in [("discord", file.discord.is_some()), ("github", file.github.is_some())] {
+            if written {
+                tracing::warn!("[{table}] is in the configuration, but this version does not serve it yet; it is passed over");
+            }
+        }
+        let slack = file.slack.take().map(|slack| slack_settings(slack, env)).transpose()?;
+        Ok(Self {
+            server: server_settings(&mut file.server)?,
+            database: database_url(&file.database.url, env)?,
+            slack,
+            sweep: SweepSchedule::parse(&file.sweep.schedule)?,
+            directory: directory(file)?,
+        })
+    }
+}
+
+fn server_settings(server: &mut file::Server) -> Result<ServerSettings, ConfigError> {
+    let public_url = server.public_url.take().unwrap_or_else(|| format!("http://{}", server.listen));
+    let public_url = public_url.trim_end_matches('/').to_owned();
+    let rest = public_url.strip_prefix("https://").or_else(|| public_url.strip_prefix("http://"));
+    if rest.is_none_or(|host| host.is_empty() || host.contains(['/', '?', '#', ' '])) {
+        let why = format!("[server] public_url must be like https://entryguard.example.com, without a path; it is {public_url}");
+        return Err(ConfigError::senseless(why));
+    }
+    if let Some(wide) = server.trusted_proxies.iter().find(|net| net.prefix_len() == 0) {
+        let why = format!("[server] trusted_proxies has {wide}: anybody could then claim any address; name your proxies alone");
+        return Err(ConfigError::senseless(why));
+    }
+    Ok(ServerSettings { listen: server.listen, public_url, trusted_proxies: std::mem::take(&mut server.trusted_proxies) })
+}
+
+fn database_url(url: &DatabaseUrl, env: &dyn Fn(&str) -> Option<String>) -> Result<StoreUrl, ConfigError> {
+    let text = match url {
+        DatabaseUrl::Plain(text) => text.clone(),
+        DatabaseUrl::Secret(source) => source.resolve("[database] url", env)?.expose_secret().to_owned(),
+    };
+    StoreUrl::parse(&text).map_err(|error| ConfigError::senseless(format!("[database] url: {error}")))
+}
+
+fn slack_settings(slack: file::Slack, env: &dyn Fn(&str) -> Option<String>) -> Result<SlackSettings, ConfigError> {
+    let secret = |source: &SecretSource, key| source.resolve(&format!("[slack] {key}"), env);
+    Ok(SlackSettings {
+        signing_secret: secret(&slack.signing_secret, "signing_secret")?,
+        bot_token: secret(&slack.bot_token, "bot_token")?,
+        app_token: slack.app_token.as_ref().map(|source| secret(source, "app_token")).transpose()?,
+        team_id: slack.team_id,
+        api_url: slack.api_url.trim_end_matches('/').to_owned(),
+    })
+}
+
+impl SweepSchedule {
+    fn parse(text: &str) -> Result<Self, ConfigError> {
+        let wrong =
+            |error| ConfigError::senseless(format!("[sweep] schedule `{text}` is not a cron expression with seconds: {error}"));
+        cron::Schedule::from_str(text).map(Self).map_err(wrong)
+    }
+
+    /// The next time to sweep.
+    pub fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
+        let now = chrono::DateTime::<chrono::Utc>::from_timestamp_millis(now.as_millis())?;
+        self.0.after(&now).next().map(|at| Timestamp::from_millis(at.timestamp_millis()))
+    }
+}
+
+#[cfg(test)]
+#[path = "settings_tests.rs"]
+mod tests;

@@ -1,0 +1,127 @@
+//! What the configuration accepts, and how it refuses.
+
+use std::path::Path;
+
+use super::*;
+use crate::domain::{Identity, Span};
+
+const GOOD: &str = r#"
+[server]
+listen = "127.0.0.1:8080"
+public_url = "https://entryguard.example.com/"
+trusted_proxies = ["10.0.0.0/8"]
+[organization]
+name = "Acme"
+tier = "team"
+[[tier]]
+name = "team"
+durations = ["1h", "2h", "8h"]
+default_duration = "2h"
+max_duration = "24h"
+max_sessions_per_member = 3
+[slack]
+signing_secret = { env = "SLACK_SIGNING_SECRET" }
+bot_token = { env = "SLACK_BOT_TOKEN" }
+team_id = "T0123456"
+[[credential]]
+name = "prod"
+provider = "aws"
+[[resource]]
+name = "bastion"
+provider = "aws"
+type = "security_group"
+id = "sg-0123456789abcdef0"
+region = "eu-west-1"
+credential = "prod"
+ports = [{ protocol = "tcp", from = 22, to = 22 }]
+[[resource]]
+name = "intranet"
+provider = "file"
+type = "allowlist"
+id = "/etc/nginx/entryguard.allow"
+format = "nginx"
+after_change = ["nginx", "-s", "reload"]
+[[member]]
+name = "ana"
+admin = true
+identities = ["slack:T0123456/U111"]
+[[role]]
+name = "developers"
+members = ["ana"]
+resources = ["bastion", "intranet"]
+max_duration = "8h"
+"#;
+
+fn parse(text: &str) -> Result<Settings, ConfigError> {
+    let env = |name: &str| name.starts_with("SLACK_").then(|| format!("value-of-{name}"));
+    Settings::parse(text, Path::new("entryguard.toml"), &env)
+}
+
+fn refusal(from: &str, to: &str) -> String {
+    assert!(GOOD.contains(from), "{from}");
+    parse(&GOOD.replacen(from, to, 1)).unwrap_err().to_string()
+}
+
+#[test]
+fn the_documented_configuration_is_accepted() {
+    let settings = parse(GOOD).unwrap();
+    let ana = settings.directory.member_of(&"slack:T0123456/U111".parse::<Identity>().unwrap()).unwrap();
+    let limit = settings.directory.limit_of(&ana.name);
+    assert_eq!((limit.longest, limit.set_by.to_string().as_str()), (Span::from_hours(8), "role developers"));
+    assert_eq!(settings.directory.resources_of(&ana.name).len(), 2);
+    assert_eq!(settings.server.public_url, "https://entryguard.example.com");
+    assert_eq!(settings.slack.unwrap().api_url, "https://slack.com/api");
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_the_nearest_known_one() {
+    let refused = refusal("max_duration = \"8h\"", "max_durations = \"8h\"");
+    assert!(refused.contains("unknown field `max_durations`") && refused.contains("did you mean `max_duration`?"), "{refused}");
+}
+
+#[test]
+fn a_secret_that_stands_in_the_file_is_refused_and_not_repeated() {
+    let refused = refusal("{ env = \"SLACK_BOT_TOKEN\" }", "\"xoxb-very-secret\"");
+    assert!(refused.contains("a secret must not be written here"), "{refused}");
+    let missing = refusal("SLACK_BOT_TOKEN", "NOT_SET");
+    insta::assert_snapshot!(missing, @"[slack] bot_token: the environment variable NOT_SET is not set");
+}
+
+#[test]
+fn names_that_are_not_defined_are_refused_with_the_nearest_that_is() {
+    insta::assert_snapshot!(refusal("resources = [\"bastion\"", "resources = [\"bastoin\""), @"role developers names resource `bastoin`, which is not defined; did you mean `bastion`?");
+    insta::assert_snapshot!(refusal("credential = \"prod\"", "credential = \"production\""), @"resource bastion names credential `production`, which is not defined; did you mean `prod`?");
+    insta::assert_snapshot!(refusal("tier = \"team\"", "tier = \"teem\""), @"[organization] names tier `teem`, which is not defined; did you mean `team`?");
+}
+
+#[test]
+fn values_that_do_not_go_together_are_refused() {
+    for (from, to, why) in [
+        ("default_duration = \"2h\"", "default_duration = \"48h\"", "longer than max_duration"),
+        ("[\"1h\", \"2h\", \"8h\"]", "[\"48h\"]", "is on offer"),
+        ("region = \"eu-west-1\"\n", "", "needs `region`"),
+        ("format = \"nginx\"", "region = \"eu-west-1\"", "means nothing to a file"),
+        ("/etc/nginx/entryguard.allow", "entryguard.allow", "absolute path"),
+        ("10.0.0.0/8", "0.0.0.0/0", "anybody could then claim any address"),
+        ("from = 22, to = 22", "from = 23, to = 22", "no range"),
+        ("https://entryguard.example.com/", "entryguard.example.com", "public_url must be like"),
+        ("name = \"intranet\"", "name = \"bastion\"", "defined twice"),
+    ] {
+        let refused = refusal(from, to);
+        assert!(refused.contains(why), "{refused}");
+    }
+    let twice = format!("{GOOD}\n[[member]]\nname = \"bo\"\nidentities = [\"slack:T0123456/U111\"]\n");
+    assert!(parse(&twice).unwrap_err().to_string().contains("belongs to ana and to bo"));
+}
+
+#[test]
+fn secrets_are_in_no_debug_print() {
+    let settings = parse(GOOD).unwrap();
+    assert!(!format!("{settings:?}").contains("value-of-"));
+}
+
+#[test]
+fn the_sweep_follows_its_schedule() {
+    let schedule = parse(GOOD).unwrap().sweep;
+    assert_eq!(schedule.next_after(Timestamp::from_millis(1_000)), Some(Timestamp::from_millis(300_000)));
+}

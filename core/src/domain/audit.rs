@@ -1,0 +1,99 @@
+//! What the audit log records: who did what to which session.
+
+use std::fmt;
+
+use super::{MemberName, SessionId, Surface, Timestamp};
+
+/// Who acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// A member, through a surface.
+    Member(MemberName, Surface),
+    /// EntryGuard itself: the clock, the reconciler, the sweep.
+    System,
+}
+
+impl Actor {
+    /// The name that the log shows.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Member(name, _) => name.as_str(),
+            Self::System => "entryguard",
+        }
+    }
+
+    /// Where they acted.
+    pub const fn surface(&self) -> Option<Surface> {
+        match self {
+            Self::Member(_, surface) => Some(*surface),
+            Self::System => None,
+        }
+    }
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditAction {
+    /// A one-time link was handed out.
+    LinkIssued,
+    /// A session started.
+    SessionStarted,
+    /// A session's end was moved.
+    SessionExtended,
+    /// A session was stopped by somebody.
+    SessionStopped,
+    /// A session's time ran out.
+    SessionExpired,
+    /// The last rule of an ended session was seen to be gone.
+    SessionClosed,
+    /// A rule was seen to be there.
+    RuleApplied,
+    /// A rule could not be made.
+    RuleFailed,
+    /// A rule was seen to be gone, or left to others.
+    RuleRemoved,
+    /// A rule vanished, and is made anew.
+    RuleLost,
+    /// A rule with our mark that nobody wants was found in a cloud.
+    OrphanFound,
+}
+
+impl AuditAction {
+    /// The action's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::LinkIssued => "link.issued",
+            Self::SessionStarted => "session.started",
+            Self::SessionExtended => "session.extended",
+            Self::SessionStopped => "session.stopped",
+            Self::SessionExpired => "session.expired",
+            Self::SessionClosed => "session.closed",
+            Self::RuleApplied => "rule.applied",
+            Self::RuleFailed => "rule.failed",
+            Self::RuleRemoved => "rule.removed",
+            Self::RuleLost => "rule.lost",
+            Self::OrphanFound => "orphan.found",
+        }
+    }
+}
+
+impl fmt::Display for AuditAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One entry of the audit log.
+#[derive(Clone, Debug)]
+pub struct AuditEvent {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: Actor,
+    /// What.
+    pub action: AuditAction,
+    /// To which session.
+    pub session: Option<SessionId>,
+    /// The facts, for people and programs.
+    pub details: serde_json::Value,
+}

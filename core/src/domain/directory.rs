@@ -1,0 +1,114 @@
+//! Who belongs to the organization, what they may reach, and for how long: the configuration, once it is known to make sense.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Credential, CredentialName, Identity, Limit, LimitSource, MemberName, Resource, ResourceName, RoleName, Span, TierName,
+};
+
+/// An organization's members, roles, resources and limits.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    /// Who owns it all.
+    pub organization: Organization,
+    /// The members, by name.
+    pub members: BTreeMap<MemberName, Member>,
+    /// The roles, by name.
+    pub roles: BTreeMap<RoleName, Role>,
+    /// The resources, by name.
+    pub resources: BTreeMap<ResourceName, Resource>,
+    /// The credentials, by name.
+    pub credentials: BTreeMap<CredentialName, Credential>,
+}
+
+/// Who owns resources, roles and members.
+#[derive(Clone, Debug)]
+pub struct Organization {
+    /// What people call it.
+    pub name: String,
+    /// Its limits.
+    pub tier: Tier,
+}
+
+/// An organization's limits.
+#[derive(Clone, Debug)]
+pub struct Tier {
+    /// What people call it.
+    pub name: TierName,
+    /// The durations on offer.
+    pub durations: Vec<Span>,
+    /// The duration where none is given.
+    pub default_duration: Span,
+    /// The longest session.
+    pub max_duration: Span,
+    /// Sessions at once for each member; no limit where there is none.
+    pub max_sessions_per_member: Option<u32>,
+}
+
+/// A person or a machine of the organization.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// What people call them.
+    pub name: MemberName,
+    /// Where they can be written to.
+    pub email: Option<String>,
+    /// May see and stop everybody's sessions.
+    pub admin: bool,
+    /// How the surfaces name them.
+    pub identities: Vec<Identity>,
+}
+
+/// Gives its members resources.
+#[derive(Clone, Debug)]
+pub struct Role {
+    /// What people call it.
+    pub name: RoleName,
+    /// Whom it holds.
+    pub members: Vec<MemberName>,
+    /// What it gives.
+    pub resources: Vec<ResourceName>,
+    /// The longest session of its members.
+    pub max_duration: Option<Span>,
+}
+
+impl Directory {
+    /// The member whom a surface calls so.
+    pub fn member_of(&self, identity: &Identity) -> Option<&Member> {
+        self.members.values().find(|member| member.identities.contains(identity))
+    }
+
+    /// Every resource that a member's roles give them, each once, by name.
+    pub fn resources_of(&self, member: &MemberName) -> Vec<&Resource> {
+        let named: std::collections::BTreeSet<_> = self.roles_of(member).flat_map(|role| &role.resources).collect();
+        named.into_iter().filter_map(|name| self.resources.get(name)).collect()
+    }
+
+    /// The longest session that a member may have, and what set it: the smallest of the tier's and their roles' limits.
+    pub fn limit_of(&self, member: &MemberName) -> Limit {
+        let tier = &self.organization.tier;
+        let of_tier = Limit { longest: tier.max_duration, set_by: LimitSource::Tier(tier.name.clone()) };
+        self.roles_of(member)
+            .filter_map(|role| Some(Limit { longest: role.max_duration?, set_by: LimitSource::Role(role.name.clone()) }))
+            .fold(of_tier, |least, limit| if limit.longest < least.longest { limit } else { least })
+    }
+
+    /// The durations on offer that a member may choose.
+    pub fn durations_for(&self, member: &MemberName) -> Vec<Span> {
+        let longest = self.limit_of(member).longest;
+        self.organization.tier.durations.iter().copied().filter(|duration| *duration <= longest).collect()
+    }
+
+    /// The duration of a member's session where none is given.
+    pub fn default_duration_for(&self, member: &MemberName) -> Span {
+        self.organization.tier.default_duration.min(self.limit_of(member).longest)
+    }
+
+    /// The names of the administrators: whom to ask.
+    pub fn administrators(&self) -> Vec<&MemberName> {
+        self.members.values().filter(|member| member.admin).map(|member| &member.name).collect()
+    }
+
+    fn roles_of<'a>(&'a self, member: &'a MemberName) -> impl Iterator<Item = &'a Role> {
+        self.roles.values().filter(move |role| role.members.contains(member))
+    }
+}

@@ -1,0 +1,114 @@
+//! One id type a thing, so that a mix-up does not compile.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+use super::Timestamp;
+use crate::random::{self, Random};
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// An id as it was stored, or as a provider gave it.
+            pub fn from_stored(text: impl Into<String>) -> Self {
+                Self(text.into())
+            }
+
+            /// The id's text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+text_id!(
+    /// A session.
+    SessionId
+);
+text_id!(
+    /// One session's wish for one address on one resource.
+    SessionRuleId
+);
+text_id!(
+    /// One instance of a real rule in the cloud.
+    OpeningId
+);
+text_id!(
+    /// An entry of the audit log.
+    AuditId
+);
+text_id!(
+    /// A one-time link.
+    ConfirmationId
+);
+text_id!(
+    /// This installation: the owner that is written on every rule it makes.
+    DeploymentId
+);
+text_id!(
+    /// A rule's name in its provider's own words: `sgr-…`.
+    ProviderRuleId
+);
+
+impl SessionId {
+    /// A new id. Random from its first character on (UUIDv4, unlike the ids below), because people name a session by those.
+    pub fn new(random: &dyn Random) -> Self {
+        Self(uuid::Builder::from_random_bytes(random::bytes(random)).into_uuid().to_string())
+    }
+
+    /// What people call the session.
+    pub fn short(&self) -> &str {
+        self.0.get(..8).unwrap_or(&self.0)
+    }
+}
+
+impl SessionRuleId {
+    /// A new id.
+    pub fn new(now: Timestamp, random: &dyn Random) -> Self {
+        Self(uuid_v7(now, random).to_string())
+    }
+}
+
+impl OpeningId {
+    /// A new id.
+    pub fn new(now: Timestamp, random: &dyn Random) -> Self {
+        Self(uuid_v7(now, random).to_string())
+    }
+}
+
+impl AuditId {
+    /// A new id.
+    pub fn new(now: Timestamp, random: &dyn Random) -> Self {
+        Self(uuid_v7(now, random).to_string())
+    }
+}
+
+impl ConfirmationId {
+    /// A new id.
+    pub fn new(now: Timestamp, random: &dyn Random) -> Self {
+        Self(uuid_v7(now, random).to_string())
+    }
+}
+
+impl DeploymentId {
+    /// A new id.
+    pub fn new(now: Timestamp, random: &dyn Random) -> Self {
+        Self(uuid_v7(now, random).to_string())
+    }
+}
+
+fn uuid_v7(now: Timestamp, random: &dyn Random) -> Uuid {
+    uuid::Builder::from_unix_timestamp_millis(now.as_millis().unsigned_abs(), &random::bytes(random)).into_uuid()
+}

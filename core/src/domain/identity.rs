@@ -1,0 +1,133 @@
+//! How a surface names a member.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+/// Where a request came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Surface {
+    /// A Slack workspace.
+    Slack,
+    /// A Discord guild.
+    Discord,
+    /// A GitHub Actions workflow.
+    Github,
+    /// The HTTP API.
+    Api,
+    /// The pages.
+    Web,
+    /// The command line.
+    Cli,
+}
+
+impl Surface {
+    /// Every surface.
+    pub const ALL: [Self; 6] = [Self::Slack, Self::Discord, Self::Github, Self::Api, Self::Web, Self::Cli];
+
+    /// The surface's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Slack => "slack",
+            Self::Discord => "discord",
+            Self::Github => "github",
+            Self::Api => "api",
+            Self::Web => "web",
+            Self::Cli => "cli",
+        }
+    }
+
+    /// The surface of that word.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|surface| surface.as_str() == text)
+    }
+}
+
+/// How a surface names a member: `slack:T…/U…`, `discord:GUILD/USER`, `github:…`, `api-key:…`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Identity {
+    /// A user of a Slack workspace.
+    Slack {
+        /// The workspace's id.
+        team: String,
+        /// The user's id.
+        user: String,
+    },
+    /// A user of a Discord guild.
+    Discord {
+        /// The guild's id.
+        guild: String,
+        /// The user's id.
+        user: String,
+    },
+    /// The claims that a GitHub workflow must show.
+    Github(String),
+    /// An API key's name.
+    ApiKey(String),
+    /// Whoever sits at the machine that runs the demo.
+    Local,
+}
+
+/// Why a text is no identity.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not an identity; write `slack:TEAM/USER`, `discord:GUILD/USER`, `github:CLAIM=VALUE;…` or `api-key:NAME`")]
+pub struct IdentityError(String);
+
+impl FromStr for Identity {
+    type Err = IdentityError;
+
+    fn from_str(text: &str) -> Result<Self, IdentityError> {
+        let refused = || IdentityError(text.to_owned());
+        let (kind, rest) = text.split_once(':').ok_or_else(refused)?;
+        let pair = || rest.split_once('/').filter(|(a, b)| is_plain(a) && is_plain(b)).ok_or_else(refused);
+        match kind {
+            "slack" => pair().map(|(team, user)| Self::Slack { team: team.to_owned(), user: user.to_owned() }),
+            "discord" => pair().map(|(guild, user)| Self::Discord { guild: guild.to_owned(), user: user.to_owned() }),
+            "github" if !rest.is_empty() => Ok(Self::Github(rest.to_owned())),
+            "api-key" if is_plain(rest) => Ok(Self::ApiKey(rest.to_owned())),
+            "local" if rest == "demo" => Ok(Self::Local),
+            _ => Err(refused()),
+        }
+    }
+}
+
+fn is_plain(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
+}
+
+impl TryFrom<String> for Identity {
+    type Error = IdentityError;
+
+    fn try_from(text: String) -> Result<Self, IdentityError> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Slack { team, user } => write!(f, "slack:{team}/{user}"),
+            Self::Discord { guild, user } => write!(f, "discord:{guild}/{user}"),
+            Self::Github(claims) => write!(f, "github:{claims}"),
+            Self::ApiKey(name) => write!(f, "api-key:{name}"),
+            Self::Local => f.write_str("local:demo"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identities_are_written_as_they_are_read() {
+        for text in ["slack:T0123456/U111", "discord:42/77", "github:repository=acme/api;environment=production", "api-key:ci"] {
+            assert_eq!(text.parse::<Identity>().unwrap().to_string(), text);
+        }
+        for text in ["slack:U111", "slack:T/", "ana", "slack:T/U/V", "telegram:1/2", "github:", "slack:T/U 1"] {
+            assert!(text.parse::<Identity>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Values and rules of the domain: no I/O, no clock, no database.
+
+mod address;
+mod audit;
+mod directory;
+mod id;
+mod identity;
+mod limits;
+mod name;
+mod opening;
+mod resource;
+mod session;
+mod status;
+mod time;
+
+pub use address::{AddressClass, AddressRefused, Addresses, HostAddress, Network};
+pub use audit::{Actor, AuditAction, AuditEvent};
+pub use directory::{Directory, Member, Organization, Role, Tier};
+pub use id::{AuditId, ConfirmationId, DeploymentId, OpeningId, ProviderRuleId, SessionId, SessionRuleId};
+pub use identity::{Identity, IdentityError, Surface};
+pub use limits::{DurationRefused, Limit, LimitSource, extended_end};
+pub use name::{CredentialName, MemberName, NameError, ResourceName, RoleName, TierName};
+pub use opening::{HeldRule, IllegalTransition, Opening, OpeningEvent, OpeningState, RuleOwner, RulePart};
+pub use resource::{
+    AllowlistFile, AssumedRole, Credential, FileFormat, Ports, PortsError, Protocol, Resource, ResourceKind, SecurityGroup,
+};
+pub use session::{EndReason, Ending, RuleEvent, Session, SessionRule};
+pub use status::{RuleStatus, SessionStatus, session_status};
+pub use time::{Span, SpanError, Timestamp};

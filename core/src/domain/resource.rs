@@ -1,0 +1,186 @@
+//! What can be opened: resources, and the credentials that reach them.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+use super::{CredentialName, Network, ResourceName, Span};
+
+/// One thing with an allowlist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource {
+    /// What people call it.
+    pub name: ResourceName,
+    /// Where it stands.
+    pub network: Network,
+    /// What it is.
+    pub kind: ResourceKind,
+}
+
+/// What a resource is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResourceKind {
+    /// An Amazon EC2 security group.
+    SecurityGroup(SecurityGroup),
+    /// A file of allowed addresses that some program reads.
+    AllowlistFile(AllowlistFile),
+}
+
+/// An Amazon EC2 security group, and what to open on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecurityGroup {
+    /// `sg-…`.
+    pub id: String,
+    /// `eu-west-1`.
+    pub region: String,
+    /// How to reach it.
+    pub credential: CredentialName,
+    /// The ports that a session opens.
+    pub ports: Vec<Ports>,
+}
+
+/// A file of allowed addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllowlistFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whose language its lines speak.
+    pub format: FileFormat,
+    /// The command that makes its reader read it again.
+    pub after_change: Vec<String>,
+    /// How long that command may take.
+    pub after_change_timeout: Span,
+}
+
+/// The language of an allowlist file's lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileFormat {
+    /// One address a line, as HAProxy's ACL files and many others read it.
+    Plain,
+    /// `allow ADDRESS;`
+    Nginx,
+    /// `Require ip ADDRESS`
+    Apache,
+    /// `ALL: ADDRESS`
+    HostsAllow,
+}
+
+/// A range of ports of one protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ports {
+    protocol: Protocol,
+    from: u16,
+    to: u16,
+}
+
+/// What the ports are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+/// Why there is no such range.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("ports from {from} to {to} are no range; the first must not be above the last")]
+pub struct PortsError {
+    from: u16,
+    to: u16,
+}
+
+impl Ports {
+    /// A range from its first to its last port.
+    pub fn new(protocol: Protocol, from: u16, to: u16) -> Result<Self, PortsError> {
+        if from > to { Err(PortsError { from, to }) } else { Ok(Self { protocol, from, to }) }
+    }
+
+    /// The protocol.
+    pub const fn protocol(self) -> Protocol {
+        self.protocol
+    }
+
+    /// The first port.
+    pub const fn from(self) -> u16 {
+        self.from
+    }
+
+    /// The last port.
+    pub const fn to(self) -> u16 {
+        self.to
+    }
+}
+
+impl Protocol {
+    /// The protocol's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+impl FromStr for Protocol {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        [Self::Tcp, Self::Udp].into_iter().find(|protocol| protocol.as_str() == text).ok_or(())
+    }
+}
+
+impl fmt::Display for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let protocol = self.protocol.as_str();
+        if self.from == self.to {
+            write!(f, "{protocol} {}", self.from)
+        } else {
+            write!(f, "{protocol} {}-{}", self.from, self.to)
+        }
+    }
+}
+
+/// A named way to reach a provider; never a stored secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// What people call it.
+    pub name: CredentialName,
+    /// The profile of the machine's AWS configuration to take, rather than the ambient credentials.
+    pub profile: Option<String>,
+    /// The role to assume with them.
+    pub role: Option<AssumedRole>,
+    /// Another address of the provider's API.
+    pub endpoint_url: Option<String>,
+}
+
+/// A role to assume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AssumedRole {
+    /// `arn:aws:iam::…:role/…`
+    pub arn: String,
+    /// What the role's owner demands, so that nobody can point us at somebody else's role.
+    pub external_id: Option<String>,
+}
+
+impl Resource {
+    /// The provider's own name of the resource: `sg-…`, a path.
+    pub fn provider_id(&self) -> String {
+        match &self.kind {
+            ResourceKind::SecurityGroup(group) => group.id.clone(),
+            ResourceKind::AllowlistFile(file) => file.path.display().to_string(),
+        }
+    }
+
+    /// The provider's and the type's words, as in the configuration.
+    pub const fn kind_words(&self) -> (&'static str, &'static str) {
+        match self.kind {
+            ResourceKind::SecurityGroup(_) => ("aws", "security_group"),
+            ResourceKind::AllowlistFile(_) => ("file", "allowlist"),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! A session, and its wishes: the session rules.
+
+use super::{
+    Addresses, HeldRule, HostAddress, MemberName, OpeningId, ResourceName, RuleOwner, RuleStatus, SessionId, SessionRuleId,
+    Surface, Timestamp,
+};
+
+/// A member's time-bound access from one IPv4 and/or one IPv6 address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// Whose it is.
+    pub member: MemberName,
+    /// Where it was asked for.
+    pub surface: Surface,
+    /// Why, in the member's words.
+    pub reason: Option<String>,
+    /// From where.
+    pub addresses: Addresses,
+    /// Since when.
+    pub started_at: Timestamp,
+    /// Until when.
+    pub expires_at: Timestamp,
+    /// How it ended, once it has.
+    pub ending: Option<Ending>,
+    /// When the last of its rules was seen to be gone.
+    pub closed_at: Option<Timestamp>,
+}
+
+/// How a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// Why.
+    pub reason: EndReason,
+    /// When it stopped being wanted.
+    pub at: Timestamp,
+    /// Who stopped it: a member's name, or nobody where time ran out.
+    pub by: Option<String>,
+}
+
+/// Why a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    /// Somebody stopped it.
+    Manual,
+    /// Its time ran out.
+    Expired,
+}
+
+impl EndReason {
+    /// The reason's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Manual => "MANUAL",
+            Self::Expired => "EXPIRED",
+        }
+    }
+
+    /// The reason of that word.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Manual, Self::Expired].into_iter().find(|reason| reason.as_str() == text)
+    }
+}
+
+/// One session × one resource × one address: what the session wants, and what it shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRule {
+    /// Its id.
+    pub id: SessionRuleId,
+    /// Whose wish it is.
+    pub session: SessionId,
+    /// For which resource.
+    pub resource: ResourceName,
+    /// For which address.
+    pub address: HostAddress,
+    /// The opening that grants it.
+    pub opening: OpeningId,
+    /// What it shows.
+    pub status: RuleStatus,
+    /// When it was first seen to be there.
+    pub applied_at: Option<Timestamp>,
+    /// When it was seen to be gone.
+    pub removed_at: Option<Timestamp>,
+    /// What went wrong the last time, while it has not come good.
+    pub error: Option<String>,
+    /// The provider's rules that its opening is made of.
+    pub held: Vec<HeldRule>,
+}
+
+impl SessionRule {
+    /// Whether somebody else's rule lets the address in anyway: used as it is, and never removed.
+    pub fn is_foreign(&self) -> bool {
+        !self.held.is_empty() && self.held.iter().all(|rule| rule.owner == RuleOwner::Foreign)
+    }
+}
+
+/// What can happen to a session rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RuleEvent {
+    /// Its opening was seen to be there, for long enough.
+    Applied,
+    /// Its opening could not be made.
+    Failed,
+    /// Its opening vanished, and is made anew.
+    Lost,
+    /// Its session is over, and nobody else wants the opening.
+    RemovalBegan,
+    /// Its opening was seen to be gone, or was left to others.
+    Removed,
+}
+
+impl RuleStatus {
+    /// What a session rule shows after `event`; where the event says nothing new, what it showed before.
+    #[must_use]
+    pub const fn after(self, event: RuleEvent) -> Self {
+        match (self, event) {
+            (Self::Removed, _) | (_, RuleEvent::Removed) => Self::Removed,
+            (Self::Removing, _) | (_, RuleEvent::RemovalBegan) => Self::Removing,
+            (Self::Pending | Self::Failed | Self::Applied, RuleEvent::Applied) => Self::Applied,
+            (Self::Pending | Self::Failed, RuleEvent::Failed) => Self::Failed,
+            // What was there is taken for there until it is seen to be lost.
+            (Self::Applied, RuleEvent::Failed) => Self::Applied,
+            (Self::Pending | Self::Applied, RuleEvent::Lost) => Self::Pending,
+            (Self::Failed, RuleEvent::Lost) => Self::Failed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVENTS: [RuleEvent; 5] =
+        [RuleEvent::Applied, RuleEvent::Failed, RuleEvent::Lost, RuleEvent::RemovalBegan, RuleEvent::Removed];
+
+    #[test]
+    fn i1_a_rule_on_its_way_out_never_comes_back() {
+        for event in EVENTS {
+            assert!(matches!(RuleStatus::Removing.after(event), RuleStatus::Removing | RuleStatus::Removed));
+            assert_eq!(RuleStatus::Removed.after(event), RuleStatus::Removed);
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! How a session ends, whoever or whatever ends it: one place, so that stopping and running out cannot differ.
+
+use crate::domain::{Ending, RuleEvent, SessionId};
+use crate::store::{StoreError, Tx};
+
+/// Ends a session: its wishes are over, and its openings are due. Where another live session wants an opening, this one's rule is
+/// done with at once; the others go. The caller holds the locks on the session and its resources.
+pub(crate) async fn end_session(tx: &mut Tx, id: &SessionId, ending: &Ending) -> Result<(), StoreError> {
+    tx.end_session(id, ending).await?;
+    for mut rule in tx.rules_of(id).await? {
+        let opening = rule.opening.clone();
+        let wanted_by_others = tx.wish_for(&opening).await?.is_some();
+        rule.status = rule.status.after(if wanted_by_others { RuleEvent::Removed } else { RuleEvent::RemovalBegan });
+        tx.set_rule(&rule, &opening, ending.at).await?;
+        // Due in either case: the end that it bears in the cloud may have to move back to the others' end.
+        tx.mark_due(&opening, ending.at).await?;
+    }
+    tx.close_if_done(id, ending.at).await?;
+    tx.thread_changed(id, ending.at).await
+}

@@ -1,0 +1,101 @@
+//! Why a use case did not do what it was asked, in words for the person who asked.
+
+use crate::domain::{AddressRefused, DurationRefused, Limit, MemberName, Span};
+use crate::store::StoreError;
+
+/// Why a use case did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// Nobody in the configuration has this identity.
+    #[error(
+        "EntryGuard does not know you yet. Ask {administrators} to add this line to your member: identities = [\"{identity}\"]"
+    )]
+    UnknownMember {
+        /// The identity to add.
+        identity: String,
+        /// Who can add it.
+        administrators: String,
+    },
+    /// No role gives the member anything.
+    #[error(
+        "User has no accessible cloud resources: none of your roles has any. Ask {administrators} for a role with resources."
+    )]
+    NoResources {
+        /// Who can give one.
+        administrators: String,
+    },
+    /// Too long.
+    #[error(transparent)]
+    Duration(#[from] DurationRefused),
+    /// Too many at once.
+    #[error("Too many sessions at once: you have {live}, the most that tier {tier} allows. Stop one first: `stop {example}`.")]
+    TooManySessions {
+        /// How many there are.
+        live: u32,
+        /// What says so.
+        tier: String,
+        /// One that could be stopped.
+        example: String,
+    },
+    /// An address that is never opened.
+    #[error(transparent)]
+    Address(#[from] AddressRefused),
+    /// No such link.
+    #[error("This link is not one of ours, or has long expired. Run the command again for a new one.")]
+    LinkUnknown,
+    /// A link whose time is over.
+    #[error("This link has expired: it works for {0}. Run the command again for a new one.")]
+    LinkExpired(Span),
+    /// A link that has done its work.
+    #[error("This link has been used already: it works once. Run the command again for a new one.")]
+    LinkUsed,
+    /// No such session.
+    #[error("There is no session `{0}` of yours. Run `list` to see your sessions.")]
+    SessionUnknown(String),
+    /// More than one session.
+    #[error("`{0}` could be more than one session; give more of its id.")]
+    SessionAmbiguous(String),
+    /// Nothing to act on.
+    #[error("You have no running session. Run `start` to open one.")]
+    NoLiveSession,
+    /// More than one to choose from.
+    #[error("You have more than one running session: {0}. Say which.")]
+    WhichSession(String),
+    /// Over already.
+    #[error("Session {session} is over already ({status}); it cannot be changed. Start a new one.")]
+    Over {
+        /// Which.
+        session: String,
+        /// What it shows.
+        status: &'static str,
+    },
+    /// Not yet or not at all there.
+    #[error("Session {session} is {status}; it can be extended once at least one of its resources is open.")]
+    NotOpen {
+        /// Which.
+        session: String,
+        /// What it shows.
+        status: &'static str,
+    },
+    /// As long as it may be.
+    #[error("Session {session} is as long as it may be: {}, set by {}. Start a new one when it ends.", limit.longest, limit.set_by)]
+    AtTheLimit {
+        /// Which.
+        session: String,
+        /// What caps it.
+        limit: Limit,
+    },
+    /// A member who left the configuration while a link of theirs was open.
+    #[error("{0} is no longer a member. Ask an administrator.")]
+    MemberLeft(MemberName),
+    /// The database's trouble.
+    #[error("EntryGuard could not reach its database, so nothing was changed. Try again in a minute.")]
+    Store(#[from] StoreError),
+}
+
+impl EngineError {
+    /// Whether it is our trouble, rather than something that the person who asked can mend.
+    pub const fn is_ours(&self) -> bool {
+        matches!(self, Self::Store(_))
+    }
+}

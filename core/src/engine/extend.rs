@@ -1,0 +1,70 @@
+//! Extends a session, as far as its limit.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::{Caller, Engine, EngineError, Which};
+use crate::domain::{AuditAction, AuditEvent, Limit, RuleStatus, SessionId, SessionStatus, Span, extended_end};
+use crate::store::SessionView;
+
+/// What an extension adds where nothing else is said.
+const STEP: Span = Span::from_hours(2);
+
+/// A session whose end has moved.
+#[derive(Clone, Debug)]
+pub struct Extended {
+    /// The session, with its new end.
+    pub view: SessionView,
+    /// What capped the extension, if something did.
+    pub capped_by: Option<Limit>,
+}
+
+impl Engine {
+    /// Moves a session's end. The longer time is confirmed once every rule in the clouds bears it: see [`SessionView::is_extending`].
+    pub async fn extend(&self, caller: &Caller, which: &Which, by: Option<Span>) -> Result<Extended, EngineError> {
+        let id = match self.select_live(caller, which).await?.as_slice() {
+            [id] => id.clone(),
+            ids => return Err(EngineError::WhichSession(ids.iter().map(SessionId::short).collect::<Vec<_>>().join(", "))),
+        };
+        let by = by.unwrap_or(STEP);
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        let resources: BTreeSet<_> = tx.rules_of(&id).await?.into_iter().map(|rule| rule.resource).collect();
+        tx.lock_resources(&resources).await?;
+        tx.lock_session(&id).await?;
+        let before = tx.session(&id).await?.ok_or_else(|| EngineError::SessionUnknown(id.short().to_owned()))?;
+        self.check_extendable(&before)?;
+        let limit = self.directory.limit_of(&before.session.member);
+        let end = extended_end(before.session.started_at, before.session.expires_at, by, &limit);
+        if end == before.session.expires_at {
+            return Err(EngineError::AtTheLimit { session: id.short().to_owned(), limit });
+        }
+        tx.set_expiry(&id, end).await?;
+        for rule in before.rules.iter().filter(|rule| rule.status != RuleStatus::Removed) {
+            tx.mark_due(&rule.opening, now).await?;
+        }
+        tx.thread_changed(&id, now).await?;
+        let capped = end < before.session.expires_at.plus(by);
+        let details = json!({ "from": before.session.expires_at.to_string(), "to": end.to_string(), "capped": capped });
+        let action = AuditAction::SessionExtended;
+        let event = AuditEvent { at: now, actor: caller.actor(), action, session: Some(id.clone()), details };
+        tx.record(&event, self.random.as_ref()).await?;
+        let view = tx.session(&id).await?.ok_or_else(|| EngineError::SessionUnknown(id.short().to_owned()))?;
+        tx.commit().await?;
+        self.nudge_all();
+        Ok(Extended { view, capped_by: capped.then_some(limit) })
+    }
+
+    fn check_extendable(&self, view: &SessionView) -> Result<(), EngineError> {
+        let session = view.session.id.short().to_owned();
+        let overdue = view.session.expires_at <= self.clock.now();
+        match view.status() {
+            SessionStatus::Active | SessionStatus::Partial if !overdue => Ok(()),
+            status @ (SessionStatus::Pending | SessionStatus::Failed) if !overdue => {
+                Err(EngineError::NotOpen { session, status: status.as_str() })
+            }
+            status => Err(EngineError::Over { session, status: status.as_str() }),
+        }
+    }
+}

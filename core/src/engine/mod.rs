@@ -1,0 +1,78 @@
+//! The use cases, one file each. Each is one transaction that changes what is wanted, writes the audit event and marks the touched
+//! openings due. None of them calls a cloud, so each answers in milliseconds.
+
+mod caller;
+mod ending;
+mod error;
+mod extend;
+mod list;
+mod offer;
+mod start;
+mod stop;
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::domain::Directory;
+use crate::random::SharedRandom;
+use crate::reconcile::Nudges;
+use crate::store::Store;
+
+pub use caller::Caller;
+pub(crate) use ending::end_session;
+pub use error::EngineError;
+pub use extend::Extended;
+pub use offer::{Link, Offer, OfferRequest, Token};
+pub use start::{StartRequest, Started};
+pub use stop::Which;
+
+/// The use cases.
+pub struct Engine {
+    store: Arc<Store>,
+    directory: Arc<Directory>,
+    clock: Arc<dyn Clock>,
+    random: SharedRandom,
+    nudges: Arc<Nudges>,
+}
+
+impl Engine {
+    /// An engine over a database.
+    pub fn new(
+        store: Arc<Store>,
+        directory: Arc<Directory>,
+        clock: Arc<dyn Clock>,
+        random: SharedRandom,
+        nudges: Arc<Nudges>,
+    ) -> Self {
+        Self { store, directory, clock, random, nudges }
+    }
+
+    /// Who may reach what.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// The time that the engine goes by.
+    pub fn now(&self) -> crate::domain::Timestamp {
+        self.clock.now()
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), EngineError> {
+        Ok(self.store.ping().await?)
+    }
+
+    /// Accepts a signed request by its signature; false where the same was accepted before.
+    pub async fn accept_once(&self, signature: &str, window: crate::domain::Span) -> Result<bool, EngineError> {
+        let mut tx = self.store.begin().await?;
+        let first = tx.accept_once(signature, self.clock.now(), window).await?;
+        tx.commit().await?;
+        Ok(first)
+    }
+
+    fn nudge_all(&self) {
+        self.nudges.reconcile.notify_one();
+        self.nudges.clock.notify_one();
+        self.nudges.chat.notify_one();
+    }
+}

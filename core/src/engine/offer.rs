@@ -1,0 +1,165 @@
+//! Offers a session: checks what can be checked without an address, and hands out a one-time link that learns it.
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::{Caller, Engine, EngineError};
+use crate::domain::{AuditAction, AuditEvent, ConfirmationId, MemberName, ResourceName, Span, Timestamp};
+use crate::random;
+use crate::store::{Confirmation, Tx};
+
+/// How long a link works.
+const LINK_LIFE: Span = Span::from_minutes(10);
+
+/// What somebody asks for before their address is known.
+#[derive(Clone, Debug, Default)]
+pub struct OfferRequest {
+    /// For how long; the tier's default where there is none.
+    pub duration: Option<Span>,
+    /// Why.
+    pub reason: Option<String>,
+    /// Where the chat will show the session, in the surface's own words.
+    pub place: Option<String>,
+}
+
+/// The secret of a one-time link.
+#[derive(Clone, Debug)]
+pub struct Token(SecretString);
+
+/// A one-time link, and what it will open.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// The secret to put into the link.
+    pub token: Token,
+    /// Until when it works.
+    pub expires_at: Timestamp,
+    /// What it will open.
+    pub offer: Offer,
+}
+
+/// What a link will open.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// For whom.
+    pub member: MemberName,
+    /// For how long.
+    pub duration: Span,
+    /// Why.
+    pub reason: Option<String>,
+    /// Which resources.
+    pub resources: Vec<ResourceName>,
+    /// Until when it stands.
+    pub expires_at: Timestamp,
+}
+
+impl Engine {
+    /// Offers a session: everything but the address is checked now, so that nobody follows a link for nothing.
+    pub async fn offer(&self, caller: &Caller, request: OfferRequest) -> Result<Link, EngineError> {
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        let duration = self.check_duration(caller.name(), request.duration)?;
+        let resources = self.resource_names(caller.name())?;
+        self.check_session_count(&mut tx, caller.name()).await?;
+        let token = Token::new(self.random.as_ref());
+        let confirmation = Confirmation {
+            id: ConfirmationId::new(now, self.random.as_ref()),
+            member: caller.name().clone(),
+            surface: caller.surface(),
+            duration,
+            reason: request.reason.clone(),
+            place: request.place,
+            expires_at: now.plus(LINK_LIFE),
+            used_at: None,
+            session: None,
+        };
+        tx.insert_confirmation(&confirmation, &token.hash(), now).await?;
+        let details = json!({ "duration": duration.to_string(), "reason": request.reason, "link": confirmation.id.as_str() });
+        let event = AuditEvent { at: now, actor: caller.actor(), action: AuditAction::LinkIssued, session: None, details };
+        tx.record(&event, self.random.as_ref()).await?;
+        tx.commit().await?;
+        let offer = Offer {
+            member: confirmation.member,
+            duration,
+            reason: confirmation.reason,
+            resources,
+            expires_at: confirmation.expires_at,
+        };
+        Ok(Link { token, expires_at: confirmation.expires_at, offer })
+    }
+
+    /// What a link will open. Looking changes nothing.
+    pub async fn look_at_offer(&self, token: &Token) -> Result<Offer, EngineError> {
+        let mut tx = self.store.begin().await?;
+        let confirmation = self.open_confirmation(&mut tx, token).await?;
+        let resources = self.resource_names(&confirmation.member)?;
+        let Confirmation { member, duration, reason, expires_at, .. } = confirmation;
+        Ok(Offer { member, duration, reason, resources, expires_at })
+    }
+
+    /// A link that has neither been used nor expired.
+    pub(super) async fn open_confirmation(&self, tx: &mut Tx, token: &Token) -> Result<Confirmation, EngineError> {
+        let confirmation = tx.confirmation(&token.hash()).await?.ok_or(EngineError::LinkUnknown)?;
+        if confirmation.used_at.is_some() {
+            return Err(EngineError::LinkUsed);
+        }
+        if confirmation.expires_at <= self.clock.now() {
+            return Err(EngineError::LinkExpired(LINK_LIFE));
+        }
+        Ok(confirmation)
+    }
+
+    pub(super) fn check_duration(&self, member: &MemberName, asked: Option<Span>) -> Result<Span, EngineError> {
+        let duration = asked.unwrap_or_else(|| self.directory.default_duration_for(member));
+        self.directory.limit_of(member).admits(duration)?;
+        Ok(duration)
+    }
+
+    pub(super) async fn check_session_count(&self, tx: &mut Tx, member: &MemberName) -> Result<(), EngineError> {
+        let tier = &self.directory.organization.tier;
+        let live = tx.count_live(member).await?;
+        match tier.max_sessions_per_member {
+            Some(most) if live >= most => {
+                let sessions = self.live_of(tx, member).await?;
+                let example = sessions.last().map(|view| view.session.id.short().to_owned()).unwrap_or_default();
+                Err(EngineError::TooManySessions { live, tier: tier.name.to_string(), example })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn resource_names(&self, member: &MemberName) -> Result<Vec<ResourceName>, EngineError> {
+        let resources: Vec<_> = self.directory.resources_of(member).iter().map(|resource| resource.name.clone()).collect();
+        if resources.is_empty() { Err(EngineError::NoResources { administrators: self.whom_to_ask() }) } else { Ok(resources) }
+    }
+}
+
+impl Token {
+    fn new(random: &dyn random::Random) -> Self {
+        Self(SecretString::from(hex::encode(random::bytes::<32>(random))))
+    }
+
+    /// A token as it came in a request.
+    pub fn from_request(text: &str) -> Self {
+        Self(SecretString::from(text.to_owned()))
+    }
+
+    /// The secret itself, to put into a link.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    // 256 random bits need no salt and no slow hash.
+    fn hash(&self) -> String {
+        hex::encode(Sha256::digest(self.0.expose_secret().as_bytes()))
+    }
+}
+
+impl fmt::Display for Offer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let many = if self.resources.len() == 1 { "resource" } else { "resources" };
+        write!(f, "{} {many} for {}", self.resources.len(), self.duration)
+    }
+}

@@ -1,0 +1,53 @@
+//! Stops sessions before their time.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::{Caller, Engine, EngineError, end_session};
+use crate::domain::{AuditAction, AuditEvent, EndReason, Ending, SessionId};
+use crate::store::SessionView;
+
+/// Which session somebody means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The one that is running.
+    TheOnly,
+    /// The one whose id begins so.
+    Named(String),
+    /// All of the caller's.
+    AllOwn,
+}
+
+impl Engine {
+    /// Stops the sessions; they show EXPIRING until their last rule is gone. Stopping what is over already changes nothing.
+    pub async fn stop(&self, caller: &Caller, which: &Which) -> Result<Vec<SessionView>, EngineError> {
+        let ids = self.select_live(caller, which).await?;
+        let mut stopped = Vec::with_capacity(ids.len());
+        for id in &ids {
+            stopped.push(self.stop_one(caller, id).await?);
+        }
+        self.nudge_all();
+        Ok(stopped)
+    }
+
+    async fn stop_one(&self, caller: &Caller, id: &SessionId) -> Result<SessionView, EngineError> {
+        let now = self.clock.now();
+        let unknown = || EngineError::SessionUnknown(id.short().to_owned());
+        let mut tx = self.store.begin().await?;
+        let resources: BTreeSet<_> = tx.rules_of(id).await?.into_iter().map(|rule| rule.resource).collect();
+        tx.lock_resources(&resources).await?;
+        let session = tx.lock_session(id).await?.ok_or_else(unknown)?;
+        if session.ending.is_none() {
+            let ending = Ending { reason: EndReason::Manual, at: now, by: Some(caller.name().to_string()) };
+            end_session(&mut tx, id, &ending).await?;
+            let action = AuditAction::SessionStopped;
+            let details = json!({ "member": session.member.as_str() });
+            let event = AuditEvent { at: now, actor: caller.actor(), action, session: Some(id.clone()), details };
+            tx.record(&event, self.random.as_ref()).await?;
+        }
+        let view = tx.session(id).await?.ok_or_else(unknown)?;
+        tx.commit().await?;
+        Ok(view)
+    }
+}

@@ -1,0 +1,106 @@
+//! What became of an opening: decided by what was seen, not by what a call answered.
+
+use crate::domain::{DeploymentId, HeldRule, Opening, OpeningEvent, RuleOwner, RulePart, Timestamp};
+use crate::provider::{Next, ProviderError, SeenRule};
+
+use super::act::{Outcome, bears};
+
+/// What became of an opening.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Verdict {
+    /// What happened to it, if anything did.
+    pub(super) event: Option<OpeningEvent>,
+    /// The rules that it is made of now, where they could be seen.
+    pub(super) rules: Option<Vec<HeldRule>>,
+    /// The earliest end that our rules of it bear.
+    pub(super) marked_until: Option<Timestamp>,
+    /// What went wrong.
+    pub(super) trouble: Option<Trouble>,
+}
+
+/// What went wrong with an opening.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Trouble {
+    /// For people.
+    pub(super) message: String,
+    /// Whether it is worth showing at once.
+    pub(super) next: Next,
+}
+
+impl From<&ProviderError> for Trouble {
+    fn from(error: &ProviderError) -> Self {
+        Self { message: error.to_string(), next: error.next() }
+    }
+}
+
+impl Verdict {
+    fn trouble(trouble: Trouble) -> Self {
+        Self { event: None, rules: None, marked_until: None, trouble: Some(trouble) }
+    }
+}
+
+/// Judges an opening that was to be added, or is there and was to be marked.
+pub(super) fn judge_wanted(
+    opening: &Opening,
+    error: Option<&ProviderError>,
+    outcome: &Outcome,
+    parts: &[RulePart],
+    owner: &DeploymentId,
+) -> Verdict {
+    let Some(seen) = &outcome.seen else { return unseen(error, outcome) };
+    let found: Vec<_> = parts.iter().filter_map(|part| find_part(opening, part, seen, owner)).collect();
+    let complete = found.len() == parts.len();
+    let rules: Vec<_> = found.iter().map(|(rule, _)| rule.clone()).collect();
+    let marked_until = found.iter().filter_map(|(_, until)| *until).min();
+    let in_force = error.is_none_or(|error| !error.outlives_observation());
+    if complete && in_force {
+        let event = Some(OpeningEvent::SeenPresent);
+        return Verdict { event, rules: Some(rules), marked_until, trouble: None };
+    }
+    let trouble = error.map_or_else(
+        || Trouble { message: "the provider does not show the rule yet; EntryGuard keeps trying".into(), next: Next::Retry },
+        Trouble::from,
+    );
+    Verdict { event: None, rules: Some(rules), marked_until, trouble: Some(trouble) }
+}
+
+/// Judges an opening that was to be removed.
+pub(super) fn judge_unwanted(opening: &Opening, outcome: &Outcome) -> Verdict {
+    let error = outcome.removing.as_ref();
+    let Some(seen) = &outcome.seen else { return unseen(error, outcome) };
+    let still_there = seen.iter().any(|rule| bears(rule, opening) || opening.our_rules().any(|held| held.id == rule.id));
+    let in_force = error.is_none_or(|error| !error.outlives_observation());
+    if !still_there && in_force {
+        return Verdict { event: Some(OpeningEvent::SeenGone), rules: None, marked_until: None, trouble: None };
+    }
+    Verdict::trouble(error.map_or_else(
+        || Trouble { message: "the provider still shows the rule; EntryGuard keeps trying".into(), next: Next::Retry },
+        Trouble::from,
+    ))
+}
+
+fn unseen(error: Option<&ProviderError>, outcome: &Outcome) -> Verdict {
+    let unread = || Trouble { message: "the provider did not answer in time; EntryGuard keeps trying".into(), next: Next::Retry };
+    Verdict::trouble(error.or(outcome.observing.as_ref()).map_or_else(unread, Trouble::from))
+}
+
+/// The rule that opens a part for the opening's address, and the end that it bears if it is ours.
+///
+/// A rule of ours that was made for another instance is none of this one's: it is on its way out, and would take this one with it.
+fn find_part(
+    opening: &Opening,
+    part: &RulePart,
+    seen: &[SeenRule],
+    owner: &DeploymentId,
+) -> Option<(HeldRule, Option<Timestamp>)> {
+    seen.iter().filter(|rule| rule.is_for(opening.address) && rule.part == *part).find_map(|rule| {
+        let held = |owner| HeldRule { id: rule.id.clone(), part: part.clone(), owner };
+        if rule.is_of(owner, &opening.id) {
+            Some((held(RuleOwner::Ours), rule.mark.as_ref().and_then(|mark| mark.expires_at)))
+        } else if rule.is_owned_by(owner) {
+            None
+        } else {
+            Some((held(RuleOwner::Foreign), None))
+        }
+    })
+}

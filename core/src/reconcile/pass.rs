@@ -1,0 +1,110 @@
+//! One pass over one resource: lease, intent, calls, verdicts, record.
+
+use std::sync::Arc;
+
+use crate::domain::{OpeningEvent, OpeningState, Span};
+use crate::provider::Allowlist;
+use crate::store::{Lease, StoreError, Tx};
+
+use super::Reconciler;
+use super::act::{Outcome, act};
+use super::judge::{Verdict, judge_unwanted, judge_wanted};
+use super::plan::{Plan, plan};
+use crate::domain::Opening;
+
+/// How long a lease lasts. Well above [`CALLS`], so that nobody takes over while a call of ours may still be under way.
+pub(super) const LEASE: Span = Span::from_seconds(60);
+/// How long the calls of one pass may take together.
+const CALLS: Span = Span::from_seconds(45);
+
+impl Reconciler {
+    /// Leases a resource that has something due, and makes it agree with what is wanted. False where nothing was due.
+    pub async fn reconcile_one(&self) -> Result<bool, StoreError> {
+        let Some(lease) = self.lease_due().await? else { return Ok(false) };
+        self.pass(&lease).await?;
+        Ok(true)
+    }
+
+    pub(super) async fn lease_due(&self) -> Result<Option<Lease>, StoreError> {
+        let mut tx = self.store.begin().await?;
+        let lease = tx.lease_due(&self.worker, self.clock.now(), LEASE).await?;
+        tx.commit().await?;
+        Ok(lease)
+    }
+
+    pub(super) async fn pass(&self, lease: &Lease) -> Result<(), StoreError> {
+        let plan = self.intend(lease).await?;
+        let Some(allowlist) = self.allowlists.get(&lease.resource).map(Arc::clone) else {
+            return self.record(lease, &plan, not_configured(&plan)).await;
+        };
+        let outcome = if plan.calls_provider() {
+            let calls = act(&plan, allowlist.as_ref());
+            tokio::time::timeout(CALLS.as_duration(), calls).await.unwrap_or_default()
+        } else {
+            Outcome::default()
+        };
+        let verdicts = self.judge(&plan, &outcome, allowlist.as_ref());
+        self.record(lease, &plan, verdicts).await
+    }
+
+    /// Writes what the pass is about to do, before it does it: whatever happens next, the opening stays due.
+    async fn intend(&self, lease: &Lease) -> Result<Plan, StoreError> {
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        if !tx.still_holds(lease).await? {
+            return Ok(Plan::default());
+        }
+        let mut plan = plan(now, &tx.wished_openings(&lease.resource).await?);
+        let again = now.plus(LEASE);
+        for opening in &mut plan.removing {
+            // A state that is neither gone nor unknown to this match can always become unwanted; see `OpeningState::after`.
+            opening.state = opening.state.after(OpeningEvent::Unwanted).unwrap_or(OpeningState::Removing);
+            opening.attempts = opening.attempts.saturating_add(1);
+        }
+        for (opening, _) in plan.adding.iter_mut().chain(&mut plan.remarking) {
+            opening.attempts = opening.attempts.saturating_add(1);
+        }
+        save_all(&mut tx, &plan, again, now).await?;
+        tx.commit().await?;
+        Ok(plan)
+    }
+
+    fn judge(&self, plan: &Plan, outcome: &Outcome, allowlist: &dyn Allowlist) -> Vec<(Opening, Option<Verdict>)> {
+        let wanted = |opening: &Opening, error| {
+            let verdict = judge_wanted(opening, error, outcome, allowlist.parts(), &self.deployment);
+            (opening.clone(), Some(verdict))
+        };
+        let removed = plan.removing.iter().map(|opening| (opening.clone(), Some(judge_unwanted(opening, outcome))));
+        let added = plan.adding.iter().map(|(opening, _)| wanted(opening, outcome.adding.as_ref()));
+        let marked = plan.remarking.iter().map(|(opening, _)| wanted(opening, outcome.marking.as_ref()));
+        let idle = plan.settled.iter().chain(&plan.waiting).map(|opening| (opening.clone(), None));
+        removed.chain(added).chain(marked).chain(idle).collect()
+    }
+}
+
+async fn save_all(
+    tx: &mut Tx,
+    plan: &Plan,
+    again: crate::domain::Timestamp,
+    now: crate::domain::Timestamp,
+) -> Result<(), StoreError> {
+    let acted_on = plan.removing.iter().chain(plan.adding.iter().chain(&plan.remarking).map(|(opening, _)| opening));
+    for opening in acted_on {
+        tx.save_opening(opening, Some(again), now).await?;
+    }
+    Ok(())
+}
+
+/// A resource that left the configuration with something open on it: nothing can be done, and somebody must know.
+fn not_configured(plan: &Plan) -> Vec<(Opening, Option<Verdict>)> {
+    let outcome = Outcome { removing: Some(unconfigured()), adding: Some(unconfigured()), ..Outcome::default() };
+    let acted_on = plan.removing.iter().chain(plan.adding.iter().chain(&plan.remarking).map(|(opening, _)| opening));
+    let judged = acted_on.map(|opening| (opening.clone(), Some(judge_unwanted(opening, &outcome))));
+    judged.chain(plan.settled.iter().chain(&plan.waiting).map(|opening| (opening.clone(), None))).collect()
+}
+
+fn unconfigured() -> crate::provider::ProviderError {
+    crate::provider::ProviderError::Missing {
+        what: "the resource, which left the configuration with rules of ours on it,".into(),
+    }
+}

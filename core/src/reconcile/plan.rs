@@ -1,0 +1,149 @@
+//! What to do on one resource: a pure function of its openings and of what is wanted of them.
+
+use crate::domain::{MemberName, Opening, OpeningState, SessionId, Timestamp};
+
+/// What is wanted of an opening.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// The latest end among the sessions that want it.
+    pub until: Timestamp,
+    /// The first of those sessions.
+    pub session: SessionId,
+    /// Whose that one is.
+    pub member: MemberName,
+}
+
+/// An opening that is not gone, and what is wanted of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WishedOpening {
+    /// The opening.
+    pub opening: Opening,
+    /// When to look at it.
+    pub due_at: Option<Timestamp>,
+    /// What is wanted; nothing where nobody wants it any more.
+    pub wish: Option<Wish>,
+}
+
+/// What to do on one resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// No longer wanted: to be removed.
+    pub removing: Vec<Opening>,
+    /// Wanted, and not seen yet: to be added.
+    pub adding: Vec<(Opening, Wish)>,
+    /// There, but marked with another end than the wanted one.
+    pub remarking: Vec<(Opening, Wish)>,
+    /// As wanted: only what sessions show of it may be out of date.
+    pub settled: Vec<Opening>,
+    /// Wanted, but an older instance for the same address is still on its way out: to be looked at again.
+    pub waiting: Vec<Opening>,
+}
+
+impl Plan {
+    /// Whether the provider has to be called.
+    pub const fn calls_provider(&self) -> bool {
+        !(self.removing.is_empty() && self.adding.is_empty() && self.remarking.is_empty())
+    }
+
+    /// Every opening of the plan.
+    pub fn openings(&self) -> impl Iterator<Item = &Opening> {
+        let wished = self.adding.iter().chain(&self.remarking).map(|(opening, _)| opening);
+        self.removing.iter().chain(wished).chain(&self.settled).chain(&self.waiting)
+    }
+}
+
+/// Plans for the openings that are due at `now`.
+pub fn plan(now: Timestamp, wished: &[WishedOpening]) -> Plan {
+    let mut plan = Plan::default();
+    for WishedOpening { opening, due_at, wish } in wished {
+        if due_at.is_none_or(|due| due > now) {
+            continue;
+        }
+        let opening = opening.clone();
+        match (opening.state, wish) {
+            (OpeningState::Gone, _) => {}
+            (OpeningState::Removing, _) | (OpeningState::Adding | OpeningState::Present, None) => plan.removing.push(opening),
+            (OpeningState::Adding, Some(_)) if is_blocked(&opening, wished) => plan.waiting.push(opening),
+            (OpeningState::Adding, Some(wish)) => plan.adding.push((opening, wish.clone())),
+            (OpeningState::Present, Some(wish)) if needs_mark(&opening, wish.until) => {
+                plan.remarking.push((opening, wish.clone()))
+            }
+            (OpeningState::Present, Some(_)) => plan.settled.push(opening),
+        }
+    }
+    plan
+}
+
+/// Whether rules of ours bear another end than the wanted one. Clouds keep it to the second.
+pub(super) fn needs_mark(opening: &Opening, until: Timestamp) -> bool {
+    !opening.is_foreign() && opening.marked_until.map(Timestamp::as_seconds) != Some(until.as_seconds())
+}
+
+/// A cloud has one rule of a shape: until the old instance is gone, adding would find it and take it for the new one.
+fn is_blocked(opening: &Opening, all: &[WishedOpening]) -> bool {
+    all.iter().any(|other| {
+        let going = other.opening.state == OpeningState::Removing || other.wish.is_none();
+        going && other.opening.address == opening.address && other.opening.id != opening.id
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{HeldRule, HostAddress, OpeningId, ProviderRuleId, ResourceName, RuleOwner, RulePart};
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+    fn wished(id: &str, state: OpeningState, until: Option<i64>) -> WishedOpening {
+        let opening = Opening {
+            id: OpeningId::from_stored(id),
+            resource: ResourceName::new("bastion").unwrap(),
+            address: HostAddress::parse("93.184.216.34").unwrap(),
+            state,
+            rules: Vec::new(),
+            marked_until: None,
+            attempts: 0,
+            error: None,
+        };
+        let wish = until.map(|until| Wish {
+            until: Timestamp::from_millis(until),
+            session: SessionId::from_stored("s"),
+            member: MemberName::new("ana").unwrap(),
+        });
+        WishedOpening { opening, due_at: Some(NOW), wish }
+    }
+
+    #[test]
+    fn i2_what_a_live_session_wants_is_never_removed() {
+        for state in [OpeningState::Adding, OpeningState::Present] {
+            assert!(plan(NOW, &[wished("a", state, Some(2_000_000))]).removing.is_empty());
+            assert_eq!(plan(NOW, &[wished("a", state, None)]).removing.len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_wish_that_comes_during_removal_waits_for_a_new_instance() {
+        let all = [wished("old", OpeningState::Removing, None), wished("new", OpeningState::Adding, Some(2_000_000))];
+        let plan = plan(NOW, &all);
+        assert_eq!((plan.removing.len(), plan.adding.len(), plan.waiting.len()), (1, 0, 1));
+    }
+
+    #[test]
+    fn a_moved_end_is_marked_on_our_rules_and_left_alone_on_foreign_ones() {
+        let mut there = wished("a", OpeningState::Present, Some(2_000_000));
+        assert_eq!(plan(NOW, std::slice::from_ref(&there)).remarking.len(), 1);
+        there.opening.marked_until = Some(Timestamp::from_millis(2_000_999));
+        assert_eq!(plan(NOW, std::slice::from_ref(&there)).settled.len(), 1);
+        there.opening.marked_until = None;
+        let rule = HeldRule { id: ProviderRuleId::from_stored("r"), part: RulePart(String::new()), owner: RuleOwner::Foreign };
+        there.opening.rules = vec![rule];
+        assert_eq!(plan(NOW, &[there]).settled.len(), 1);
+    }
+
+    #[test]
+    fn what_is_not_due_is_left_alone() {
+        let mut later = wished("a", OpeningState::Adding, Some(2_000_000));
+        later.due_at = Some(Timestamp::from_millis(1_000_001));
+        assert_eq!(plan(NOW, &[later]), Plan::default());
+    }
+}

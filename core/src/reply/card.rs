@@ -1,0 +1,138 @@
+//! A session as people see it, whatever shows it: the facts, the rows, and what can be done with it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{
+    Addresses, Directory, EndReason, HostAddress, MemberName, ResourceName, RuleStatus, SessionId, SessionStatus, Span,
+    Timestamp, extended_end,
+};
+use crate::store::SessionView;
+
+/// A session as people see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Card {
+    /// Its id.
+    pub session: SessionId,
+    /// Whose it is.
+    pub member: MemberName,
+    /// What it shows.
+    pub status: SessionStatus,
+    /// From where.
+    pub addresses: Addresses,
+    /// Why.
+    pub reason: Option<String>,
+    /// Since when.
+    pub started_at: Timestamp,
+    /// Until when, as far as it may be promised: a longer time counts once every rule bears it.
+    pub expires_at: Timestamp,
+    /// The later end that is on its way into the clouds.
+    pub extending_to: Option<Timestamp>,
+    /// Who stopped it, and when it ended.
+    pub ended: Option<(EndReason, Timestamp, Option<String>)>,
+    /// How long closing took.
+    pub closing_took: Option<Span>,
+    /// How many resources it opens.
+    pub resources: usize,
+    /// One row for each rule, failures first.
+    pub rows: Vec<CardRow>,
+    /// Whether it can be stopped.
+    pub can_stop: bool,
+    /// Whether it can be extended.
+    pub can_extend: bool,
+}
+
+/// One rule of a session as people see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CardRow {
+    /// The resource.
+    pub resource: ResourceName,
+    /// The address.
+    pub address: HostAddress,
+    /// What it shows.
+    pub status: RuleStatus,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// Whether somebody else's rule was there before.
+    pub foreign: bool,
+}
+
+/// How many rules show what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// There.
+    pub applied: usize,
+    /// All of them.
+    pub all: usize,
+    /// Failed.
+    pub failed: usize,
+    /// Gone.
+    pub removed: usize,
+}
+
+impl Card {
+    /// A session as it stands at `now`.
+    pub fn new(view: &SessionView, directory: &Directory, now: Timestamp) -> Self {
+        let session = &view.session;
+        let status = view.status();
+        let limit = directory.limit_of(&session.member);
+        let capped = extended_end(session.started_at, session.expires_at, Span::from_minutes(1), &limit) == session.expires_at;
+        let extending = view.is_extending();
+        let mut rows: Vec<_> = view.rules.iter().map(CardRow::new).collect();
+        rows.sort_by_key(|row| (row.rank(), row.resource.clone(), row.address));
+        let confirmed = view.marked_until.filter(|_| extending && view.rules.iter().any(|rule| rule.applied_at.is_some()));
+        Self {
+            session: session.id.clone(),
+            member: session.member.clone(),
+            status,
+            addresses: session.addresses,
+            reason: session.reason.clone(),
+            started_at: session.started_at,
+            expires_at: confirmed.unwrap_or(session.expires_at),
+            extending_to: confirmed.map(|_| session.expires_at),
+            ended: session.ending.as_ref().map(|ending| (ending.reason, ending.at, ending.by.clone())),
+            closing_took: session.ending.as_ref().zip(session.closed_at).map(|(ending, closed)| closed.since(ending.at)),
+            resources: view.resource_count(),
+            rows,
+            can_stop: status.is_live(),
+            can_extend: matches!(status, SessionStatus::Active | SessionStatus::Partial) && !capped && session.expires_at > now,
+        }
+    }
+
+    /// How many rules show what.
+    pub fn tally(&self) -> Tally {
+        let count = |status| self.rows.iter().filter(|row| row.status == status).count();
+        Tally {
+            applied: count(RuleStatus::Applied),
+            all: self.rows.len(),
+            failed: count(RuleStatus::Failed),
+            removed: count(RuleStatus::Removed),
+        }
+    }
+}
+
+impl CardRow {
+    fn new(rule: &crate::domain::SessionRule) -> Self {
+        Self {
+            resource: rule.resource.clone(),
+            address: rule.address,
+            status: rule.status,
+            error: rule.error.clone(),
+            foreign: rule.is_foreign(),
+        }
+    }
+
+    /// What needs somebody's eye comes first.
+    const fn rank(&self) -> u8 {
+        match (self.error.is_some(), self.status) {
+            (_, RuleStatus::Failed) => 0,
+            (true, _) => 1,
+            (false, RuleStatus::Pending | RuleStatus::Removing) => 2,
+            (false, RuleStatus::Applied | RuleStatus::Removed) => 3,
+        }
+    }
+
+    /// `IPv4` or `IPv6`.
+    pub const fn family(&self) -> &'static str {
+        if self.address.ip().is_ipv4() { "IPv4" } else { "IPv6" }
+    }
+}

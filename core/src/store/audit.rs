@@ -1,0 +1,34 @@
+//! The audit log.
+
+use super::{StoreError, Tx};
+use crate::domain::{AuditEvent, AuditId, SessionId};
+use crate::random::Random;
+
+impl Tx {
+    /// Writes an entry, in the same transaction as the change that it tells of.
+    pub async fn record(&mut self, event: &AuditEvent, random: &dyn Random) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO audit_events (id, at, actor, surface, action, session, details) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(AuditId::new(event.at, random).as_str())
+        .bind(event.at.as_millis())
+        .bind(event.actor.name())
+        .bind(event.actor.surface().map(crate::domain::Surface::as_str))
+        .bind(event.action.as_str())
+        .bind(event.session.as_ref().map(SessionId::as_str))
+        .bind(event.details.to_string())
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+
+    /// The actions recorded of a session, oldest first.
+    pub async fn audit_of(&mut self, session: &SessionId) -> Result<Vec<String>, StoreError> {
+        use sqlx::Row;
+        let rows = sqlx::query("SELECT action FROM audit_events WHERE session = $1 ORDER BY at, id")
+            .bind(session.as_str())
+            .fetch_all(&mut *self.inner)
+            .await?;
+        rows.iter().map(|row| Ok(row.try_get("action")?)).collect()
+    }
+}

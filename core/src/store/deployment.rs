@@ -1,0 +1,43 @@
+//! Who we are, and the rows that other tables' locks hang on.
+
+use sqlx::Row;
+
+use super::{StoreError, Tx};
+use crate::domain::{DeploymentId, Directory, Timestamp};
+use crate::random::Random;
+
+impl Tx {
+    /// This installation's id, made at the first start.
+    pub async fn deployment(&mut self, now: Timestamp, random: &dyn Random) -> Result<DeploymentId, StoreError> {
+        let known =
+            sqlx::query("SELECT id FROM deployment ORDER BY created_at, id LIMIT 1").fetch_optional(&mut *self.inner).await?;
+        if let Some(row) = known {
+            return Ok(DeploymentId::from_stored(row.try_get::<String, _>("id")?));
+        }
+        let id = DeploymentId::new(now, random);
+        sqlx::query("INSERT INTO deployment (id, created_at) VALUES ($1, $2)")
+            .bind(id.as_str())
+            .bind(now.as_millis())
+            .execute(&mut *self.inner)
+            .await?;
+        Ok(id)
+    }
+
+    /// Makes a row for every member and resource of the directory.
+    pub async fn know(&mut self, directory: &Directory, now: Timestamp) -> Result<(), StoreError> {
+        for member in directory.members.keys() {
+            sqlx::query("INSERT INTO members (name, first_seen) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING")
+                .bind(member.as_str())
+                .bind(now.as_millis())
+                .execute(&mut *self.inner)
+                .await?;
+        }
+        for resource in directory.resources.keys() {
+            sqlx::query("INSERT INTO resources (name) VALUES ($1) ON CONFLICT (name) DO NOTHING")
+                .bind(resource.as_str())
+                .execute(&mut *self.inner)
+                .await?;
+        }
+        Ok(())
+    }
+}

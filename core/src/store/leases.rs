@@ -1,0 +1,108 @@
+//! Locks and leases: one worker at a time acts on a resource, and one that lost its lease cannot record an outcome.
+
+use sqlx::Row;
+
+use super::{StoreError, Tx};
+use crate::domain::{MemberName, ResourceName, Span, Timestamp};
+
+/// The right to act on a resource, for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// On which resource.
+    pub resource: ResourceName,
+    // Grows with every lease; an outcome is recorded only under the newest.
+    fence: i64,
+}
+
+impl Tx {
+    /// Takes the lease of a resource that has something due and that nobody is at work on.
+    pub async fn lease_due(&mut self, worker: &str, now: Timestamp, length: Span) -> Result<Option<Lease>, StoreError> {
+        let sql = self.dialect.pick(
+            "SELECT name FROM resources WHERE lease_until <= $1
+             AND EXISTS (SELECT 1 FROM openings WHERE openings.resource = resources.name AND due_at <= $1) ORDER BY name LIMIT 1",
+            "SELECT name FROM resources WHERE lease_until <= $1
+             AND EXISTS (SELECT 1 FROM openings WHERE openings.resource = resources.name AND due_at <= $1) ORDER BY name LIMIT 1
+             FOR UPDATE SKIP LOCKED",
+        );
+        let row = sqlx::query(sql).bind(now.as_millis()).fetch_optional(&mut *self.inner).await?;
+        let Some(row) = row else { return Ok(None) };
+        let text: String = row.try_get("name")?;
+        let unreadable = |_| StoreError::Unreadable { table: "resources", column: "name", row: text.clone() };
+        let resource = ResourceName::new(text.clone()).map_err(unreadable)?;
+        self.lease(&resource, worker, now, length).await
+    }
+
+    /// Takes the lease of one resource, if nobody has it.
+    pub async fn lease(
+        &mut self,
+        resource: &ResourceName,
+        worker: &str,
+        now: Timestamp,
+        length: Span,
+    ) -> Result<Option<Lease>, StoreError> {
+        let row = sqlx::query(
+            "UPDATE resources SET lease_owner = $1, lease_until = $2, fence = fence + 1
+             WHERE name = $3 AND lease_until <= $4 RETURNING fence",
+        )
+        .bind(worker)
+        .bind(now.plus(length).as_millis())
+        .bind(resource.as_str())
+        .bind(now.as_millis())
+        .fetch_optional(&mut *self.inner)
+        .await?;
+        row.map(|row| Ok(Lease { resource: resource.clone(), fence: row.try_get("fence")? })).transpose()
+    }
+
+    /// Gives the lease back, which also proves that it was still ours: where it was not, nothing may be recorded.
+    pub async fn give_back(&mut self, lease: &Lease) -> Result<bool, StoreError> {
+        let done = sqlx::query("UPDATE resources SET lease_owner = NULL, lease_until = 0 WHERE name = $1 AND fence = $2")
+            .bind(lease.resource.as_str())
+            .bind(lease.fence)
+            .execute(&mut *self.inner)
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Whether the lease is still ours; if so, its resource is locked until the transaction ends.
+    pub async fn still_holds(&mut self, lease: &Lease) -> Result<bool, StoreError> {
+        let done = sqlx::query("UPDATE resources SET fence = fence WHERE name = $1 AND fence = $2")
+            .bind(lease.resource.as_str())
+            .bind(lease.fence)
+            .execute(&mut *self.inner)
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Frees every lease of a worker that is known to be dead: with SQLite, whoever held one before we started.
+    pub async fn break_all_leases(&mut self) -> Result<(), StoreError> {
+        if self.dialect == super::Dialect::Sqlite {
+            sqlx::query("UPDATE resources SET lease_owner = NULL, lease_until = 0, fence = fence + 1")
+                .execute(&mut *self.inner)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps others from changing this member's sessions until the transaction ends.
+    pub async fn lock_member(&mut self, member: &MemberName) -> Result<(), StoreError> {
+        sqlx::query("UPDATE members SET first_seen = first_seen WHERE name = $1")
+            .bind(member.as_str())
+            .execute(&mut *self.inner)
+            .await?;
+        Ok(())
+    }
+
+    /// Keeps others from changing what is wanted of these resources until the transaction ends. They must come in order of name.
+    pub async fn lock_resources(&mut self, resources: &std::collections::BTreeSet<ResourceName>) -> Result<(), StoreError> {
+        if self.dialect == super::Dialect::Sqlite {
+            return Ok(());
+        }
+        for resource in resources {
+            sqlx::query("SELECT name FROM resources WHERE name = $1 FOR UPDATE")
+                .bind(resource.as_str())
+                .fetch_optional(&mut *self.inner)
+                .await?;
+        }
+        Ok(())
+    }
+}

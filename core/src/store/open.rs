@@ -1,0 +1,146 @@
+//! Opening the database: the URL, the lock, the pragmas, the migrations.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{Executor, Row};
+
+use super::dialect::Dialect;
+use super::{Store, StoreError};
+use crate::clock::Clock;
+use crate::random::Random;
+
+/// Where the database is. A Postgres URL holds a password, so it shows itself to nobody.
+#[derive(Clone, Debug)]
+pub struct StoreUrl(SecretString);
+
+impl StoreUrl {
+    /// From `sqlite://PATH` or `postgres://…`.
+    pub fn parse(text: &str) -> Result<Self, StoreError> {
+        let url = Self(SecretString::from(text.to_owned()));
+        url.dialect().map(|_| url)
+    }
+
+    fn dialect(&self) -> Result<Dialect, StoreError> {
+        let text = self.0.expose_secret();
+        match text.split_once(':') {
+            Some(("sqlite", _)) => Ok(Dialect::Sqlite),
+            Some(("postgres" | "postgresql", _)) => Ok(Dialect::Postgres),
+            _ => Err(StoreError::UnknownUrl),
+        }
+    }
+
+    fn sqlite_path(&self) -> PathBuf {
+        let text = self.0.expose_secret();
+        let path = text.trim_start_matches("sqlite:").trim_start_matches("//");
+        PathBuf::from(path.split('?').next().unwrap_or(path))
+    }
+}
+
+impl Store {
+    /// Opens the database, and brings its tables up to date.
+    pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        let dialect = url.dialect()?;
+        let (options, pool, lock) = match dialect {
+            Dialect::Sqlite => {
+                let path = url.sqlite_path();
+                let lock = lock_beside(&path)?;
+                // The URL's own parameters give way: losing a commit that a cloud was told about is not for configuration.
+                let options = AnyConnectOptions::from_str(&format!("sqlite://{}?mode=rwc", path.display()))?;
+                (options, sqlite_pool(), Some(lock))
+            }
+            Dialect::Postgres => {
+                (AnyConnectOptions::from_str(url.0.expose_secret())?, AnyPoolOptions::new().max_connections(10), None)
+            }
+        };
+        let pool = pool.connect_with(options).await?;
+        if dialect == Dialect::Sqlite {
+            let row = sqlx::query("SELECT sqlite_version() AS version").fetch_one(&pool).await?;
+            refuse_old_sqlite(row.try_get("version")?)?;
+        }
+        sqlx::migrate!("../migrations").run(&pool).await?;
+        Ok(Self { pool, dialect, _lock: lock })
+    }
+
+    /// Opens the database and makes its rows for what is configured.
+    pub async fn open_for(
+        url: &StoreUrl,
+        directory: &crate::domain::Directory,
+        clock: &dyn Clock,
+        random: &dyn Random,
+    ) -> Result<(Self, crate::domain::DeploymentId), StoreError> {
+        let store = Self::open(url).await?;
+        let mut tx = store.begin().await?;
+        let deployment = tx.deployment(clock.now(), random).await?;
+        tx.know(directory, clock.now()).await?;
+        tx.commit().await?;
+        Ok((store, deployment))
+    }
+}
+
+/// One connection, so one writer; each commit is on disk before anybody hears of it.
+fn sqlite_pool() -> sqlx::pool::PoolOptions<sqlx::Any> {
+    AnyPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).after_connect(|connection, _| {
+        Box::pin(async move {
+            for pragma in [
+                "PRAGMA journal_mode = WAL",
+                "PRAGMA synchronous = FULL",
+                "PRAGMA foreign_keys = ON",
+                "PRAGMA busy_timeout = 5000",
+            ] {
+                connection.execute(pragma).await?;
+            }
+            Ok(())
+        })
+    })
+}
+
+fn lock_beside(database: &Path) -> Result<File, StoreError> {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".lock");
+    let path = PathBuf::from(name);
+    let failed = |reason| StoreError::Lock { path: path.clone(), reason };
+    let file = OpenOptions::new().create(true).write(true).truncate(false).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(database.to_owned())),
+        Err(TryLockError::Error(reason)) => Err(failed(reason)),
+    }
+}
+
+fn refuse_old_sqlite(version: String) -> Result<(), StoreError> {
+    let numbers: Vec<u32> = version.split('.').map_while(|part| part.parse().ok()).collect();
+    if numbers >= vec![3, 51, 3] { Ok(()) } else { Err(StoreError::OldSqlite(version)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_second_process_on_the_same_sqlite_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = StoreUrl::parse(&format!("sqlite://{}", folder.path().join("test.db").display())).unwrap();
+        let first = Store::open(&url).await.unwrap();
+        let refused = Store::open(&url).await.unwrap_err();
+        assert!(matches!(refused, StoreError::InUse(_)), "{refused}");
+        drop(first);
+        Store::open(&url).await.unwrap();
+    }
+
+    #[test]
+    fn an_sqlite_with_the_write_ahead_log_bug_is_refused() {
+        assert!(refuse_old_sqlite("3.51.3".into()).is_ok() && refuse_old_sqlite("3.52.0".into()).is_ok());
+        assert!(refuse_old_sqlite("3.51.2".into()).is_err() && refuse_old_sqlite("3.40.1".into()).is_err());
+    }
+
+    #[test]
+    fn a_database_url_shows_its_password_to_nobody() {
+        let url = StoreUrl::parse("postgres://entryguard:hunter2@db/entryguard").unwrap();
+        assert!(!format!("{url:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,175 @@
+//! Openings: the instances of real rules, and who wants them.
+
+use serde::{Deserialize, Serialize};
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use super::rows::Reader;
+use super::{StoreError, Tx};
+use crate::domain::{
+    HeldRule, HostAddress, MemberName, Opening, OpeningId, OpeningState, ProviderRuleId, ResourceName, RuleOwner, RulePart,
+    SessionId, Timestamp,
+};
+use crate::reconcile::{Wish, WishedOpening};
+
+#[derive(Serialize, Deserialize)]
+struct StoredRule {
+    id: String,
+    part: String,
+    owner: RuleOwner,
+}
+
+impl Tx {
+    /// The opening for an address that a new wish can join: one that is there or on its way, and not on its way out.
+    pub async fn joinable(&mut self, resource: &ResourceName, address: HostAddress) -> Result<Option<Opening>, StoreError> {
+        let row = sqlx::query("SELECT * FROM openings WHERE resource = $1 AND address = $2 AND state IN ('ADDING', 'PRESENT')")
+            .bind(resource.as_str())
+            .bind(address.to_string())
+            .fetch_optional(&mut *self.inner)
+            .await?;
+        row.as_ref().map(opening_from).transpose()
+    }
+
+    /// Adds an opening, due at once.
+    pub async fn insert_opening(&mut self, opening: &Opening, now: Timestamp) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO openings (id, resource, address, state, rules, due_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $6)",
+        )
+        .bind(opening.id.as_str())
+        .bind(opening.resource.as_str())
+        .bind(opening.address.to_string())
+        .bind(opening.state.as_str())
+        .bind(rules_text(&opening.rules))
+        .bind(now.as_millis())
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+
+    /// Asks the reconciler to look at an opening now.
+    pub async fn mark_due(&mut self, opening: &OpeningId, now: Timestamp) -> Result<(), StoreError> {
+        sqlx::query("UPDATE openings SET due_at = $1 WHERE id = $2 AND state <> 'GONE'")
+            .bind(now.as_millis())
+            .bind(opening.as_str())
+            .execute(&mut *self.inner)
+            .await?;
+        Ok(())
+    }
+
+    /// Every opening of a resource that is not gone, with what is wanted of it now.
+    pub async fn wished_openings(&mut self, resource: &ResourceName) -> Result<Vec<WishedOpening>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM openings WHERE resource = $1 AND state <> 'GONE' ORDER BY created_at, id")
+            .bind(resource.as_str())
+            .fetch_all(&mut *self.inner)
+            .await?;
+        let mut wished = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let opening = opening_from(row)?;
+            let due_at = Reader::new(row, "openings", "id")?.optional_time("due_at")?;
+            let wish = self.wish_for(&opening.id).await?;
+            wished.push(WishedOpening { opening, due_at, wish });
+        }
+        Ok(wished)
+    }
+
+    /// What is wanted of an opening: it is while a live session's rule wants it. A query, never a stored counter.
+    pub async fn wish_for(&mut self, opening: &OpeningId) -> Result<Option<Wish>, StoreError> {
+        let row = sqlx::query(
+            "SELECT sessions.id AS id, sessions.member AS member,
+                    (SELECT MAX(s.expires_at) FROM session_rules r JOIN sessions s ON s.id = r.session
+                     WHERE r.opening = $1 AND s.ended_at IS NULL) AS until
+             FROM session_rules JOIN sessions ON sessions.id = session_rules.session
+             WHERE session_rules.opening = $1 AND sessions.ended_at IS NULL
+             ORDER BY sessions.started_at, sessions.id LIMIT 1",
+        )
+        .bind(opening.as_str())
+        .fetch_optional(&mut *self.inner)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let read = Reader::new(&row, "sessions", "id")?;
+        Ok(Some(Wish {
+            until: read.time("until")?,
+            session: SessionId::from_stored(read.text("id")?),
+            member: read.parsed("member", |text| MemberName::new(text).ok())?,
+        }))
+    }
+
+    /// Writes an opening, and when to look at it again.
+    pub async fn save_opening(&mut self, opening: &Opening, due_at: Option<Timestamp>, now: Timestamp) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE openings SET state = $1, rules = $2, marked_until = $3, attempts = $4, error = $5, due_at = $6,
+             present_at = CASE WHEN $1 = 'PRESENT' THEN COALESCE(present_at, $7) ELSE present_at END,
+             gone_at = CASE WHEN $1 = 'GONE' THEN COALESCE(gone_at, $7) ELSE gone_at END
+             WHERE id = $8",
+        )
+        .bind(opening.state.as_str())
+        .bind(rules_text(&opening.rules))
+        .bind(opening.marked_until.map(Timestamp::as_millis))
+        .bind(i64::from(opening.attempts))
+        .bind(opening.error.as_deref())
+        .bind(due_at.map(Timestamp::as_millis))
+        .bind(now.as_millis())
+        .bind(opening.id.as_str())
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+
+    /// Makes everything that was in flight due at once: what a start does after a crash.
+    pub async fn resume_in_flight(&mut self, now: Timestamp) -> Result<u64, StoreError> {
+        let done = sqlx::query(
+            "UPDATE openings SET due_at = $1 WHERE state IN ('ADDING', 'REMOVING') AND (due_at IS NULL OR due_at > $1)",
+        )
+        .bind(now.as_millis())
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(done.rows_affected())
+    }
+
+    /// When the next opening is due.
+    pub async fn next_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        let row =
+            sqlx::query("SELECT MIN(due_at) AS next FROM openings WHERE due_at IS NOT NULL").fetch_one(&mut *self.inner).await?;
+        Ok(row.try_get::<Option<i64>, _>("next")?.map(Timestamp::from_millis))
+    }
+
+    /// Since when an opening has been there.
+    pub async fn present_since(&mut self, opening: &OpeningId) -> Result<Option<Timestamp>, StoreError> {
+        let row = sqlx::query("SELECT present_at FROM openings WHERE id = $1")
+            .bind(opening.as_str())
+            .fetch_optional(&mut *self.inner)
+            .await?;
+        let at = row.map(|row| row.try_get::<Option<i64>, _>("present_at")).transpose()?;
+        Ok(at.flatten().map(Timestamp::from_millis))
+    }
+}
+
+fn rules_text(rules: &[HeldRule]) -> String {
+    let stored: Vec<_> = rules
+        .iter()
+        .map(|rule| StoredRule { id: rule.id.as_str().to_owned(), part: rule.part.0.clone(), owner: rule.owner })
+        .collect();
+    serde_json::json!(stored).to_string()
+}
+
+/// The provider's rules of an opening, from their stored text.
+pub(super) fn held_rules(text: &str) -> Option<Vec<HeldRule>> {
+    let stored: Vec<StoredRule> = serde_json::from_str(text).ok()?;
+    let held =
+        |rule: StoredRule| HeldRule { id: ProviderRuleId::from_stored(rule.id), part: RulePart(rule.part), owner: rule.owner };
+    Some(stored.into_iter().map(held).collect())
+}
+
+fn opening_from(row: &AnyRow) -> Result<Opening, StoreError> {
+    let read = Reader::new(row, "openings", "id")?;
+    Ok(Opening {
+        id: OpeningId::from_stored(read.text("id")?),
+        resource: read.resource("resource")?,
+        address: read.address("address")?,
+        state: read.parsed("state", OpeningState::parse)?,
+        rules: read.parsed("rules", held_rules)?,
+        marked_until: read.optional_time("marked_until")?,
+        attempts: u32::try_from(read.number("attempts")?).unwrap_or(u32::MAX),
+        error: read.optional_text("error")?,
+    })
+}

@@ -1,0 +1,65 @@
+//! From rows to values: a column that makes no sense is an error that names it, never a default.
+
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use super::StoreError;
+use crate::domain::{HostAddress, ResourceName, Timestamp};
+
+/// A row of a table, with its id for errors.
+pub(super) struct Reader<'a> {
+    row: &'a AnyRow,
+    table: &'static str,
+    id: String,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(row: &'a AnyRow, table: &'static str, key: &'static str) -> Result<Self, StoreError> {
+        Ok(Self { row, table, id: row.try_get(key)? })
+    }
+
+    pub(super) fn text(&self, column: &'static str) -> Result<String, StoreError> {
+        Ok(self.row.try_get(column)?)
+    }
+
+    pub(super) fn optional_text(&self, column: &'static str) -> Result<Option<String>, StoreError> {
+        Ok(self.row.try_get(column)?)
+    }
+
+    pub(super) fn number(&self, column: &'static str) -> Result<i64, StoreError> {
+        Ok(self.row.try_get(column)?)
+    }
+
+    pub(super) fn time(&self, column: &'static str) -> Result<Timestamp, StoreError> {
+        Ok(Timestamp::from_millis(self.row.try_get(column)?))
+    }
+
+    pub(super) fn optional_time(&self, column: &'static str) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.row.try_get::<Option<i64>, _>(column)?.map(Timestamp::from_millis))
+    }
+
+    /// A column whose text has to mean something.
+    pub(super) fn parsed<T>(&self, column: &'static str, parse: impl FnOnce(&str) -> Option<T>) -> Result<T, StoreError> {
+        parse(&self.text(column)?).ok_or_else(|| self.unreadable(column))
+    }
+
+    pub(super) fn optional_parsed<T>(
+        &self,
+        column: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, StoreError> {
+        self.optional_text(column)?.map(|text| parse(&text).ok_or_else(|| self.unreadable(column))).transpose()
+    }
+
+    pub(super) fn address(&self, column: &'static str) -> Result<HostAddress, StoreError> {
+        self.parsed(column, |text| HostAddress::parse(text).ok())
+    }
+
+    pub(super) fn resource(&self, column: &'static str) -> Result<ResourceName, StoreError> {
+        self.parsed(column, |text| ResourceName::new(text).ok())
+    }
+
+    pub(super) fn unreadable(&self, column: &'static str) -> StoreError {
+        StoreError::Unreadable { table: self.table, column, row: self.id.clone() }
+    }
+}

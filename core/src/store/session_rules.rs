@@ -1,0 +1,98 @@
+//! Session rules: what each session wants of each opening, and what it shows.
+
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use super::rows::Reader;
+use super::{StoreError, Tx};
+use crate::domain::{OpeningId, RuleStatus, SessionId, SessionRule, SessionRuleId, Timestamp};
+
+impl Tx {
+    /// Adds a session rule.
+    pub async fn insert_rule(&mut self, rule: &SessionRule) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO session_rules (id, session, resource, address, opening, status, applied_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(rule.id.as_str())
+        .bind(rule.session.as_str())
+        .bind(rule.resource.as_str())
+        .bind(rule.address.to_string())
+        .bind(rule.opening.as_str())
+        .bind(rule.status.as_str())
+        .bind(rule.applied_at.map(Timestamp::as_millis))
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+
+    /// A session's rules, by resource and address.
+    pub async fn rules_of(&mut self, session: &SessionId) -> Result<Vec<SessionRule>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT session_rules.*, openings.rules AS held FROM session_rules JOIN openings ON openings.id = session_rules.opening
+             WHERE session_rules.session = $1 ORDER BY session_rules.resource, session_rules.address",
+        )
+            .bind(session.as_str())
+            .fetch_all(&mut *self.inner)
+            .await?;
+        rows.iter().map(rule_from).collect()
+    }
+
+    /// The rules that hang on an opening and are not removed, by session.
+    pub async fn rules_on(&mut self, opening: &OpeningId) -> Result<Vec<SessionRule>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT session_rules.*, openings.rules AS held FROM session_rules JOIN openings ON openings.id = session_rules.opening
+             WHERE session_rules.opening = $1 AND session_rules.status <> 'REMOVED' ORDER BY session_rules.session, session_rules.id",
+        )
+            .bind(opening.as_str())
+            .fetch_all(&mut *self.inner)
+            .await?;
+        rows.iter().map(rule_from).collect()
+    }
+
+    /// Writes what a rule shows now. The times are those of the first news and stay.
+    pub async fn set_rule(&mut self, rule: &SessionRule, opening: &OpeningId, now: Timestamp) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE session_rules SET opening = $1, status = $2, error = $3,
+             applied_at = CASE WHEN $2 = 'APPLIED' THEN COALESCE(applied_at, $4) ELSE applied_at END,
+             removed_at = CASE WHEN $2 = 'REMOVED' THEN COALESCE(removed_at, $4) ELSE removed_at END
+             WHERE id = $5",
+        )
+        .bind(opening.as_str())
+        .bind(rule.status.as_str())
+        .bind(rule.error.as_deref())
+        .bind(now.as_millis())
+        .bind(rule.id.as_str())
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+
+    /// The earliest expiry that a session's own openings bear in the cloud; nothing where one bears none yet or is foreign.
+    pub(super) async fn marked_until(&mut self, session: &SessionId) -> Result<Option<Timestamp>, StoreError> {
+        let row = sqlx::query(
+            "SELECT MIN(openings.marked_until) AS marked FROM session_rules
+             JOIN openings ON openings.id = session_rules.opening WHERE session_rules.session = $1",
+        )
+        .bind(session.as_str())
+        .fetch_one(&mut *self.inner)
+        .await?;
+        Ok(row.try_get::<Option<i64>, _>("marked")?.map(Timestamp::from_millis))
+    }
+}
+
+fn rule_from(row: &AnyRow) -> Result<SessionRule, StoreError> {
+    let read = Reader::new(row, "session_rules", "id")?;
+    Ok(SessionRule {
+        id: SessionRuleId::from_stored(read.text("id")?),
+        session: SessionId::from_stored(read.text("session")?),
+        resource: read.resource("resource")?,
+        address: read.address("address")?,
+        opening: OpeningId::from_stored(read.text("opening")?),
+        status: read.parsed("status", RuleStatus::parse)?,
+        applied_at: read.optional_time("applied_at")?,
+        removed_at: read.optional_time("removed_at")?,
+        error: read.optional_text("error")?,
+        held: read.parsed("held", super::openings::held_rules)?,
+    })
+}

@@ -1,0 +1,205 @@
+//! Sessions.
+
+use std::collections::BTreeSet;
+
+use sqlx::any::AnyRow;
+
+use super::rows::Reader;
+use super::{StoreError, Tx};
+use crate::domain::{
+    Addresses, EndReason, Ending, HostAddress, MemberName, ResourceName, Session, SessionId, SessionRule, SessionStatus, Surface,
+    Timestamp, session_status,
+};
+
+/// A session with its rules: what every surface shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionView {
+    /// The session.
+    pub session: Session,
+    /// Its rules, by resource and address.
+    pub rules: Vec<SessionRule>,
+    /// Until when every opening of its own is marked in the cloud: what may be confirmed to people.
+    pub marked_until: Option<Timestamp>,
+}
+
+/// Which sessions to list.
+#[derive(Clone, Debug, Default)]
+pub struct SessionFilter {
+    /// Only this member's.
+    pub member: Option<MemberName>,
+    /// Only those whose id begins so.
+    pub prefix: Option<String>,
+    /// Only those that were not stopped and have not run out.
+    pub live_only: bool,
+    /// Not more than this.
+    pub at_most: u32,
+}
+
+impl SessionView {
+    /// The session's status.
+    pub fn status(&self) -> SessionStatus {
+        let rules: Vec<_> = self.rules.iter().map(|rule| rule.status).collect();
+        session_status(self.session.ending.as_ref().map(|ending| ending.reason), &rules)
+    }
+
+    /// How many resources it opens.
+    pub fn resource_count(&self) -> usize {
+        self.rules.iter().map(|rule| &rule.resource).collect::<BTreeSet<&ResourceName>>().len()
+    }
+
+    /// Whether its end has moved and the clouds do not know it yet.
+    pub fn is_extending(&self) -> bool {
+        self.status().is_live()
+            && self.marked_until.is_some_and(|marked| marked.as_seconds() < self.session.expires_at.as_seconds())
+    }
+}
+
+impl Tx {
+    /// Adds a session.
+    pub async fn insert_session(&mut self, session: &Session) -> Result<(), StoreError> {
+        let text = |address: Option<HostAddress>| address.map(|address| address.to_string());
+        sqlx::query(
+            "INSERT INTO sessions (id, member, surface, reason, ipv4, ipv6, started_at, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(session.id.as_str())
+        .bind(session.member.as_str())
+        .bind(session.surface.as_str())
+        .bind(session.reason.as_deref())
+        .bind(text(session.addresses.ipv4()))
+        .bind(text(session.addresses.ipv6()))
+        .bind(session.started_at.as_millis())
+        .bind(session.expires_at.as_millis())
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+
+    /// How many of a member's sessions are live.
+    pub async fn count_live(&mut self, member: &MemberName) -> Result<u32, StoreError> {
+        use sqlx::Row;
+        let row = sqlx::query("SELECT COUNT(*) AS live FROM sessions WHERE member = $1 AND ended_at IS NULL")
+            .bind(member.as_str())
+            .fetch_one(&mut *self.inner)
+            .await?;
+        Ok(u32::try_from(row.try_get::<i64, _>("live")?).unwrap_or(u32::MAX))
+    }
+
+    /// One session, locked until the transaction ends.
+    pub async fn lock_session(&mut self, id: &SessionId) -> Result<Option<Session>, StoreError> {
+        let sql = self.dialect.pick("SELECT * FROM sessions WHERE id = $1", "SELECT * FROM sessions WHERE id = $1 FOR UPDATE");
+        let row = sqlx::query(sql).bind(id.as_str()).fetch_optional(&mut *self.inner).await?;
+        row.as_ref().map(session_from).transpose()
+    }
+
+    /// Sessions with their rules, the newest first.
+    pub async fn sessions(&mut self, filter: &SessionFilter) -> Result<Vec<SessionView>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM sessions
+             WHERE (member = $1 OR $1 = '') AND substr(id, 1, $2) = $3 AND (ended_at IS NULL OR $4 = 0)
+             ORDER BY started_at DESC, id LIMIT $5",
+        )
+        .bind(filter.member.as_ref().map_or("", MemberName::as_str))
+        .bind(i32::try_from(filter.prefix.as_deref().map_or(0, str::len)).unwrap_or(i32::MAX))
+        .bind(filter.prefix.as_deref().unwrap_or(""))
+        .bind(i64::from(filter.live_only))
+        .bind(i64::from(filter.at_most))
+        .fetch_all(&mut *self.inner)
+        .await?;
+        let mut views = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let session = session_from(row)?;
+            let rules = self.rules_of(&session.id).await?;
+            let marked_until = self.marked_until(&session.id).await?;
+            views.push(SessionView { session, rules, marked_until });
+        }
+        Ok(views)
+    }
+
+    /// One session with its rules.
+    pub async fn session(&mut self, id: &SessionId) -> Result<Option<SessionView>, StoreError> {
+        let filter = SessionFilter { prefix: Some(id.as_str().to_owned()), at_most: 1, ..SessionFilter::default() };
+        Ok(self.sessions(&filter).await?.pop())
+    }
+
+    /// Moves a session's end.
+    pub async fn set_expiry(&mut self, id: &SessionId, expires_at: Timestamp) -> Result<(), StoreError> {
+        sqlx::query("UPDATE sessions SET expires_at = $1 WHERE id = $2 AND ended_at IS NULL")
+            .bind(expires_at.as_millis())
+            .bind(id.as_str())
+            .execute(&mut *self.inner)
+            .await?;
+        Ok(())
+    }
+
+    /// Writes how a session ended. It stays so: a session that ended never becomes live again.
+    pub async fn end_session(&mut self, id: &SessionId, ending: &Ending) -> Result<(), StoreError> {
+        sqlx::query("UPDATE sessions SET end_reason = $1, ended_at = $2, ended_by = $3 WHERE id = $4 AND ended_at IS NULL")
+            .bind(ending.reason.as_str())
+            .bind(ending.at.as_millis())
+            .bind(ending.by.as_deref())
+            .bind(id.as_str())
+            .execute(&mut *self.inner)
+            .await?;
+        Ok(())
+    }
+
+    /// Closes an ended session if all of its rules are removed; whether that was news.
+    pub async fn close_if_done(&mut self, id: &SessionId, now: Timestamp) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "UPDATE sessions SET closed_at = $1 WHERE id = $2 AND ended_at IS NOT NULL AND closed_at IS NULL
+             AND NOT EXISTS (SELECT 1 FROM session_rules WHERE session = sessions.id AND status <> 'REMOVED')",
+        )
+        .bind(now.as_millis())
+        .bind(id.as_str())
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// The live sessions whose time has run out, the longest overdue first.
+    pub async fn overdue(&mut self, now: Timestamp, at_most: u32) -> Result<Vec<SessionId>, StoreError> {
+        use sqlx::Row;
+        let rows =
+            sqlx::query("SELECT id FROM sessions WHERE ended_at IS NULL AND expires_at <= $1 ORDER BY expires_at LIMIT $2")
+                .bind(now.as_millis())
+                .bind(i64::from(at_most))
+                .fetch_all(&mut *self.inner)
+                .await?;
+        rows.iter().map(|row| Ok(SessionId::from_stored(row.try_get::<String, _>("id")?))).collect()
+    }
+
+    /// When the next live session's time runs out.
+    pub async fn next_expiry(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        use sqlx::Row;
+        let row = sqlx::query("SELECT MIN(expires_at) AS next FROM sessions WHERE ended_at IS NULL")
+            .fetch_one(&mut *self.inner)
+            .await?;
+        Ok(row.try_get::<Option<i64>, _>("next")?.map(Timestamp::from_millis))
+    }
+}
+
+fn session_from(row: &AnyRow) -> Result<Session, StoreError> {
+    let read = Reader::new(row, "sessions", "id")?;
+    let address = |column| read.optional_parsed(column, |text| HostAddress::parse(text).ok());
+    let addresses: Vec<_> = [address("ipv4")?, address("ipv6")?].into_iter().flatten().collect();
+    let ending = match (read.optional_text("end_reason")?, read.optional_time("ended_at")?) {
+        (None, None) => None,
+        (Some(reason), Some(at)) => {
+            let reason = EndReason::parse(&reason).ok_or_else(|| read.unreadable("end_reason"))?;
+            Some(Ending { reason, at, by: read.optional_text("ended_by")? })
+        }
+        _ => return Err(read.unreadable("ended_at")),
+    };
+    Ok(Session {
+        id: SessionId::from_stored(read.text("id")?),
+        member: read.parsed("member", |text| MemberName::new(text).ok())?,
+        surface: read.parsed("surface", Surface::parse)?,
+        reason: read.optional_text("reason")?,
+        addresses: Addresses::new(&addresses).map_err(|_| read.unreadable("ipv4"))?,
+        started_at: read.time("started_at")?,
+        expires_at: read.time("expires_at")?,
+        ending,
+        closed_at: read.optional_time("closed_at")?,
+    })
+}

@@ -106,8 +106,15 @@ CREATE TABLE accepted_requests (
 );
 CREATE INDEX accepted_requests_by_time ON accepted_requests (accepted_at);
 
+-- The log's order is its own: times may be equal. The one row is locked last in every transaction.
+CREATE TABLE audit_head (
+    id   TEXT   NOT NULL PRIMARY KEY,
+    seq  BIGINT NOT NULL
+);
+INSERT INTO audit_head (id, seq) VALUES ('head', 0);
 CREATE TABLE audit_events (
     id       TEXT   NOT NULL PRIMARY KEY,
+    seq      BIGINT NOT NULL UNIQUE,
     at       BIGINT NOT NULL,
     actor    TEXT   NOT NULL,
     surface  TEXT,
@@ -115,4 +122,4 @@ CREATE TABLE audit_events (
     session  TEXT,
     details  TEXT   NOT NULL
 );
-CREATE INDEX audit_events_by_session ON audit_events (session, at);
+CREATE INDEX audit_events_by_session ON audit_events (session, seq);

@@ -1,2 +1,50 @@
-//! placeholder
-fn main() {}
+//! `entryguard`: the server and the command-line program.
+
+mod check;
+mod cli;
+mod demo;
+mod http;
+mod iam_policy;
+mod serve;
+mod slack;
+mod sweep;
+mod telemetry;
+mod web;
+mod wiring;
+mod workers;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Verb};
+
+fn main() -> ExitCode {
+    // Wrong usage ends here, with exit code 2.
+    let cli = Cli::parse();
+    telemetry::start();
+    match run(cli.verb) {
+        Ok(code) => code,
+        Err(error) => {
+            // One line: what happened, and its causes.
+            eprintln!("entryguard: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(verb: Verb) -> anyhow::Result<ExitCode> {
+    // Several crates bring rustls; without a default it would not know whose cryptography to take.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match verb {
+            Verb::Demo(options) => demo::run(options).await,
+            Verb::Serve(options) => serve::run(&options.config).await,
+            Verb::Check(options) => check::run(options).await,
+            Verb::Sweep(options) => sweep::run(options).await,
+            Verb::IamPolicy(options) => iam_policy::run(&options.config),
+            Verb::SlackManifest(options) => slack::manifest::run(&options),
+        }
+    })
+}

@@ -61,21 +61,22 @@ pub struct SweepSchedule(cron::Schedule);
 impl Settings {
     /// Reads a configuration file, and fetches its secrets from the environment and from files.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let unreadable = |reason| ConfigError::Unreadable { path: path.to_owned(), reason };
-        let text = std::fs::read_to_string(path).map_err(unreadable)?;
-        Self::parse(&text, path, &|name| std::env::var(name).ok())
+        Self::parse(&read_text(path)?, path, &|name| std::env::var(name).ok())
     }
 
     /// Reads only who may reach what: it needs none of the secrets, so it works where only cloud credentials are left.
     pub fn read_directory(path: &Path) -> Result<Directory, ConfigError> {
-        let unreadable = |reason| ConfigError::Unreadable { path: path.to_owned(), reason };
-        let text = std::fs::read_to_string(path).map_err(unreadable)?;
-        directory(toml::from_str(&text).map_err(|error| ConfigError::malformed(path, &error))?)
+        directory(parse_file(&read_text(path)?, path)?)
+    }
+
+    /// Reads only how browsers reach the server; it needs none of the secrets either.
+    pub fn read_public_url(path: &Path) -> Result<String, ConfigError> {
+        Ok(server_settings(&mut parse_file(&read_text(path)?, path)?.server)?.public_url)
     }
 
     /// Reads a configuration from its text. `path` names it in errors.
     pub fn parse(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let mut file: File = toml::from_str(text).map_err(|error| ConfigError::malformed(path, &error))?;
+        let mut file = parse_file(text, path)?;
         for (table, written) in [("discord", file.discord.is_some()), ("github", file.github.is_some())] {
             if written {
                 tracing::warn!("[{table}] is in the configuration, but this version does not serve it yet; it is passed over");
@@ -90,6 +91,14 @@ impl Settings {
             directory: directory(file)?,
         })
     }
+}
+
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|reason| ConfigError::Unreadable { path: path.to_owned(), reason })
+}
+
+fn parse_file(text: &str, path: &Path) -> Result<File, ConfigError> {
+    toml::from_str(text).map_err(|error| ConfigError::malformed(path, &error))
 }
 
 fn server_settings(server: &mut file::Server) -> Result<ServerSettings, ConfigError> {

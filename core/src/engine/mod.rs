@@ -9,6 +9,7 @@ mod list;
 mod offer;
 mod start;
 mod stop;
+mod threads;
 
 use std::sync::Arc;
 

@@ -19,6 +19,8 @@ mod pass;
 mod plan;
 mod record;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::sync::Arc;

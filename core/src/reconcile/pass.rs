@@ -47,6 +47,13 @@ impl Reconciler {
         self.record(lease, &plan, verdicts).await
     }
 
+    /// What a crash between the calls and the record leaves behind.
+    #[cfg(test)]
+    pub(super) async fn die_before_recording(&self, lease: &Lease) {
+        let plan = self.intend(lease).await.unwrap();
+        act(&plan, self.allowlists[&lease.resource].as_ref()).await;
+    }
+
     /// Writes what the pass is about to do, before it does it: whatever happens next, the opening stays due.
     async fn intend(&self, lease: &Lease) -> Result<Plan, StoreError> {
         let now = self.clock.now();

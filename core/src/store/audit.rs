@@ -1,5 +1,7 @@
 //! The audit log.
 
+use sqlx::Row;
+
 use super::{StoreError, Tx};
 use crate::domain::{AuditEvent, AuditId, SessionId};
 use crate::random::Random;
@@ -24,8 +26,7 @@ impl Tx {
 
     /// The actions recorded of a session, oldest first.
     pub async fn audit_of(&mut self, session: &SessionId) -> Result<Vec<String>, StoreError> {
-        use sqlx::Row;
-        let rows = sqlx::query("SELECT action FROM audit_events WHERE session = $1 ORDER BY at, id")
+        let rows = sqlx::query("SELECT action FROM audit_events WHERE session = $1 ORDER BY seq")
             .bind(session.as_str())
             .fetch_all(&mut *self.inner)
             .await?;

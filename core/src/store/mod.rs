@@ -2,7 +2,7 @@
 //!
 //! One text serves SQLite and Postgres; where the dialects must differ, [`dialect`] says so. Every use case is one [`Tx`].
 //! Locks are always taken in the same order, so that no two transactions wait for each other: a member, then resources by
-//! name, then sessions by id.
+//! name, then sessions by id, then the audit log's head.
 
 mod audit;
 mod confirmations;

@@ -1,0 +1,76 @@
+//! `entryguard check`: is the configuration sound, and does every resource answer?
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use entryguard_core::config::Settings;
+use entryguard_core::domain::DeploymentId;
+use entryguard_core::provider::{Allowlist, Health};
+use serde::Serialize;
+
+use crate::cli::CheckOptions;
+use crate::wiring::allowlists;
+
+/// How long one resource may take to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Serialize)]
+struct Row {
+    resource: String,
+    provider: &'static str,
+    id: String,
+    health: &'static str,
+    summary: String,
+    warnings: Vec<String>,
+}
+
+/// Checks, prints, and fails if a resource is unhealthy.
+pub async fn run(options: CheckOptions) -> anyhow::Result<ExitCode> {
+    // The whole file, secrets and all: what `serve` would refuse is refused here.
+    let directory = Settings::read(&options.config.config)?.directory;
+    let mut rows = Vec::new();
+    let allowlists = match options.offline {
+        true => entryguard_core::provider::Allowlists::new(),
+        // Looking marks nothing, so no deployment has to be known.
+        false => allowlists(&directory, &DeploymentId::from_stored("check")).await?,
+    };
+    for (name, resource) in &directory.resources {
+        let (health, summary, warnings) = match allowlists.get(name) {
+            None => ("Unverified", "not asked".to_owned(), Vec::new()),
+            Some(allowlist) => verify(allowlist).await,
+        };
+        let provider = resource.kind_words().0;
+        rows.push(Row { resource: name.to_string(), provider, id: resource.provider_id(), health, summary, warnings });
+    }
+    print(&rows, options.json)?;
+    Ok(if rows.iter().any(|row| row.health == "Invalid") { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn verify(allowlist: &Arc<dyn Allowlist>) -> (&'static str, String, Vec<String>) {
+    match tokio::time::timeout(PATIENCE, allowlist.verify()).await {
+        Ok(Ok(Health { summary, warnings })) => ("Valid", summary, warnings),
+        Ok(Err(error)) => ("Invalid", error.to_string(), Vec::new()),
+        Err(_) => ("Invalid", format!("no answer within {} s", PATIENCE.as_secs()), Vec::new()),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+fn print(rows: &[Row], json: bool) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(rows)?);
+        return Ok(());
+    }
+    if rows.is_empty() {
+        println!("The configuration is sound. It has no resource yet.");
+    }
+    let width = |text: fn(&Row) -> &str| rows.iter().map(|row| text(row).len()).max().unwrap_or_default();
+    let (names, ids) = (width(|row| &row.resource), width(|row| &row.id));
+    for row in rows {
+        println!("{:names$}  {:4}  {:ids$}  {:10}  {}", row.resource, row.provider, row.id, row.health, row.summary);
+        for warning in &row.warnings {
+            println!("{:names$}  warning: {warning}", "");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Opens every resource that a person or a job may reach, for its address alone, for a few hours, and closes it again.
+#[derive(Parser)]
+#[command(name = "entryguard", version, about)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Run the whole product on this machine, with nothing to configure.
+    Demo(DemoOptions),
+    /// Run the server: chat, pages, workers.
+    Serve(ConfigOptions),
+    /// Read the configuration, and verify every credential and resource.
+    Check(CheckOptions),
+    /// Compare the clouds with what is wanted, and repair what differs.
+    Sweep(SweepOptions),
+    /// Print the least AWS policy for the configured resources.
+    IamPolicy(ConfigOptions),
+    /// Print the Slack app's manifest (YAML).
+    SlackManifest(ManifestOptions),
+}
+
+/// Where the configuration is.
+#[derive(Args, Clone)]
+pub struct ConfigOptions {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", default_value = "entryguard.toml", env = "ENTRYGUARD_CONFIG")]
+    pub config: PathBuf,
+}
+
+/// How to run the demo.
+#[derive(Args)]
+pub struct DemoOptions {
+    /// The address to listen on; it must be this machine's own. Without it: port 8080, or any that is free.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// How to check.
+#[derive(Args)]
+pub struct CheckOptions {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigOptions,
+    /// Check the file alone, and call nobody.
+    #[arg(long)]
+    pub offline: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How to sweep.
+#[derive(Args)]
+pub struct SweepOptions {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigOptions,
+    /// Go by the expiry written on each rule; needs cloud credentials, and no server and no database.
+    #[arg(long)]
+    pub expired: bool,
+    /// With --expired: only the rules of this deployment (the entryguard:owner tag).
+    #[arg(long, value_name = "ID", requires = "expired")]
+    pub owner: Option<String>,
+    /// Only print what would be done.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to put into the manifest.
+#[derive(Args)]
+pub struct ManifestOptions {
+    /// How Slack reaches the server; without it, the configuration's public_url.
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigOptions,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,103 @@
+//! `entryguard demo`: the whole product on one machine, with nothing to configure and nothing left behind.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use entryguard_core::config::Settings;
+use tokio::net::TcpListener;
+
+use crate::cli::DemoOptions;
+use crate::http::{self, Shared};
+use crate::serve::told_to_stop;
+use crate::web::demo::{GuardFile, routes};
+use crate::wiring::Wired;
+use crate::workers;
+
+/// The port that a newcomer expects.
+const PORT: u16 = 8080;
+
+/// Runs the demo until it is told to stop.
+pub async fn run(options: DemoOptions) -> anyhow::Result<ExitCode> {
+    let listener = listen(options.listen).await?;
+    let address = listener.local_addr()?;
+    let folder = tempfile::Builder::new().prefix("entryguard-demo-").tempdir().context("cannot make a temporary folder")?;
+    let guard = folder.path().join("guarded.allow");
+    std::fs::write(&guard, "").context("cannot write to the temporary folder")?;
+    let settings = settings(folder.path(), &guard, address)?;
+    let wired = Wired::build(&settings.database, settings.directory).await?;
+    let shared = Shared { engine: Arc::clone(&wired.engine), server: Arc::new(settings.server) };
+    let router = http::base_routes().merge(routes(GuardFile(Arc::new(guard)))).with_state(shared);
+    let mut workers = workers::start(&wired.reconciler, settings.sweep, Arc::clone(&wired.clock));
+    greet(address);
+    http::serve(listener, router, told_to_stop()?).await?;
+    workers.shutdown().await;
+    wired.store.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn listen(wanted: Option<SocketAddr>) -> anyhow::Result<TcpListener> {
+    if let Some(address) = wanted {
+        // Whoever reaches the demo is its administrator.
+        ensure!(address.ip().is_loopback(), "the demo listens on this machine alone: give --listen a loopback address");
+        return TcpListener::bind(address)
+            .await
+            .with_context(|| format!("cannot listen on {address}; choose another with --listen"));
+    }
+    let localhost = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    match TcpListener::bind((localhost, PORT)).await {
+        Ok(listener) => Ok(listener),
+        Err(_) => TcpListener::bind((localhost, 0)).await.context("no port is free"),
+    }
+}
+
+/// The demo's configuration, through the same door as every other.
+fn settings(folder: &Path, guard: &Path, address: SocketAddr) -> anyhow::Result<Settings> {
+    let database = folder.join("demo.db");
+    let text = format!(
+        r#"
+[server]
+listen = "{address}"
+[database]
+url = "sqlite://{database}"
+[organization]
+name = "Demo"
+tier = "demo"
+[[tier]]
+name = "demo"
+durations = ["1m", "5m", "1h", "2h", "4h", "8h"]
+default_duration = "5m"
+max_duration = "8h"
+[[resource]]
+name = "guarded-page"
+provider = "file"
+type = "allowlist"
+id = "{guard}"
+format = "plain"
+private_network = true
+[[member]]
+name = "you"
+admin = true
+identities = ["local:demo"]
+[[role]]
+name = "everyone"
+members = ["you"]
+resources = ["guarded-page"]
+"#,
+        database = database.display(),
+        guard = guard.display(),
+    );
+    Ok(Settings::parse(&text, Path::new("the demo's configuration"), &|_| None)?)
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+fn greet(address: SocketAddr) {
+    println!("EntryGuard demo: open http://{address} in a browser, and press Start Session.");
+    println!("A page of its own is guarded by an allowlist file. Try this before, during and after a session:");
+    println!();
+    println!("    curl -i http://{address}/guarded");
+    println!();
+    println!("Everything is temporary: Ctrl-C stops the demo and leaves nothing behind.");
+}

@@ -1,0 +1,73 @@
+//! Whether a form was sent from a page of ours: asked of the browser, which a page elsewhere cannot make lie.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode, header};
+
+use super::Shared;
+
+/// Where a form was sent from; a page of somebody else's is not a value of this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SameOrigin {
+    /// A page of ours.
+    Ours,
+    /// A page that does not say which, as ours do not over plain HTTP: whoever admits it needs another proof.
+    Unnamed,
+    /// No browser: a command line has no other pages that could send something.
+    NoBrowser,
+}
+
+/// Where a request was sent from; nothing where a page elsewhere sent it.
+fn same_origin(headers: &HeaderMap, public_url: &str) -> Option<SameOrigin> {
+    let text = |name| headers.get(name).map(|value: &http::HeaderValue| value.to_str().unwrap_or_default());
+    match (text("sec-fetch-site"), text(header::ORIGIN.as_str())) {
+        // `none` is a person who typed the address; a form is never sent so.
+        (Some("same-origin"), _) => Some(SameOrigin::Ours),
+        (Some(_), _) => None,
+        (None, Some(origin)) if origin == public_url => Some(SameOrigin::Ours),
+        // Browsers leave the other header out over plain HTTP, and our pages' no-referrer policy makes this one `null`.
+        (None, Some("null")) => Some(SameOrigin::Unnamed),
+        (None, Some(_)) => None,
+        (None, None) => Some(SameOrigin::NoBrowser),
+    }
+}
+
+impl FromRequestParts<Shared> for SameOrigin {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Response> {
+        same_origin(&parts.headers, &shared.server.public_url).ok_or_else(|| {
+            let why =
+                "This form was sent by a page of another site, so nothing was done. Open the link itself, and use its button.\n";
+            (StatusCode::FORBIDDEN, why).into_response()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(headers: &[(&'static str, &str)]) -> Option<SameOrigin> {
+        let headers = headers.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap())).collect();
+        same_origin(&headers, "https://entryguard.example.com")
+    }
+
+    #[test]
+    fn a_form_on_another_site_is_refused() {
+        assert_eq!(origin(&[("sec-fetch-site", "cross-site")]), None);
+        assert_eq!(origin(&[("sec-fetch-site", "same-site")]), None);
+        assert_eq!(origin(&[("sec-fetch-site", "none")]), None);
+        assert_eq!(origin(&[("origin", "https://evil.example.com")]), None);
+        assert_eq!(origin(&[("sec-fetch-site", "cross-site"), ("origin", "https://entryguard.example.com")]), None);
+    }
+
+    #[test]
+    fn our_own_form_and_a_command_line_are_admitted() {
+        assert_eq!(origin(&[("sec-fetch-site", "same-origin"), ("origin", "null")]), Some(SameOrigin::Ours));
+        assert_eq!(origin(&[("origin", "https://entryguard.example.com")]), Some(SameOrigin::Ours));
+        assert_eq!(origin(&[("origin", "null")]), Some(SameOrigin::Unnamed));
+        assert_eq!(origin(&[]), Some(SameOrigin::NoBrowser));
+    }
+}

@@ -1,0 +1,52 @@
+//! `entryguard serve`: builds everything, serves, and drains.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use entryguard_core::config::Settings;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::http::{self, Shared};
+use crate::slack::{self, SlackApi, SlackState, ThreadWorker};
+use crate::wiring::Wired;
+use crate::workers;
+
+/// Serves until it is told to stop.
+pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
+    let settings = Settings::read(config)?;
+    let server = Arc::new(settings.server);
+    let wired = Wired::build(&settings.database, settings.directory).await?;
+    // Before the first request and before the first pass: what a crash left in flight is due.
+    wired.reconciler.resume().await?;
+    let shared = Shared { engine: Arc::clone(&wired.engine), server: Arc::clone(&server) };
+    let mut workers = workers::start(&wired.reconciler, settings.sweep, Arc::clone(&wired.clock));
+    let mut router = http::base_routes().merge(crate::web::landing::routes()).with_state(shared.clone());
+    if let Some(slack) = settings.slack {
+        let api = Arc::new(SlackApi::new(&slack).context("the system's TLS certificates cannot be read")?);
+        workers.spawn(ThreadWorker::new(Arc::clone(&wired.engine), Arc::clone(&api), Arc::clone(&wired.nudges)).run());
+        router = router.merge(slack::routes(SlackState { shared, settings: Arc::new(slack), api }));
+    }
+    let listener = TcpListener::bind(server.listen).await.with_context(|| format!("cannot listen on {}", server.listen))?;
+    tracing::info!(listen = %server.listen, url = server.public_url, "serving");
+    http::serve(listener, router, told_to_stop()?).await?;
+    // Openings stay as they are: sessions go on, and whoever starts next resumes what was in flight.
+    workers.shutdown().await;
+    wired.store.close().await;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Resolves when the process is told to stop.
+pub fn told_to_stop() -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,107 @@
+//! Slack's Web API: the few calls that we make, and what their errors mean for us.
+
+use std::time::Duration;
+
+use entryguard_core::config::SlackSettings;
+use hyper_rustls::HttpsConnectorBuilder;
+use secrecy::ExposeSecret;
+use slack_morphism::errors::SlackClientError;
+use slack_morphism::prelude::{
+    SlackApiChatPostEphemeralRequest, SlackApiChatPostMessageRequest, SlackApiChatUpdateRequest, SlackApiToken,
+    SlackApiTokenValue, SlackClient, SlackClientHyperConnector, SlackClientHyperHttpsConnector, SlackMessageContent,
+};
+
+/// How long one call may take.
+const CALL: Duration = Duration::from_secs(10);
+
+/// Slack's Web API, as our app.
+pub struct SlackApi {
+    client: SlackClient<SlackClientHyperHttpsConnector>,
+    token: SlackApiToken,
+}
+
+/// Why Slack did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum SlackError {
+    /// Too fast.
+    #[error("Slack asks to wait {} s", .0.as_secs())]
+    RateLimited(Duration),
+    /// The app cannot write there.
+    #[error("the app cannot write to the channel ({0})")]
+    NoAccess(String),
+    /// The message is not there any more.
+    #[error("the message is gone ({0})")]
+    MessageGone(String),
+    /// Refused for another reason.
+    #[error("Slack refused ({0})")]
+    Refused(String),
+    /// No answer that made sense.
+    #[error("Slack did not answer ({0})")]
+    Unreachable(String),
+}
+
+impl SlackApi {
+    /// A client for the app of the configuration.
+    pub fn new(settings: &SlackSettings) -> std::io::Result<Self> {
+        let builder = HttpsConnectorBuilder::new().with_native_roots()?;
+        // Plain HTTP only where the configuration says so itself: a Slack of a test's.
+        let plain = settings.api_url.starts_with("http://");
+        let connector = if plain { builder.https_or_http() } else { builder.https_only() }.enable_all_versions().build();
+        let connector = SlackClientHyperConnector::with_connector(connector).with_slack_api_url(&settings.api_url);
+        let token = SlackApiToken::new(SlackApiTokenValue(settings.bot_token.expose_secret().to_owned()));
+        Ok(Self { client: SlackClient::new(connector), token })
+    }
+
+    /// Posts a message, in a thread where one is given; the channel and the message's id.
+    pub async fn post(
+        &self,
+        channel: &str,
+        thread: Option<&str>,
+        content: SlackMessageContent,
+    ) -> Result<(String, String), SlackError> {
+        let mut request = SlackApiChatPostMessageRequest::new(channel.into(), content);
+        // A one-time link must not be fetched by a preview, and ours need none.
+        request.unfurl_links = Some(false);
+        request.unfurl_media = Some(false);
+        request.thread_ts = thread.map(Into::into);
+        let session = self.client.open_session(&self.token);
+        let posted = within(session.chat_post_message(&request)).await?;
+        Ok((posted.channel.0, posted.ts.0))
+    }
+
+    /// Replaces a message.
+    pub async fn update(&self, channel: &str, message: &str, content: SlackMessageContent) -> Result<(), SlackError> {
+        let request = SlackApiChatUpdateRequest::new(channel.into(), content, message.into());
+        let session = self.client.open_session(&self.token);
+        within(session.chat_update(&request)).await.map(drop)
+    }
+
+    /// Shows a message to one person.
+    pub async fn post_ephemeral(&self, channel: &str, user: &str, content: SlackMessageContent) -> Result<(), SlackError> {
+        let request = SlackApiChatPostEphemeralRequest::new(channel.into(), user.into(), content);
+        let session = self.client.open_session(&self.token);
+        within(session.chat_post_ephemeral(&request)).await.map(drop)
+    }
+}
+
+async fn within<T>(call: impl Future<Output = Result<T, SlackClientError>>) -> Result<T, SlackError> {
+    match tokio::time::timeout(CALL, call).await {
+        Ok(answer) => answer.map_err(SlackError::from),
+        Err(_) => Err(SlackError::Unreachable(format!("nothing within {} s", CALL.as_secs()))),
+    }
+}
+
+impl From<SlackClientError> for SlackError {
+    fn from(error: SlackClientError) -> Self {
+        match error {
+            SlackClientError::RateLimitError(limit) => Self::RateLimited(limit.retry_after.unwrap_or(Duration::from_secs(1))),
+            SlackClientError::ApiError(error) => match error.code.as_str() {
+                "not_in_channel" | "channel_not_found" | "is_archived" | "restricted_action" => Self::NoAccess(error.code),
+                "message_not_found" | "cant_update_message" | "edit_window_closed" => Self::MessageGone(error.code),
+                "ratelimited" => Self::RateLimited(Duration::from_secs(1)),
+                _ => Self::Refused(error.code),
+            },
+            other => Self::Unreachable(other.to_string()),
+        }
+    }
+}

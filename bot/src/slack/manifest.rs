@@ -1,0 +1,64 @@
+//! `entryguard slack-manifest`: what to paste into Slack to make the app.
+
+use std::process::ExitCode;
+
+use entryguard_core::config::Settings;
+
+use crate::cli::ManifestOptions;
+
+/// Prints the manifest.
+#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+pub fn run(options: &ManifestOptions) -> anyhow::Result<ExitCode> {
+    let url = match &options.public_url {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        // Of the file, only this: the manifest is made before Slack has given any secret.
+        None => Settings::read_public_url(&options.config.config)?,
+    };
+    print!("{}", manifest(&url));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn manifest(url: &str) -> String {
+    format!(
+        r##"display_information:
+  name: EntryGuard
+  description: Opens your resources for your address, for a few hours
+  background_color: "#1a56c4"
+features:
+  bot_user:
+    display_name: EntryGuard
+    always_online: true
+  slash_commands:
+    - command: /entryguard
+      url: "{url}/slack/commands"
+      description: Open your resources for your address, for a few hours
+      usage_hint: start 2h | extend | stop | list | help
+      should_escape: false
+oauth_config:
+  scopes:
+    bot:
+      - commands
+      - chat:write
+      - chat:write.public
+settings:
+  interactivity:
+    is_enabled: true
+    request_url: "{url}/slack/interactions"
+  org_deploy_enabled: false
+  socket_mode_enabled: false
+  token_rotation_enabled: false
+"##
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manifest_names_the_routes_that_the_server_has() {
+        let text = manifest("https://entryguard.example.com");
+        assert!(text.contains("https://entryguard.example.com/slack/commands"));
+        assert!(text.contains("https://entryguard.example.com/slack/interactions"));
+    }
+}

@@ -1,0 +1,47 @@
+//! Slack: verified requests in, ephemeral answers out, and a thread for each session that shows how it is doing.
+
+mod blocks;
+mod client;
+mod command;
+mod interaction;
+pub mod manifest;
+mod place;
+mod reply;
+mod signed;
+mod thread;
+mod worker;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::post;
+use entryguard_core::config::SlackSettings;
+
+pub use client::SlackApi;
+pub use worker::ThreadWorker;
+
+use crate::http::Shared;
+
+/// Slack sends nothing that is larger.
+const LARGEST_BODY: usize = 64 * 1024;
+
+/// What Slack's handlers may use.
+#[derive(Clone)]
+pub struct SlackState {
+    /// What every handler may use.
+    pub shared: Shared,
+    /// The app.
+    pub settings: Arc<SlackSettings>,
+    /// Slack's Web API.
+    pub api: Arc<SlackApi>,
+}
+
+/// Slack's routes.
+pub fn routes(state: SlackState) -> Router {
+    Router::new()
+        .route("/slack/commands", post(command::handle))
+        .route("/slack/interactions", post(interaction::handle))
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .with_state(state)
+}

@@ -1,0 +1,139 @@
+//! Verifies that a request comes from Slack: an unsigned one is not a value that a handler could get.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::response::{IntoResponse, Response};
+use entryguard_core::domain::{Span, Timestamp};
+use hmac::{Hmac, KeyInit, Mac};
+use http::{HeaderMap, StatusCode};
+use secrecy::ExposeSecret;
+use serde::de::DeserializeOwned;
+use sha2::Sha256;
+
+use super::SlackState;
+
+/// How far a request's time may be from ours, either way.
+const WINDOW: Span = Span::from_minutes(5);
+const TIMESTAMP: &str = "x-slack-request-timestamp";
+const SIGNATURE: &str = "x-slack-signature";
+
+/// A form that Slack signed, within the last minutes, and sent once.
+pub struct Signed<T>(pub T);
+
+/// Why a request is not taken for Slack's.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum Refused {
+    #[error("a header is missing, doubled or unreadable")]
+    Header,
+    #[error("the timestamp is too far from the present time")]
+    Stale,
+    #[error("the signature is wrong")]
+    Signature,
+    #[error("the request was accepted before")]
+    Replayed,
+}
+
+impl<T: DeserializeOwned> FromRequest<SlackState> for Signed<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &SlackState) -> Result<Self, Response> {
+        let headers = request.headers().clone();
+        let body = Bytes::from_request(request, state).await.map_err(IntoResponse::into_response)?;
+        let secret = state.settings.signing_secret.expose_secret();
+        let signature = verify(&headers, &body, secret, state.shared.engine.now()).map_err(|refused| unauthorized(&refused))?;
+        // A signature is remembered for twice the window, since its timestamp may be ahead of our clock as well.
+        let memory = Span::from_millis(2 * WINDOW.as_millis());
+        match state.shared.engine.accept_once(&signature, memory).await {
+            Ok(true) => {}
+            Ok(false) => return Err(unauthorized(&Refused::Replayed)),
+            Err(error) => {
+                tracing::error!(error = ?error, "a Slack request could not be checked for replay");
+                return Err(StatusCode::SERVICE_UNAVAILABLE.into_response());
+            }
+        }
+        parse(&body).map(Self)
+    }
+}
+
+/// Parsing comes after verification, and never before.
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Response> {
+    serde_urlencoded::from_bytes(body).map_err(|error| {
+        tracing::warn!(%error, "a signed Slack request has an unknown shape");
+        StatusCode::BAD_REQUEST.into_response()
+    })
+}
+
+fn unauthorized(refused: &Refused) -> Response {
+    tracing::warn!(reason = %refused, "refused a request that claims to be Slack's");
+    StatusCode::UNAUTHORIZED.into_response()
+}
+
+/// Checks the request's time and signature; the signature, if they hold.
+fn verify(headers: &HeaderMap, body: &[u8], secret: &str, now: Timestamp) -> Result<String, Refused> {
+    let timestamp = only(headers, TIMESTAMP)?;
+    let signature = only(headers, SIGNATURE)?;
+    let seconds: i64 = timestamp.parse().map_err(|_| Refused::Header)?;
+    if now.as_seconds().abs_diff(seconds) > WINDOW.as_millis().unsigned_abs() / 1000 {
+        return Err(Refused::Stale);
+    }
+    let given = signature.strip_prefix("v0=").and_then(|hex| hex::decode(hex).ok()).ok_or(Refused::Signature)?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).map_err(|_| Refused::Signature)?;
+    mac.update(b"v0:");
+    mac.update(timestamp.as_bytes());
+    mac.update(b":");
+    mac.update(body);
+    mac.verify_slice(&given).map_err(|_| Refused::Signature)?;
+    // In one spelling, so that upper case does not make a replay look new.
+    Ok(hex::encode(given))
+}
+
+fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Refused> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().map_err(|_| Refused::Header),
+        _ => Err(Refused::Header),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // The example of Slack's own documentation.
+    const SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+    const BODY: &str = "token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text=&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c";
+    const SIGNED_AT: i64 = 1_531_420_618;
+    const GOOD: &str = "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503";
+
+    fn check(signature: &str, body: &str, seconds_late: i64) -> Result<String, Refused> {
+        let mut headers = HeaderMap::new();
+        headers.insert(TIMESTAMP, SIGNED_AT.into());
+        headers.insert(SIGNATURE, signature.parse().unwrap());
+        verify(&headers, body.as_bytes(), SECRET, Timestamp::from_millis((SIGNED_AT + seconds_late) * 1000))
+    }
+
+    #[test]
+    fn i8_slacks_own_example_is_accepted_and_nothing_that_differs() {
+        assert!(check(GOOD, BODY, 0).is_ok() && check(GOOD, BODY, 300).is_ok() && check(GOOD, BODY, -300).is_ok());
+        assert_eq!(check(GOOD, &BODY.replace("U2CERLKJA", "U2CERLKJB"), 0), Err(Refused::Signature));
+        assert_eq!(check("v0=00", BODY, 0), Err(Refused::Signature));
+        assert_eq!(check("v1=00", BODY, 0), Err(Refused::Signature));
+        assert_eq!(check(GOOD, BODY, 301), Err(Refused::Stale));
+        assert_eq!(check(GOOD, BODY, -301), Err(Refused::Stale));
+    }
+
+    #[test]
+    fn a_header_that_comes_twice_is_refused() {
+        let mut headers = HeaderMap::new();
+        headers.append(TIMESTAMP, SIGNED_AT.into());
+        headers.append(SIGNATURE, GOOD.parse().unwrap());
+        headers.append(SIGNATURE, GOOD.parse().unwrap());
+        let now = Timestamp::from_millis(SIGNED_AT * 1000);
+        assert_eq!(verify(&headers, BODY.as_bytes(), SECRET, now), Err(Refused::Header));
+    }
+
+    #[test]
+    fn the_signature_comes_back_in_one_spelling() {
+        assert_eq!(check(GOOD, BODY, 0), check(&format!("v0={}", GOOD[3..].to_uppercase()), BODY, 0));
+    }
+}

@@ -1,0 +1,7 @@
+//! The pages. They are rendered here and work without script; what they show comes from the use cases.
+
+pub mod confirm;
+pub mod demo;
+pub mod landing;
+mod layout;
+mod sessions;

@@ -1,0 +1,74 @@
+//! Puts the parts together: the only file that names the providers.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use entryguard_aws::{Clients, SecurityGroupAllowlist};
+use entryguard_core::clock::{Clock, SystemClock};
+use entryguard_core::domain::{DeploymentId, Directory, ResourceKind, SecurityGroup};
+use entryguard_core::engine::Engine;
+use entryguard_core::provider::{Allowlist, Allowlists};
+use entryguard_core::random::{SharedRandom, SystemRandom};
+use entryguard_core::reconcile::{Nudges, Reconciler, ReconcilerParts};
+use entryguard_core::store::{Store, StoreUrl};
+use entryguard_host::FileAllowlist;
+
+/// Everything that runs, put together.
+pub struct Wired {
+    /// The use cases.
+    pub engine: Arc<Engine>,
+    /// What makes the clouds agree with what is wanted.
+    pub reconciler: Arc<Reconciler>,
+    /// The database.
+    pub store: Arc<Store>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What wakes the workers.
+    pub nudges: Arc<Nudges>,
+}
+
+impl Wired {
+    /// Opens the database, and builds everything on it.
+    pub async fn build(database: &StoreUrl, directory: Directory) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let random: SharedRandom = Arc::new(SystemRandom);
+        let nudges = Arc::new(Nudges::default());
+        let (store, deployment) = Store::open_for(database, &directory, clock.as_ref(), random.as_ref()).await?;
+        let store = Arc::new(store);
+        let allowlists = Arc::new(allowlists(&directory, &deployment).await?);
+        let reconciler = Arc::new(Reconciler::new(ReconcilerParts {
+            store: Arc::clone(&store),
+            allowlists,
+            deployment,
+            clock: Arc::clone(&clock),
+            random: Arc::clone(&random),
+            nudges: Arc::clone(&nudges),
+        }));
+        let engine = Engine::new(Arc::clone(&store), Arc::new(directory), Arc::clone(&clock), random, Arc::clone(&nudges));
+        Ok(Self { engine: Arc::new(engine), reconciler, store, clock, nudges })
+    }
+}
+
+/// The allowlist of every resource, whose rules `deployment` owns.
+pub async fn allowlists(directory: &Directory, deployment: &DeploymentId) -> anyhow::Result<Allowlists> {
+    let mut clients = Clients::default();
+    let mut allowlists = Allowlists::new();
+    for (name, resource) in &directory.resources {
+        let allowlist: Arc<dyn Allowlist> = match &resource.kind {
+            ResourceKind::SecurityGroup(group) => {
+                let credential = directory.credentials.get(&group.credential);
+                let credential = credential.with_context(|| format!("resource {name} has no credential"))?;
+                let client = clients.connect(credential, &group.region).await;
+                Arc::new(SecurityGroupAllowlist::new(client, group, deployment.clone()))
+            }
+            ResourceKind::AllowlistFile(file) => Arc::new(FileAllowlist::new(file, deployment.clone(), name)),
+        };
+        allowlists.insert(name.clone(), allowlist);
+    }
+    Ok(allowlists)
+}
+
+/// The least AWS policy for the groups.
+pub fn iam_policy<'a>(groups: impl Iterator<Item = &'a SecurityGroup>) -> serde_json::Value {
+    entryguard_aws::iam_policy(groups)
+}

@@ -9,10 +9,12 @@ use crate::random::Random;
 impl Tx {
     /// Writes an entry, in the same transaction as the change that it tells of.
     pub async fn record(&mut self, event: &AuditEvent, random: &dyn Random) -> Result<(), StoreError> {
+        let head = sqlx::query("UPDATE audit_head SET seq = seq + 1 RETURNING seq").fetch_one(&mut *self.inner).await?;
         sqlx::query(
-            "INSERT INTO audit_events (id, at, actor, surface, action, session, details) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO audit_events (id, seq, at, actor, surface, action, session, details) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(AuditId::new(event.at, random).as_str())
+        .bind(head.try_get::<i64, _>("seq")?)
         .bind(event.at.as_millis())
         .bind(event.actor.name())
         .bind(event.actor.surface().map(crate::domain::Surface::as_str))

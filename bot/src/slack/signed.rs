@@ -51,15 +51,15 @@ impl<T: DeserializeOwned> FromRequest<SlackState> for Signed<T> {
                 return Err(StatusCode::SERVICE_UNAVAILABLE.into_response());
             }
         }
-        parse(&body).map(Self)
+        parse(&body).map(Self).map_err(IntoResponse::into_response)
     }
 }
 
 /// Parsing comes after verification, and never before.
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Response> {
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, StatusCode> {
     serde_urlencoded::from_bytes(body).map_err(|error| {
         tracing::warn!(%error, "a signed Slack request has an unknown shape");
-        StatusCode::BAD_REQUEST.into_response()
+        StatusCode::BAD_REQUEST
     })
 }
 

@@ -1,1 +1,9 @@
-//! placeholder
+//! Allowlist files of a machine: what nginx, Apache, HAProxy and others read to know whom to let in.
+
+mod after_change;
+mod allowlist;
+mod block;
+mod format;
+mod rewrite;
+
+pub use allowlist::FileAllowlist;

@@ -73,61 +73,59 @@ struct StartForm {
     duration: Option<String>,
 }
 
-async fn start(
-    State(shared): State<Shared>,
-    Local(caller): Local,
-    client: ClientAddress,
-    origin: SameOrigin,
-    Form(form): Form<StartForm>,
-) -> Response {
+async fn start(State(shared): State<Shared>, sender: Sender, Form(form): Form<StartForm>) -> Response {
     let started = async {
-        let address = client.0.clone().map_err(|doubt| doubt.to_string())?;
+        let address = sender.client.0.clone().map_err(|doubt| doubt.to_string())?;
         let duration: Option<Span> = form.duration.map(|text| text.parse()).transpose().map_err(|error| format!("{error}"))?;
         let addresses = Addresses::new(&[address]).map_err(|refused| refused.to_string())?;
         let request = StartRequest { duration, reason: None, addresses };
-        shared.engine.start(&caller, request).await.map(drop).map_err(|error| error.to_string())
+        shared.engine.start(&sender.caller, request).await.map(drop).map_err(|error| error.to_string())
     };
-    finish(&shared, &caller, &client, origin, started).await
+    sender.see_after(&shared, started).await
 }
 
-async fn stop(
-    State(shared): State<Shared>,
-    Local(caller): Local,
+async fn stop(State(shared): State<Shared>, sender: Sender, Path(id): Path<String>) -> Response {
+    let which = Which::Named(id);
+    let stopped = async { shared.engine.stop(&sender.caller, &which).await.map(drop).map_err(|error| error.to_string()) };
+    sender.see_after(&shared, stopped).await
+}
+
+async fn extend(State(shared): State<Shared>, sender: Sender, Path(id): Path<String>) -> Response {
+    let which = Which::Named(id);
+    let extended =
+        async { shared.engine.extend(&sender.caller, &which, None).await.map(drop).map_err(|error| error.to_string()) };
+    sender.see_after(&shared, extended).await
+}
+
+/// Who sent a form, and from which page.
+struct Sender {
+    caller: Caller,
     client: ClientAddress,
     origin: SameOrigin,
-    Path(id): Path<String>,
-) -> Response {
-    let which = Which::Named(id);
-    let stopped = async { shared.engine.stop(&caller, &which).await.map(drop).map_err(|error| error.to_string()) };
-    finish(&shared, &caller, &client, origin, stopped).await
 }
 
-async fn extend(
-    State(shared): State<Shared>,
-    Local(caller): Local,
-    client: ClientAddress,
-    origin: SameOrigin,
-    Path(id): Path<String>,
-) -> Response {
-    let which = Which::Named(id);
-    let extended = async { shared.engine.extend(&caller, &which, None).await.map(drop).map_err(|error| error.to_string()) };
-    finish(&shared, &caller, &client, origin, extended).await
-}
+impl FromRequestParts<Shared> for Sender {
+    type Rejection = Response;
 
-/// Does what a form asks for, if a page of ours sent it, and shows the page again.
-async fn finish(
-    shared: &Shared,
-    caller: &Caller,
-    client: &ClientAddress,
-    origin: SameOrigin,
-    action: impl Future<Output = Result<(), String>>,
-) -> Response {
-    if origin == SameOrigin::Unnamed {
-        return show(shared, caller, client, Some("The form did not say which page sent it, so nothing was done.")).await;
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Response> {
+        let Local(caller) = Local::from_request_parts(parts, shared).await?;
+        let origin = SameOrigin::from_request_parts(parts, shared).await?;
+        let Ok(client) = ClientAddress::from_request_parts(parts, shared).await;
+        Ok(Self { caller, client, origin })
     }
-    match action.await {
-        Ok(()) => Redirect::to("/").into_response(),
-        Err(error) => show(shared, caller, client, Some(&error)).await,
+}
+
+impl Sender {
+    /// Does what the form asks for, if a page of ours sent it, and shows the page again.
+    async fn see_after(&self, shared: &Shared, action: impl Future<Output = Result<(), String>>) -> Response {
+        if self.origin == SameOrigin::Unnamed {
+            let why = "The form did not say which page sent it, so nothing was done.";
+            return show(shared, &self.caller, &self.client, Some(why)).await;
+        }
+        match action.await {
+            Ok(()) => Redirect::to("/").into_response(),
+            Err(error) => show(shared, &self.caller, &self.client, Some(&error)).await,
+        }
     }
 }
 

@@ -74,40 +74,18 @@ impl SessionId {
     }
 }
 
-impl SessionRuleId {
-    /// A new id.
-    pub fn new(now: Timestamp, random: &dyn Random) -> Self {
-        Self(uuid_v7(now, random).to_string())
-    }
+macro_rules! made_in_order_of_time {
+    ($($name:ident),*) => {
+        $(impl $name {
+            /// A new id (UUIDv7).
+            pub fn new(now: Timestamp, random: &dyn Random) -> Self {
+                Self(uuid_v7(now, random).to_string())
+            }
+        })*
+    };
 }
 
-impl OpeningId {
-    /// A new id.
-    pub fn new(now: Timestamp, random: &dyn Random) -> Self {
-        Self(uuid_v7(now, random).to_string())
-    }
-}
-
-impl AuditId {
-    /// A new id.
-    pub fn new(now: Timestamp, random: &dyn Random) -> Self {
-        Self(uuid_v7(now, random).to_string())
-    }
-}
-
-impl ConfirmationId {
-    /// A new id.
-    pub fn new(now: Timestamp, random: &dyn Random) -> Self {
-        Self(uuid_v7(now, random).to_string())
-    }
-}
-
-impl DeploymentId {
-    /// A new id.
-    pub fn new(now: Timestamp, random: &dyn Random) -> Self {
-        Self(uuid_v7(now, random).to_string())
-    }
-}
+made_in_order_of_time!(SessionRuleId, OpeningId, AuditId, ConfirmationId, DeploymentId);
 
 fn uuid_v7(now: Timestamp, random: &dyn Random) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(now.as_millis().unsigned_abs(), &random::bytes(random)).into_uuid()

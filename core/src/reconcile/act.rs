@@ -1,5 +1,7 @@
 //! The calls of one pass: removals before additions, each in one batch, and then a look at what is there.
 
+use std::collections::BTreeSet;
+
 use crate::domain::Opening;
 use crate::provider::{Addition, Allowlist, ProviderError, Remark, Removal, SeenRule};
 
@@ -36,15 +38,17 @@ async fn remove(openings: &[Opening], allowlist: &dyn Allowlist) -> Result<(), P
     if openings.is_empty() {
         return Ok(());
     }
-    // An opening whose rules were never seen may have them all the same: the answer was lost, or we crashed.
-    let seen = if openings.iter().any(|opening| opening.rules.is_empty()) { allowlist.observe().await? } else { Vec::new() };
+    // What was never seen may be there all the same: the answer was lost, or we crashed. And where a try before this one did not
+    // do, what it went by was not all there is.
+    let look = openings.iter().any(|opening| opening.rules.is_empty() || opening.attempts > 1);
+    let seen = if look { allowlist.observe().await? } else { Vec::new() };
     let removals: Vec<_> = openings
         .iter()
         .map(|opening| {
-            let known = opening.our_rules().map(|rule| rule.id.clone());
-            let found = seen.iter().filter(|rule| bears(rule, opening)).map(|rule| rule.id.clone());
-            let rules = if opening.rules.is_empty() { found.collect() } else { known.collect() };
-            Removal { opening: opening.id.clone(), rules }
+            let known = opening.our_rules().map(|rule| &rule.id);
+            let found = seen.iter().filter(|rule| bears(rule, opening)).map(|rule| &rule.id);
+            let rules: BTreeSet<_> = known.chain(found).cloned().collect();
+            Removal { opening: opening.id.clone(), rules: rules.into_iter().collect() }
         })
         .collect();
     allowlist.remove(&removals).await

@@ -4,6 +4,7 @@ use crate::domain::{DeploymentId, HeldRule, Opening, OpeningEvent, RuleOwner, Ru
 use crate::provider::{Next, ProviderError, SeenRule};
 
 use super::act::{Outcome, bears};
+use super::plan::Wish;
 
 /// What became of an opening.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,14 +40,26 @@ impl Verdict {
     }
 }
 
-/// Judges an opening that was to be added, or is there and was to be marked.
-pub(super) fn judge_wanted(
-    opening: &Opening,
-    error: Option<&ProviderError>,
-    outcome: &Outcome,
-    parts: &[RulePart],
-    owner: &DeploymentId,
-) -> Verdict {
+/// What tells an opening's rules from all others on the list.
+pub(super) struct Ours<'a> {
+    pub(super) parts: &'a [RulePart],
+    pub(super) owner: &'a DeploymentId,
+}
+
+/// Judges an opening that is there and was to be marked with another end.
+pub(super) fn judge_marked(opening: &Opening, wish: &Wish, outcome: &Outcome, ours: &Ours<'_>) -> Verdict {
+    let error = outcome.marking.as_ref();
+    let mut verdict = judge_wanted(opening, error, outcome, ours);
+    let moved = verdict.marked_until.map(Timestamp::as_seconds) == Some(wish.until.as_seconds());
+    if verdict.trouble.is_none() && !moved {
+        verdict.trouble = error.map(Trouble::from);
+    }
+    verdict
+}
+
+/// Judges an opening that is wanted: whether it is there.
+pub(super) fn judge_wanted(opening: &Opening, error: Option<&ProviderError>, outcome: &Outcome, ours: &Ours<'_>) -> Verdict {
+    let Ours { parts, owner } = *ours;
     let Some(seen) = &outcome.seen else { return unseen(error, outcome) };
     let found: Vec<_> = parts.iter().filter_map(|part| find_part(opening, part, seen, owner)).collect();
     let complete = found.len() == parts.len();

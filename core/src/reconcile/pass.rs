@@ -8,7 +8,7 @@ use crate::store::{Lease, StoreError, Tx};
 
 use super::Reconciler;
 use super::act::{Outcome, act};
-use super::judge::{Verdict, judge_unwanted, judge_wanted};
+use super::judge::{Ours, Verdict, judge_marked, judge_unwanted, judge_wanted};
 use super::plan::{Plan, plan};
 use crate::domain::Opening;
 
@@ -77,13 +77,14 @@ impl Reconciler {
     }
 
     fn judge(&self, plan: &Plan, outcome: &Outcome, allowlist: &dyn Allowlist) -> Vec<(Opening, Option<Verdict>)> {
-        let wanted = |opening: &Opening, error| {
-            let verdict = judge_wanted(opening, error, outcome, allowlist.parts(), &self.deployment);
-            (opening.clone(), Some(verdict))
-        };
+        let ours = Ours { parts: allowlist.parts(), owner: &self.deployment };
         let removed = plan.removing.iter().map(|opening| (opening.clone(), Some(judge_unwanted(opening, outcome))));
-        let added = plan.adding.iter().map(|(opening, _)| wanted(opening, outcome.adding.as_ref()));
-        let marked = plan.remarking.iter().map(|(opening, _)| wanted(opening, outcome.marking.as_ref()));
+        let added = plan
+            .adding
+            .iter()
+            .map(|(opening, _)| (opening.clone(), Some(judge_wanted(opening, outcome.adding.as_ref(), outcome, &ours))));
+        let marked =
+            plan.remarking.iter().map(|(opening, wish)| (opening.clone(), Some(judge_marked(opening, wish, outcome, &ours))));
         let idle = plan.settled.iter().chain(&plan.waiting).map(|opening| (opening.clone(), None));
         removed.chain(added).chain(marked).chain(idle).collect()
     }

@@ -92,9 +92,10 @@ impl Reconciler {
         if let Some(event) = event_for(&rule, session, news) {
             rule.status = rule.status.after(event);
         }
-        rule.error = match rule.status {
-            RuleStatus::Applied | RuleStatus::Removed => None,
-            RuleStatus::Pending | RuleStatus::Failed | RuleStatus::Removing => trouble.map(|t| t.message.clone()).or(rule.error),
+        rule.error = match (rule.status, trouble) {
+            (RuleStatus::Removed, _) | (RuleStatus::Applied, None) => None,
+            (_, Some(trouble)) => Some(trouble.message.clone()),
+            (RuleStatus::Pending | RuleStatus::Failed | RuleStatus::Removing, None) => rule.error,
         };
         if rule == before {
             return Ok(());
@@ -146,7 +147,9 @@ fn apply_verdict(opening: &mut Opening, verdict: Verdict) {
             Ok(state) => opening.state = state,
             Err(illegal) => tracing::error!(opening = %opening.id, %illegal, "a verdict was ignored"),
         }
-        opening.attempts = 0;
+        if verdict.trouble.is_none() {
+            opening.attempts = 0;
+        }
     }
     if let Some(rules) = verdict.rules {
         opening.rules = rules;

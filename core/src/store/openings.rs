@@ -115,10 +115,11 @@ impl Tx {
         Ok(())
     }
 
-    /// Makes everything that was in flight due at once: what a start does after a crash.
+    /// Makes everything that was in flight or waiting due at once: what a start does after a crash.
     pub async fn resume_in_flight(&mut self, now: Timestamp) -> Result<u64, StoreError> {
         let done = sqlx::query(
-            "UPDATE openings SET due_at = $1 WHERE state IN ('ADDING', 'REMOVING') AND (due_at IS NULL OR due_at > $1)",
+            "UPDATE openings SET due_at = $1 WHERE state <> 'GONE'
+             AND (due_at > $1 OR (due_at IS NULL AND state IN ('ADDING', 'REMOVING')))",
         )
         .bind(now.as_millis())
         .execute(&mut *self.inner)

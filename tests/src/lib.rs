@@ -1,1 +1,51 @@
-//! placeholder
+//! The harness of the black-box tests: the real server between a real database, moto as Amazon EC2 and a double of Slack.
+//!
+//! A test builds a [`World`], tells its Slack or its cloud to misbehave, and says what people and firewalls must see in the end.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop loudly")]
+
+mod clock;
+mod database;
+mod eventually;
+mod form;
+mod loopback;
+mod moto;
+mod proxy;
+mod server;
+mod services;
+mod slack;
+mod unique;
+mod world;
+
+pub use clock::unix_seconds;
+pub use database::{Database, OwnDatabase};
+pub use eventually::{SOON, eventually};
+pub use moto::{Ec2, GroupId, Rule};
+pub use proxy::{Call, CallId, Fate, Proxy};
+pub use server::{Server, Setup, program};
+pub use services::{moto_address, postgres_address};
+pub use slack::{Edit, Message, SlackAnswer, SlackDouble, Thread, ToServer, button, link_in, text_of, what_slack_refuses};
+pub use unique::unique;
+pub use world::{Browser, Form, Page, Ran, Started, World, WorldBuilder};
+
+/// Makes of each `async fn name(database: Database)` two tests: `name::on_sqlite` and `name::on_postgres`.
+#[macro_export]
+macro_rules! on_both_databases {
+    ($($(#[$attribute:meta])* async fn $name:ident($database:ident: Database) $body:block)+) => {$(
+        $(#[$attribute])*
+        mod $name {
+            use super::*;
+
+            async fn story($database: $crate::Database) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_sqlite() {
+                story($crate::Database::Sqlite).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn on_postgres() {
+                story($crate::Database::Postgres).await;
+            }
+        }
+    )+};
+}

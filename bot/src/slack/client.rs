@@ -12,7 +12,7 @@ use slack_morphism::prelude::{
 };
 
 /// How long one call may take.
-const CALL: Duration = Duration::from_secs(10);
+const CALL: Duration = Duration::from_secs(5);
 
 /// Slack's Web API, as our app.
 pub struct SlackApi {

@@ -19,8 +19,8 @@ use super::thread;
 const POLL: Duration = Duration::from_secs(1);
 /// Slack takes about one message a second for a channel.
 const PACE: Span = Span::from_seconds(1);
-/// How long a thread is ours while we post it; another replica may take it over after that.
-const HOLD: Span = Span::from_seconds(60);
+/// How long a thread is ours while we post it, which is two calls at the most; another replica may take it over after that.
+const HOLD: Span = Span::from_seconds(15);
 /// The longest wait after failures.
 const LONGEST_WAIT: Span = Span::from_minutes(5);
 

@@ -2,9 +2,9 @@
 //!
 //! A GET changes nothing, because whatever sees a link also fetches it: chat previews, mail scanners.
 
-use axum::Form;
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use entryguard_core::domain::{Addresses, HostAddress};
@@ -18,13 +18,16 @@ use super::layout::{page, session_badge};
 use crate::http::client_address::ClientAddress;
 use crate::http::{Page, SameOrigin, Shared};
 
+/// The form has one address in it.
+const LARGEST_FORM: usize = 1024;
+
 /// The confirm page's routes.
 pub fn routes() -> Router<Shared> {
-    Router::new().route("/confirm/{token}", get(show).post(confirm))
+    Router::new().route("/confirm/{token}", get(show).post(confirm)).layer(DefaultBodyLimit::max(LARGEST_FORM))
 }
 
 /// What the form sends along: the address that the person saw and agreed to.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Agreed {
     address: Option<String>,
 }
@@ -41,13 +44,15 @@ async fn confirm(
     Path(token): Path<String>,
     client: ClientAddress,
     origin: SameOrigin,
-    Form(agreed): Form<Agreed>,
+    body: Bytes,
 ) -> Response {
     let address = match &client.0 {
         Ok(address) => *address,
         Err(doubt) => return problem(StatusCode::BAD_REQUEST, "Your address is not certain", &doubt.to_string()),
     };
     // Whoever agreed to one address must not open another, be it that theirs changed or that somebody else made the form.
+    // A command line sends no form at all.
+    let agreed: Agreed = serde_urlencoded::from_bytes(&body).unwrap_or_default();
     let agreed_to = agreed.address.as_deref().map(HostAddress::parse);
     match agreed_to {
         Some(Ok(agreed)) if agreed == address => {}

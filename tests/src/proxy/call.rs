@@ -1,0 +1,56 @@
+//! What the proxy remembers of a call.
+
+use std::time::Instant;
+
+/// Which call of a proxy, in order of arrival.
+pub type CallId = u64;
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// The cloud answered with this status, and the caller got it.
+    Answered(u16),
+    /// The proxy refused it in the cloud's name.
+    Refused,
+    /// The cloud did it; the caller got no answer.
+    AnswerHeld,
+    /// The cloud never got it.
+    HeldBefore,
+}
+
+/// One call of the server to the cloud.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Which one.
+    pub id: CallId,
+    /// EC2's `Action`, or the method and path of what is no Query call.
+    pub action: String,
+    /// The form that was sent.
+    pub form: Vec<(String, String)>,
+    /// When it arrived.
+    pub started: Instant,
+    /// When it met its fate.
+    pub ended: Option<Instant>,
+    /// Nothing as long as it is under way.
+    pub fate: Option<Fate>,
+}
+
+impl Call {
+    /// Whether any parameter has this value, as `sg-…` or an address has.
+    pub fn mentions(&self, value: &str) -> bool {
+        self.form.iter().any(|(_, sent)| sent == value)
+    }
+}
+
+/// Taking whichever of the calls not yet begun ends first gives the most calls that do not overlap.
+pub fn longest_chain(mut calls: Vec<Call>) -> Vec<Call> {
+    calls.retain(|call| call.ended.is_some());
+    calls.sort_by_key(|call| call.ended);
+    let mut chain: Vec<Call> = Vec::new();
+    for call in calls {
+        if chain.last().is_none_or(|last| last.ended <= Some(call.started)) {
+            chain.push(call);
+        }
+    }
+    chain
+}

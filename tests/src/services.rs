@@ -1,0 +1,15 @@
+//! Where `./x services` has put moto and Postgres.
+
+/// The address of moto.
+pub fn moto_address() -> String {
+    from_environment("ENTRYGUARD_TEST_MOTO")
+}
+
+/// A Postgres in which a test may create databases.
+pub fn postgres_address() -> String {
+    from_environment("ENTRYGUARD_TEST_POSTGRES")
+}
+
+fn from_environment(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests with ./x test, which starts what they need"))
+}

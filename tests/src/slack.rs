@@ -1,0 +1,177 @@
+//! The double of Slack: a workspace held in memory, its Web API, and the requests that Slack sends to us.
+//!
+//! It is as strict as Slack: what Slack would refuse it refuses, and remembers, so that a test can end with "nothing was refused".
+
+mod answer;
+mod block_kit;
+mod link;
+mod message;
+mod sender;
+mod text;
+mod weather;
+mod web_api;
+mod workspace;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use serde_json::Value;
+
+pub use answer::SlackAnswer;
+pub use block_kit::what_slack_refuses;
+pub use link::{button, link_in};
+pub use message::{Edit, Message, Thread};
+pub use sender::ToServer;
+pub use text::text_of;
+use weather::Weather;
+use workspace::Workspace;
+
+use crate::loopback::{self, Listener};
+
+/// Slack, for one test; it ends when it is dropped.
+#[derive(Debug)]
+pub struct SlackDouble {
+    listener: Listener,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    http: reqwest::Client,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    workspace: Workspace,
+    weather: Weather,
+    server: String,
+    violations: Vec<String>,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+}
+
+impl SlackDouble {
+    /// The workspace's id.
+    pub const TEAM: &str = "T0123456";
+    /// The channel in which people give commands.
+    pub const CHANNEL: &str = "C0DEPLOYS";
+    /// The secret behind the signatures.
+    pub const SIGNING_SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+    /// The bot's token.
+    pub const BOT_TOKEN: &str = "xoxb-0123456-of-a-test";
+
+    /// Opens an empty workspace with one channel.
+    pub async fn open() -> Self {
+        let shared = Arc::new(Shared { http: loopback::client(), state: Mutex::default() });
+        let listener = Listener::serve(web_api::router(Arc::clone(&shared))).await;
+        Self { listener, shared }
+    }
+
+    /// The value of `api_url`.
+    pub fn api_url(&self) -> String {
+        format!("{}/api", self.listener.address)
+    }
+
+    /// Tells Slack where the app lives.
+    pub fn install(&self, server: &str) {
+        server.clone_into(&mut self.shared.state().server);
+    }
+
+    /// The bot was not invited to this channel, or was removed.
+    pub fn not_in_channel(&self, channel: &str) {
+        self.shared.state().weather.not_in.insert(channel.to_owned());
+    }
+
+    /// The bot is invited.
+    pub fn invite_to(&self, channel: &str) {
+        let mut state = self.shared.state();
+        state.workspace.channel(channel);
+        state.weather.not_in.remove(channel);
+    }
+
+    /// The next `times` calls of a method get 429 with this `Retry-After`.
+    pub fn rate_limit_next(&self, method: &str, retry_after_secs: u64, times: u32) {
+        self.shared.state().weather.limits.insert(method.to_owned(), (retry_after_secs, times));
+    }
+
+    /// Slack answers 503 to everything, until it comes back.
+    pub fn go_down(&self) {
+        self.shared.state().weather.down = true;
+    }
+
+    /// The outage is over.
+    pub fn come_back(&self) {
+        self.shared.state().weather.down = false;
+    }
+
+    /// The messages of a channel, oldest first, without the deleted ones.
+    pub fn messages_in(&self, channel: &str) -> Vec<Message> {
+        let all = self.shared.state().workspace.messages.clone();
+        all.into_iter().filter(|message| message.channel == channel && !message.is_ephemeral() && !message.deleted).collect()
+    }
+
+    /// What one person was shown in passing: ephemeral messages, newest last.
+    pub fn whispers_to(&self, user: &str) -> Vec<Message> {
+        let all = self.shared.state().workspace.messages.clone();
+        all.into_iter().filter(|message| message.ephemeral_to.as_deref() == Some(user)).collect()
+    }
+
+    /// The messages that the bot sent to one person directly.
+    pub fn direct_messages_to(&self, user: &str) -> Vec<Message> {
+        self.messages_in(&workspace::direct_channel_of(user))
+    }
+
+    /// Every thread of a channel, oldest first; a message without replies is a thread of one.
+    pub fn threads_of(&self, channel: &str) -> Vec<Thread> {
+        let (parents, replies): (Vec<_>, Vec<_>) = self.messages_in(channel).into_iter().partition(Message::is_parent);
+        let with_replies = |parent: Message| {
+            let replies = replies.iter().filter(|reply| reply.thread_ts.as_ref() == Some(&parent.ts)).cloned().collect();
+            Thread { parent, replies }
+        };
+        parents.into_iter().map(with_replies).collect()
+    }
+
+    /// The newest thread of a channel.
+    pub fn thread_of(&self, channel: &str) -> Option<Thread> {
+        self.threads_of(channel).pop()
+    }
+
+    /// What was posted to the `response_url` of this command or press.
+    pub fn follow_ups_of(&self, answer: &SlackAnswer) -> Vec<Value> {
+        self.shared.state().workspace.follow_ups.get(&answer.response_url).cloned().unwrap_or_default()
+    }
+
+    /// The views that were opened or published, newest last, with the person who sees them.
+    pub fn views(&self) -> Vec<(String, Value)> {
+        self.shared.state().workspace.views.clone()
+    }
+
+    /// How often a Web API method was called, refused calls included.
+    pub fn calls_of(&self, method: &str) -> usize {
+        self.shared.state().workspace.calls.get(method).copied().unwrap_or_default()
+    }
+
+    /// What the app did that Slack would not have accepted.
+    pub fn violations(&self) -> Vec<String> {
+        self.shared.state().violations.clone()
+    }
+
+    /// Slack towards the server, with the right secret: sends commands, presses and views.
+    pub fn to_server(&self) -> ToServer<'_> {
+        ToServer::new(&self.shared, &self.listener.address)
+    }
+
+    /// Somebody types `/entryguard TEXT` in [`SlackDouble::CHANNEL`].
+    pub async fn command(&self, user: &str, text: &str) -> SlackAnswer {
+        self.to_server().command(user, text).await
+    }
+
+    /// Somebody presses a button of a message, or picks the first option of a menu.
+    pub async fn press(&self, user: &str, message: &Message, action_id: &str) -> SlackAnswer {
+        self.to_server().press(user, message, action_id).await
+    }
+}

@@ -1,0 +1,147 @@
+//! Slack towards the server: signed commands, presses and views.
+
+mod payload;
+mod signature;
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::answer::SlackAnswer;
+use super::block_kit::what_slack_refuses;
+use super::message::Message;
+use super::{Shared, SlackDouble};
+use crate::clock::unix_seconds;
+use payload::Sent;
+
+/// How Slack's next request will look. The defaults are right; a test makes one thing wrong.
+#[derive(Debug, Clone)]
+pub struct ToServer<'a> {
+    shared: &'a Shared,
+    slack: String,
+    team: String,
+    channel: String,
+    secret: String,
+    timestamp: Option<i64>,
+    signature: Option<String>,
+}
+
+impl<'a> ToServer<'a> {
+    pub(super) fn new(shared: &'a Shared, slack: &str) -> Self {
+        let [team, channel, secret] = [SlackDouble::TEAM, SlackDouble::CHANNEL, SlackDouble::SIGNING_SECRET].map(str::to_owned);
+        Self { shared, slack: slack.to_owned(), team, channel, secret, timestamp: None, signature: None }
+    }
+
+    /// From another workspace, as Slack Connect brings them.
+    pub fn from_team(self, team: &str) -> Self {
+        Self { team: team.to_owned(), ..self }
+    }
+
+    /// In another channel, which comes into being.
+    pub fn in_channel(self, channel: &str) -> Self {
+        Self { channel: channel.to_owned(), ..self }
+    }
+
+    /// Signed with another secret.
+    pub fn with_secret(self, secret: &str) -> Self {
+        Self { secret: secret.to_owned(), ..self }
+    }
+
+    /// Signed at this time, in seconds since 1970.
+    pub fn at(self, timestamp: i64) -> Self {
+        Self { timestamp: Some(timestamp), ..self }
+    }
+
+    /// With this signature, whatever the body.
+    pub fn signed(self, signature: &str) -> Self {
+        Self { signature: Some(signature.to_owned()), ..self }
+    }
+
+    /// Somebody types `/entryguard TEXT`.
+    pub async fn command(&self, user: &str, text: &str) -> SlackAnswer {
+        let sent = self.sent(user, None);
+        let form = payload::command(&sent, text);
+        self.post_form("/slack/commands", form, sent).await
+    }
+
+    /// Somebody presses a button of a message, or picks the first option of a menu.
+    pub async fn press(&self, user: &str, message: &Message, action_id: &str) -> SlackAnswer {
+        let sent = self.sent(user, Some(message));
+        let found = super::button(&message.content, action_id);
+        let (element, block_id) = found.unwrap_or_else(|| panic!("no {action_id:?} in:\n{:#}", message.content));
+        let payload = payload::press(&sent, message, &element, &block_id);
+        self.interact(payload, sent).await
+    }
+
+    /// Somebody submits a view, with `values` as Slack's `state.values`.
+    pub async fn submit(&self, user: &str, view: &Value, values: Value) -> SlackAnswer {
+        let sent = self.sent(user, None);
+        let payload = payload::submission(&sent, view, values);
+        self.interact(payload, sent).await
+    }
+
+    /// Any interaction payload, already built.
+    pub async fn interaction(&self, user: &str, payload: Value) -> SlackAnswer {
+        let sent = self.sent(user, None);
+        self.interact(payload, sent).await
+    }
+
+    /// Any bytes at all, signed: for replays and bodies that nobody sends. Gives the status and the body.
+    pub async fn raw(&self, path: &str, content_type: &str, body: &str) -> (u16, String) {
+        let url = format!("{}{path}", self.shared.state().server);
+        let timestamp = self.timestamp.unwrap_or_else(unix_seconds).to_string();
+        let signature = self.signature.clone().unwrap_or_else(|| signature::of(&self.secret, &timestamp, body));
+        let request = self.shared.http.post(url).header("Content-Type", content_type).body(body.to_owned());
+        let request = request.header("X-Slack-Request-Timestamp", timestamp).header("X-Slack-Signature", signature);
+        let answer = request.send().await.expect("the server answers Slack");
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    async fn interact(&self, payload: Value, sent: Sent) -> SlackAnswer {
+        self.post_form("/slack/interactions", vec![("payload".to_owned(), payload.to_string())], sent).await
+    }
+
+    async fn post_form(&self, path: &str, form: Vec<(String, String)>, sent: Sent) -> SlackAnswer {
+        // reqwest encodes the form; the signature is over those very bytes.
+        let encoded = self.shared.http.post("http://form/").form(&form).build().unwrap();
+        let raw = String::from_utf8(encoded.body().unwrap().as_bytes().unwrap().to_vec()).unwrap();
+        let started = Instant::now();
+        let (status, text) = self.raw(path, "application/x-www-form-urlencoded", &raw).await;
+        let took = started.elapsed();
+        let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
+        let Sent { user, channel, ts, response_url, .. } = sent;
+        let mut answer = SlackAnswer { status, body, took, response_url, channel, user, ts };
+        self.judge(path, &mut answer);
+        answer
+    }
+
+    /// What Slack would make of the answer.
+    fn judge(&self, path: &str, answer: &mut SlackAnswer) {
+        let mut state = self.shared.state();
+        if answer.took.as_secs() >= 3 {
+            state.violations.push(format!("{path}: acknowledged after {:?}, Slack waits for 3 s", answer.took));
+        }
+        let is_message = answer.status == 200 && answer.body.is_object() && answer.body["response_action"].is_null();
+        if !is_message || answer.body == serde_json::json!({}) {
+            return;
+        }
+        let refused = what_slack_refuses(&answer.body);
+        state.violations.extend(refused.into_iter().map(|why| format!("the answer to {path}: {why}")));
+        if answer.body["response_type"] == "in_channel" {
+            answer.ts = state.workspace.post(&answer.channel, answer.body.clone(), None, None);
+        }
+    }
+
+    /// Names what goes along with the request, and remembers what the server may use later.
+    fn sent(&self, user: &str, message: Option<&Message>) -> Sent {
+        let mut state = self.shared.state();
+        let channel = message.map_or_else(|| self.channel.clone(), |message| message.channel.clone());
+        state.workspace.channel(&channel);
+        let (id, trigger) = (state.workspace.token(), state.workspace.token());
+        let response_url = format!("{}/response/{id}", self.slack);
+        state.workspace.follow_ups.insert(response_url.clone(), Vec::new());
+        state.workspace.triggers.insert(trigger.clone(), (user.to_owned(), Instant::now()));
+        let ts = state.workspace.next_ts(&channel);
+        Sent { user: user.to_owned(), team: self.team.clone(), channel, ts, response_url, trigger }
+    }
+}

@@ -1,0 +1,90 @@
+//! The bodies that Slack sends, field by field.
+
+use serde_json::{Value, json};
+
+use crate::slack::SlackDouble;
+use crate::slack::message::Message;
+use crate::slack::workspace::as_sent;
+
+/// Who sends from where, and the names under which the server may come back.
+#[derive(Debug)]
+pub struct Sent {
+    pub user: String,
+    pub team: String,
+    pub channel: String,
+    /// What an answer will be called if it becomes a message.
+    pub ts: String,
+    pub response_url: String,
+    pub trigger: String,
+}
+
+pub fn command(sent: &Sent, text: &str) -> Vec<(String, String)> {
+    let name = sent.user.to_lowercase();
+    let fields = [
+        ("token", "gIkuvaNzQIHg97ATvDxqgjtO"),
+        ("team_id", &sent.team),
+        ("team_domain", "acme"),
+        ("channel_id", &sent.channel),
+        ("channel_name", "deploys"),
+        ("user_id", &sent.user),
+        ("user_name", &name),
+        ("command", "/entryguard"),
+        ("text", text),
+        ("api_app_id", "AAPP"),
+        ("is_enterprise_install", "false"),
+        ("response_url", &sent.response_url),
+        ("trigger_id", &sent.trigger),
+    ];
+    fields.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+}
+
+pub fn press(sent: &Sent, message: &Message, element: &Value, block_id: &str) -> Value {
+    let mut payload = envelope(sent, "block_actions");
+    let ephemeral = message.ephemeral_to.is_some();
+    payload["container"] = json!({
+        "type": "message", "message_ts": message.ts, "channel_id": message.channel, "is_ephemeral": ephemeral,
+    });
+    payload["channel"] = json!({ "id": message.channel, "name": "deploys" });
+    payload["response_url"] = json!(sent.response_url);
+    payload["state"] = json!({ "values": {} });
+    // Slack does not repeat a message that it showed in passing.
+    if !ephemeral {
+        payload["message"] = as_sent(message);
+    }
+    payload["actions"] = json!([action(element, block_id)]);
+    payload
+}
+
+fn action(element: &Value, block_id: &str) -> Value {
+    let mut action = json!({
+        "action_id": element["action_id"], "block_id": block_id, "type": element["type"], "action_ts": "1700000000.123456",
+    });
+    if element["type"] == "button" {
+        action["text"] = element["text"].clone();
+        if !element["value"].is_null() {
+            action["value"] = element["value"].clone();
+        }
+    } else {
+        action["selected_option"] = element["options"][0].clone();
+    }
+    action
+}
+
+pub fn submission(sent: &Sent, view: &Value, values: Value) -> Value {
+    let mut payload = envelope(sent, "view_submission");
+    payload["view"] = view.clone();
+    payload["view"]["state"] = json!({ "values": values });
+    payload["response_urls"] = json!([]);
+    payload
+}
+
+/// A stranger from another workspace (Slack Connect) shows in the user's team alone: the app is still installed in ours.
+fn envelope(sent: &Sent, kind: &str) -> Value {
+    let name = sent.user.to_lowercase();
+    json!({
+        "type": kind, "token": "gIkuvaNzQIHg97ATvDxqgjtO", "api_app_id": "AAPP", "is_enterprise_install": false,
+        "enterprise": null, "trigger_id": sent.trigger,
+        "team": { "id": SlackDouble::TEAM, "domain": "acme" },
+        "user": { "id": sent.user, "username": name, "name": name, "team_id": sent.team },
+    })
+}

@@ -1,0 +1,145 @@
+//! What each method does to the workspace.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::Refusal;
+use super::request::Arguments;
+use crate::slack::block_kit::{what_slack_refuses, what_slack_refuses_in_a_view};
+use crate::slack::message::Edit;
+use crate::slack::workspace::as_sent;
+use crate::slack::{SlackDouble, State};
+
+type Outcome = Result<Value, Refusal>;
+
+pub fn call(state: &mut State, method: &str, arguments: &Arguments) -> Outcome {
+    match method {
+        "auth.test" => Ok(auth_test()),
+        "chat.postMessage" => post_message(state, arguments),
+        "chat.postEphemeral" => post_ephemeral(state, arguments),
+        "chat.update" => update(state, arguments),
+        "chat.delete" => delete(state, arguments),
+        "conversations.open" => open_conversation(state, arguments),
+        "users.info" => arguments.need("user").map(user),
+        "views.open" => open_view(state, arguments),
+        "views.publish" => publish_view(state, arguments),
+        other => Err(Refusal::mistake("unknown_method", other)),
+    }
+}
+
+fn auth_test() -> Value {
+    json!({
+        "url": "https://acme.slack.com/", "team": "Acme", "user": "entryguard",
+        "team_id": SlackDouble::TEAM, "user_id": "UBOT", "bot_id": "BBOT", "is_enterprise_install": false,
+    })
+}
+
+fn user(id: &str) -> Value {
+    let name = id.to_lowercase();
+    let profile = json!({ "real_name": name, "display_name": name, "email": format!("{name}@example.com") });
+    json!({ "user": {
+        "id": id, "team_id": SlackDouble::TEAM, "name": name, "deleted": false, "real_name": name, "tz": "Europe/Berlin",
+        "tz_label": "Central European Time", "tz_offset": 3600, "profile": profile, "is_bot": false, "is_admin": false,
+    } })
+}
+
+fn post_message(state: &mut State, arguments: &Arguments) -> Outcome {
+    let channel = channel(state, arguments)?;
+    let content = content(arguments)?;
+    let thread = arguments.maybe("thread_ts");
+    if let Some(ts) = &thread
+        && state.workspace.standing(&channel, ts).is_none()
+    {
+        return Err(Refusal::mistake("thread_not_found", format!("no message {ts} in {channel}")));
+    }
+    let ts = state.workspace.post(&channel, content, thread, None);
+    Ok(posted(state, &channel, &ts))
+}
+
+fn post_ephemeral(state: &mut State, arguments: &Arguments) -> Outcome {
+    let channel = channel(state, arguments)?;
+    let (user, content) = (arguments.need("user")?, content(arguments)?);
+    let ts = state.workspace.post(&channel, content, arguments.maybe("thread_ts"), Some(user.to_owned()));
+    Ok(json!({ "message_ts": ts }))
+}
+
+fn update(state: &mut State, arguments: &Arguments) -> Outcome {
+    let channel = channel(state, arguments)?;
+    let (ts, content) = (arguments.need("ts")?, content(arguments)?);
+    let message = state.workspace.standing(&channel, ts).ok_or_else(|| not_found(&channel, ts))?;
+    message.edits.push(Edit { at: Instant::now(), content: content.clone() });
+    message.content = content;
+    let mut answer = posted(state, &channel, ts);
+    answer["text"] = arguments.values["text"].clone();
+    Ok(answer)
+}
+
+fn delete(state: &mut State, arguments: &Arguments) -> Outcome {
+    let channel = channel(state, arguments)?;
+    let ts = arguments.need("ts")?;
+    state.workspace.standing(&channel, ts).ok_or_else(|| not_found(&channel, ts))?.deleted = true;
+    Ok(json!({ "channel": channel, "ts": ts }))
+}
+
+fn open_conversation(state: &mut State, arguments: &Arguments) -> Outcome {
+    let user = arguments.need("users")?;
+    let channel = state.workspace.resolve(user).ok_or_else(|| Refusal::mistake("user_not_found", user))?;
+    Ok(json!({ "channel": { "id": channel, "created": 1_700_000_000, "is_im": true, "user": user } }))
+}
+
+fn open_view(state: &mut State, arguments: &Arguments) -> Outcome {
+    let trigger = arguments.need("trigger_id")?;
+    let known = state.workspace.triggers.remove(trigger);
+    let (user, given) = known.ok_or_else(|| Refusal::mistake("invalid_trigger_id", "unknown, or used before"))?;
+    if given.elapsed() > Duration::from_secs(3) {
+        return Err(Refusal::mistake("expired_trigger_id", format!("{:?} old", given.elapsed())));
+    }
+    show(state, &user, &arguments.values["view"])
+}
+
+fn publish_view(state: &mut State, arguments: &Arguments) -> Outcome {
+    let user = arguments.need("user_id")?.to_owned();
+    show(state, &user, &arguments.values["view"])
+}
+
+fn show(state: &mut State, user: &str, view: &Value) -> Outcome {
+    accepted(what_slack_refuses_in_a_view(view))?;
+    let mut view = view.clone();
+    view["id"] = json!(format!("V{}", state.workspace.token()));
+    view["team_id"] = json!(SlackDouble::TEAM);
+    view["hash"] = json!("156772938.1827394");
+    view["state"] = json!({ "values": {} });
+    state.workspace.views.push((user.to_owned(), view.clone()));
+    Ok(json!({ "view": view }))
+}
+
+fn channel(state: &mut State, arguments: &Arguments) -> Result<String, Refusal> {
+    let named = arguments.need("channel")?;
+    if state.weather.not_in.contains(named) {
+        return Err(Refusal::Circumstance("not_in_channel"));
+    }
+    state.workspace.resolve(named).ok_or_else(|| Refusal::mistake("channel_not_found", named))
+}
+
+fn content(arguments: &Arguments) -> Outcome {
+    accepted(what_slack_refuses(&arguments.values))?;
+    let mut content = arguments.values.clone();
+    if let Some(object) = content.as_object_mut() {
+        object.remove("token");
+    }
+    Ok(content)
+}
+
+fn accepted(complaints: Vec<String>) -> Result<(), Refusal> {
+    if complaints.is_empty() { Ok(()) } else { Err(Refusal::mistake("invalid_blocks", complaints.join("; "))) }
+}
+
+fn not_found(channel: &str, ts: &str) -> Refusal {
+    Refusal::mistake("message_not_found", format!("{ts} in {channel}"))
+}
+
+fn posted(state: &mut State, channel: &str, ts: &str) -> Value {
+    let message = state.workspace.standing(channel, ts).map(|message| as_sent(message));
+    json!({ "channel": channel, "ts": ts, "message": message })
+}

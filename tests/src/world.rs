@@ -1,0 +1,145 @@
+//! A world for one test: a server, its database, its cloud, its Slack, and people with browsers.
+
+mod browser;
+mod builder;
+mod config;
+mod form;
+mod people;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+pub use browser::{Browser, Page};
+pub use builder::WorldBuilder;
+pub use form::Form;
+pub use people::Started;
+
+use crate::database::{Database, OwnDatabase};
+use crate::eventually::eventually;
+use crate::moto::{Ec2, GroupId, Rule};
+use crate::proxy::Proxy;
+use crate::server::{Server, Setup};
+use crate::slack::{SlackDouble, Thread};
+
+/// Everything around one test; the parts are there to be told to misbehave.
+#[derive(Debug)]
+pub struct World {
+    /// The server under test.
+    pub server: Server,
+    /// The cloud, asked directly: no fault and no delay of the proxy applies.
+    pub ec2: Ec2,
+    /// What stands between the server and the cloud.
+    pub proxy: Proxy,
+    /// Slack.
+    pub slack: SlackDouble,
+    /// The security groups, in the order of their resources `group-1`, `group-2`, ….
+    pub groups: Vec<GroupId>,
+    /// How long the world's waits last; [`crate::SOON`] unless a test expects something slow, as a dead worker's lease to run out.
+    pub patience: Duration,
+    setup: Setup,
+    config: String,
+    database: OwnDatabase,
+    place: TempDir,
+}
+
+/// What a run of the command-line program gave.
+#[derive(Debug)]
+pub struct Ran {
+    /// The exit code.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl World {
+    /// Begins to describe a world on this kind of database.
+    pub fn on(database: Database) -> WorldBuilder {
+        WorldBuilder::new(database)
+    }
+
+    /// The region of every group.
+    pub const REGION: &str = "eu-west-1";
+
+    /// The ingress rules of a group, as the cloud itself lists them.
+    pub async fn rules_of(&self, group: &str) -> Vec<Rule> {
+        self.ec2.rules(group).await
+    }
+
+    /// Waits until exactly these addresses (CIDR) are let into the group, by whomever.
+    pub async fn wait_until_group_allows(&self, group: &str, expected: &[&str]) -> Vec<Rule> {
+        let mut expected: Vec<_> = expected.iter().map(|cidr| (*cidr).to_owned()).collect();
+        expected.sort();
+        eventually(&format!("{group} allows {expected:?}"), self.patience, async || {
+            let rules = self.rules_of(group).await;
+            let mut seen: Vec<_> = rules.iter().map(|rule| rule.cidr.clone()).collect();
+            seen.sort();
+            if seen == expected { Ok(rules) } else { Err(format!("{rules:#?}")) }
+        })
+        .await
+    }
+
+    /// Waits until the newest thread of the channel says this.
+    pub async fn wait_until_thread_says(&self, words: &str) -> Thread {
+        eventually(&format!("the thread says {words:?}"), self.patience, async || {
+            let thread = self.slack.thread_of(SlackDouble::CHANNEL).ok_or("no message in the channel")?;
+            if thread.says(words) { Ok(thread) } else { Err(thread.text()) }
+        })
+        .await
+    }
+
+    /// Where the allowlist file of this resource is.
+    pub fn file(&self, resource: &str) -> PathBuf {
+        config::allowlist(self.place.path(), resource)
+    }
+
+    /// The lines of a file resource that are neither empty nor comments.
+    pub fn lines_of(&self, resource: &str) -> Vec<String> {
+        let text = std::fs::read_to_string(self.file(resource)).unwrap_or_default();
+        text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
+    }
+
+    /// The `[database] url`.
+    pub fn database_url(&self) -> &str {
+        &self.database.url
+    }
+
+    /// The configuration that the server reads.
+    pub fn config(&self) -> &str {
+        &self.config
+    }
+
+    /// Starts a replica: the same configuration on another port. Only Postgres serves two.
+    pub async fn another_server(&self) -> Server {
+        let port = crate::loopback::free_port();
+        let [config, log] = ["toml", "log"].map(|kind| self.place.path().join(format!("replica-{port}.{kind}")));
+        let listen = |port| format!("listen = \"127.0.0.1:{port}\"");
+        std::fs::write(&config, self.config.replace(&listen(self.setup.port), &listen(port))).unwrap();
+        Server::start(Setup { config, port, log, ..self.setup.clone() }).await
+    }
+
+    /// Runs the program with the world's configuration: `["sweep", "--expired"]`, `["audit", "verify"]`, ….
+    pub async fn entryguard(&self, arguments: &[&str]) -> Ran {
+        let mut command = self.setup.program(arguments);
+        // The server's own file is where the program looks by default.
+        command.current_dir(self.place.path());
+        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().expect("the program starts");
+        let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        Ran { code: output.status.code(), stdout, stderr }
+    }
+
+    /// Ends the world, and fails where Slack had to refuse anything.
+    pub async fn finish(mut self) {
+        self.server.kill_9();
+        for group in &self.groups {
+            // A test may have deleted it.
+            self.ec2.try_ask("DeleteSecurityGroup", &[("GroupId", group)]).await;
+        }
+        self.database.drop_it().await;
+        let violations = self.slack.violations();
+        assert!(violations.is_empty(), "Slack would have refused:\n{}", violations.join("\n"));
+    }
+}

@@ -1,0 +1,86 @@
+//! A browser at an address of its choice.
+
+use std::sync::Mutex;
+
+use reqwest::{Method, RequestBuilder, header};
+
+use super::form::{Form, form_in};
+use crate::loopback;
+
+/// A browser that the server sees at one public address; it keeps cookies.
+#[derive(Debug)]
+pub struct Browser {
+    ip: String,
+    http: reqwest::Client,
+    cookies: Mutex<Vec<(String, String)>>,
+}
+
+/// A page that came back.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The address that it has in the end.
+    pub url: String,
+    /// HTTP status.
+    pub status: u16,
+    /// Its headers.
+    pub headers: header::HeaderMap,
+    /// HTML, or whatever came.
+    pub body: String,
+}
+
+impl Page {
+    /// The first form that posts.
+    pub fn form(&self) -> Form {
+        form_in(&self.body).unwrap_or_else(|| panic!("no form in {} from {}:\n{}", self.status, self.url, self.body))
+    }
+
+    /// Whether this is in it.
+    pub fn says(&self, words: &str) -> bool {
+        self.body.contains(words)
+    }
+}
+
+impl Browser {
+    pub(super) fn at(ip: &str) -> Self {
+        Self { ip: ip.to_owned(), http: loopback::client(), cookies: Mutex::default() }
+    }
+
+    /// Opens a link.
+    pub async fn open(&self, url: &str) -> Page {
+        self.send(self.request(Method::GET, url)).await
+    }
+
+    /// Fills in the page's form (`typed` adds to its hidden fields) and presses its button.
+    pub async fn submit(&self, page: &Page, typed: &[(&str, &str)]) -> Page {
+        let form = page.form();
+        let url = reqwest::Url::parse(&page.url).unwrap();
+        let target = form.action.as_deref().map_or_else(|| url.clone(), |action| url.join(action).unwrap());
+        let typed = typed.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let fields: Vec<_> = form.fields.into_iter().chain(typed).collect();
+        let request = self.request(Method::POST, target.as_str()).form(&fields);
+        let request = request.header("Origin", url.origin().ascii_serialization()).header("Referer", page.url.as_str());
+        self.send(request.header("Sec-Fetch-Site", "same-origin").header("Sec-Fetch-Mode", "navigate")).await
+    }
+
+    /// Any request from this address, for the ones that no form makes.
+    pub fn request(&self, method: Method, url: &str) -> RequestBuilder {
+        let cookies: Vec<_> = self.cookies.lock().unwrap().iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let request = self.http.request(method, url).header("X-Forwarded-For", &self.ip);
+        if cookies.is_empty() { request } else { request.header("Cookie", cookies.join("; ")) }
+    }
+
+    /// Sends it and keeps the cookies of the answer.
+    pub async fn send(&self, request: RequestBuilder) -> Page {
+        let answer = request.send().await.expect("the server answers a browser");
+        let (url, status, headers) = (answer.url().to_string(), answer.status().as_u16(), answer.headers().clone());
+        for cookie in headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok()) {
+            let pair = cookie.split(';').next().unwrap_or_default();
+            if let Some((name, value)) = pair.split_once('=') {
+                let mut cookies = self.cookies.lock().unwrap();
+                cookies.retain(|(known, _)| known != name);
+                cookies.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        Page { url, status, headers, body: answer.text().await.unwrap() }
+    }
+}

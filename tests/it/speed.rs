@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use entryguard_tests::{Database, World};
 
 const GROUPS: usize = 20;
+/// So many that the 99th percentile is not the slowest one.
+const ANSWERS: usize = 300;
 const LATENCY: Duration = Duration::from_millis(100);
 const HOME: &str = "93.184.216.34";
 
@@ -12,44 +14,51 @@ const HOME: &str = "93.184.216.34";
 async fn a_session_on_20_groups_is_active_within_twice_its_slowest_chain_and_commands_are_answered_meanwhile() {
     let world = World::on(Database::Sqlite).with_groups(GROUPS).member("ana", "U111").start().await;
     world.proxy.slow_down(LATENCY);
-    world.proxy.forget_calls();
-    let (_, link) = world.ask_for_session("U111", "1h").await;
-    let asked = Instant::now();
-    world.confirm(&link, HOME).await;
-    let confirmed = Instant::now();
-    let mut acknowledged = Vec::new();
-    let active = loop {
-        let answer = world.slack.command("U111", "status").await;
-        acknowledged.push(answer.took);
-        if answer.says("ACTIVE") {
-            break Instant::now();
+    let (mut acknowledged, mut worst) = (Vec::new(), 0.0_f64);
+    // Every answer that counts is given while rules are opening or closing.
+    while acknowledged.len() < ANSWERS {
+        world.proxy.forget_calls();
+        let (_, link) = world.ask_for_session("U111", "1h").await;
+        world.confirm(&link, HOME).await;
+        let confirmed = Instant::now();
+        ask_until(&world, "ACTIVE", &mut acknowledged).await;
+        let took = confirmed.elapsed();
+        let chain = slowest_chain(&world);
+        let ratio = took.as_secs_f64() / chain.as_secs_f64();
+        println!("ACTIVE on {GROUPS} groups after {took:?}; the slowest chain of calls took {chain:?}; ratio {ratio:.2}");
+        worst = worst.max(ratio);
+        world.slack.command("U111", "stop").await;
+        ask_until(&world, "no running session", &mut acknowledged).await;
+        for group in &world.groups {
+            world.wait_until_group_allows(group, &[]).await;
         }
-        assert!(asked.elapsed() < Duration::from_secs(60), "{}", answer.text());
-    };
-    while acknowledged.len() < 200 {
-        acknowledged.push(world.slack.command("U111", "list").await.took);
     }
-    let of_sessions = |action: &str| ["AuthorizeSecurityGroupIngress", "DescribeSecurityGroupRules"].contains(&action);
-    let chain = slowest_chain(&world, confirmed, active, of_sessions);
-    let took = active - confirmed;
     acknowledged.sort();
     let p99 = acknowledged[acknowledged.len() * 99 / 100];
-    println!(
-        "ACTIVE on {GROUPS} groups after {took:?}; the slowest chain of calls took {chain:?}; ratio {:.2}",
-        took.as_secs_f64() / chain.as_secs_f64()
-    );
-    println!("/slack/commands: p99 {p99:?} of {} answers meanwhile", acknowledged.len());
-    assert!(took <= chain * 2, "{took:?} is more than twice {chain:?}");
+    println!("worst ratio {worst:.2}; /slack/commands meanwhile: p99 {p99:?} of {} answers", acknowledged.len());
+    assert!(worst <= 2.0, "more than twice the slowest chain: {worst:.2}");
     assert!(p99 < Duration::from_millis(100), "{p99:?}");
     world.finish().await;
 }
 
+/// Asks for the session's status until the answer says this.
+async fn ask_until(world: &World, words: &str, acknowledged: &mut Vec<Duration>) {
+    let since = Instant::now();
+    loop {
+        let answer = world.slack.command("U111", "status").await;
+        acknowledged.push(answer.took);
+        if answer.says(words) {
+            return;
+        }
+        assert!(since.elapsed() < Duration::from_secs(30), "{}", answer.text());
+    }
+}
+
 /// For each group the time from its first call to its last one's end; the longest of these.
-fn slowest_chain(world: &World, since: Instant, until: Instant, counts: impl Fn(&str) -> bool) -> Duration {
+fn slowest_chain(world: &World) -> Duration {
     let calls = world.proxy.calls();
     let of_group = |group: &str| {
-        let mine = calls.iter().filter(|call| counts(&call.action) && call.mentions(group));
-        let mine: Vec<_> = mine.filter(|call| call.started >= since && call.started <= until).collect();
+        let mine: Vec<_> = calls.iter().filter(|call| call.mentions(group)).collect();
         let ends = mine.iter().filter_map(|call| call.ended).max()?;
         Some(ends - mine.iter().map(|call| call.started).min()?)
     };

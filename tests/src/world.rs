@@ -86,7 +86,8 @@ impl World {
     pub async fn wait_until_thread_says(&self, words: &str) -> Thread {
         eventually(&format!("the thread says {words:?}"), self.patience, async || {
             let thread = self.slack.thread_of(SlackDouble::CHANNEL).ok_or("no message in the channel")?;
-            if thread.says(words) { Ok(thread) } else { Err(thread.text()) }
+            // A thread is a parent and a table; while the second is not there yet, nobody has read anything.
+            if !thread.replies.is_empty() && thread.says(words) { Ok(thread) } else { Err(thread.text()) }
         })
         .await
     }

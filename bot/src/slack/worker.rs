@@ -119,16 +119,13 @@ impl ThreadWorker {
     ) -> Result<(), SlackError> {
         let parent = thread::parent(card);
         let table = thread::table(card);
-        let channel = posted.channel.clone().unwrap_or_else(|| place.channel.clone());
-        match &posted.parent {
-            Some(ts) => self.edit(&channel, ts, &parent, &mut shown.parent).await?,
-            None => {
-                let (channel, ts) = self.post_parent(place, &parent).await?;
-                *posted = Posted { channel: Some(channel), parent: Some(ts), table: None };
-                shown.parent = content_key(&parent);
-            }
+        if posted.parent.is_none() {
+            let (channel, ts) = self.post_parent(place, &parent).await?;
+            *posted = Posted { channel: Some(channel), parent: Some(ts), table: None };
+            shown.parent = content_key(&parent);
         }
-        let channel = posted.channel.clone().unwrap_or(channel);
+        let channel = posted.channel.clone().unwrap_or_else(|| place.channel.clone());
+        // The table before the parent: whoever reads a status above finds it borne out below.
         match &posted.table {
             Some(ts) => self.edit(&channel, ts, &table, &mut shown.table).await?,
             None => {
@@ -137,7 +134,10 @@ impl ThreadWorker {
                 shown.table = content_key(&table);
             }
         }
-        Ok(())
+        match &posted.parent {
+            Some(ts) => self.edit(&channel, ts, &parent, &mut shown.parent).await,
+            None => Ok(()),
+        }
     }
 
     /// Posts to the channel; where the app is not in it, to whoever gave the command.

@@ -12,8 +12,7 @@ on_both_databases! {
         let Started { page, .. } = world.start_session("U111", "2h for the deploy", HOME).await;
         assert!(page.says("Your session has started"), "{}", page.body);
 
-        let thread = world.wait_until_thread_says("APPLIED").await;
-        assert!(thread.says("ACTIVE") && thread.says("the deploy") && thread.says("group-1"), "{}", thread.text());
+        let thread = world.wait_until_thread_says_all(&["ACTIVE", "the deploy", "group-1", "APPLIED"]).await;
         assert_eq!(thread.replies.len(), 1, "one message with the table");
         let rules = world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
         assert_eq!((rules[0].protocol.as_str(), rules[0].from, rules[0].to), ("tcp", 22, 22));
@@ -25,8 +24,7 @@ on_both_databases! {
         let answer = world.slack.command("U111", "stop").await;
         assert!(answer.says("Closing"), "{}", answer.text());
         world.wait_until_group_allows(&world.groups[0], &[]).await;
-        let thread = world.wait_until_thread_says("REMOVED").await;
-        assert!(thread.says("CANCELLED") && thread.says("Stopped by ana"), "{}", thread.text());
+        world.wait_until_thread_says_all(&["CANCELLED", "Stopped by ana", "closed in", "REMOVED"]).await;
         world.finish().await;
     }
 
@@ -35,8 +33,7 @@ on_both_databases! {
         world.start_session("U111", "4s", HOME).await;
         world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
         world.wait_until_group_allows(&world.groups[0], &[]).await;
-        let thread = world.wait_until_thread_says("EXPIRED").await;
-        assert!(thread.says("Ran out"), "{}", thread.text());
+        world.wait_until_thread_says_all(&["EXPIRED", "Ran out"]).await;
         world.finish().await;
     }
 
@@ -45,8 +42,7 @@ on_both_databases! {
         world.start_session("U111", "1h", HOME).await;
         let before = world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
         world.start_session("U222", "2h", HOME).await;
-        world.wait_until_thread_says("bo").await;
-        world.wait_until_thread_says("ACTIVE").await;
+        world.wait_until_thread_says_all(&["*bo*", "ACTIVE"]).await;
         let shared = world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
         assert_eq!(before[0].id, shared[0].id);
         assert!(before[0].tags["entryguard:expires-at"] < shared[0].tags["entryguard:expires-at"], "the mark is the latest end");

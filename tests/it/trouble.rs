@@ -1,17 +1,21 @@
 //! What goes wrong around the server, and what people and firewalls see of it.
 
+use std::time::Duration;
+
 use entryguard_tests::{Database, SOON, SlackDouble, World, eventually, on_both_databases};
 
 const HOME: &str = "93.184.216.34";
 const HOME_CIDR: &str = "93.184.216.34/32";
+
+/// Kills of one server, each at another moment of a session's life.
+const KILLS: u32 = 8;
 
 on_both_databases! {
     async fn one_missing_group_makes_the_session_partial_with_the_error_in_the_thread(database: Database) {
         let world = World::on(database).with_groups(2).member("ana", "U111").start().await;
         world.ec2.delete_group(&world.groups[1]).await;
         world.start_session("U111", "1h", HOME).await;
-        let thread = world.wait_until_thread_says("PARTIAL").await;
-        assert!(thread.says("group-2") && thread.says("does not exist") && thread.says(&world.groups[1]), "{}", thread.text());
+        world.wait_until_thread_says_all(&["PARTIAL", "group-2", "does not exist", &world.groups[1]]).await;
         world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
         world.slack.command("U111", "stop").await;
         world.wait_until_thread_says("CANCELLED").await;
@@ -24,8 +28,7 @@ on_both_databases! {
         world.ec2.authorize_by_hand(&world.groups[0], 22, HOME_CIDR, "the office").await;
         let before = world.rules_of(&world.groups[0]).await;
         world.start_session("U111", "1h", HOME).await;
-        let thread = world.wait_until_thread_says("ACTIVE").await;
-        assert!(thread.says("somebody else's rule"), "{}", thread.text());
+        world.wait_until_thread_says_all(&["ACTIVE", "somebody else's rule"]).await;
         world.slack.command("U111", "stop").await;
         world.wait_until_thread_says("CANCELLED").await;
         assert_eq!(world.rules_of(&world.groups[0]).await, before);
@@ -60,11 +63,33 @@ on_both_databases! {
         world.start_session("U111", "3s", HOME).await;
         world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
         world.server.kill_9();
-        tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+        tokio::time::sleep(Duration::from_secs(4)).await;
         assert_eq!(world.rules_of(&world.groups[0]).await.len(), 1);
         world.server.restart().await;
         world.wait_until_group_allows(&world.groups[0], &[]).await;
         world.wait_until_thread_says("EXPIRED").await;
+        world.finish().await;
+    }
+
+    async fn i1_killed_at_any_moment_and_started_again_nothing_stays_open(database: Database) {
+        let mut world = World::on(database).with_groups(2).member("ana", "U111").sessions_at_once(KILLS).start().await;
+        world.proxy.slow_down(Duration::from_millis(60));
+        for round in 0..KILLS {
+            world.start_session("U111", "1s", &format!("93.184.216.{}", 34 + round)).await;
+            // Spread over the second that it lasts and the half that closing takes.
+            tokio::time::sleep(Duration::from_millis(1500) * round / KILLS).await;
+            world.server.kill_9();
+            world.server.restart().await;
+        }
+        for group in &world.groups {
+            world.wait_until_group_allows(group, &[]).await;
+        }
+        let over = eventually("every session is over", world.patience, async || {
+            let threads = world.slack.threads_of(SlackDouble::CHANNEL);
+            let over = threads.iter().filter(|thread| thread.says("EXPIRED")).count();
+            if over >= KILLS as usize { Ok(over) } else { Err(threads.iter().map(entryguard_tests::Thread::text).collect()) }
+        });
+        over.await;
         world.finish().await;
     }
 
@@ -74,8 +99,7 @@ on_both_databases! {
         world.wait_until_thread_says("ACTIVE").await;
         world.proxy.keep_refusing("RevokeSecurityGroupIngress", "RequestLimitExceeded");
         world.slack.command("U111", "stop").await;
-        let thread = world.wait_until_thread_says("throttling its API").await;
-        assert!(thread.says("EXPIRING") && thread.says("REMOVING"), "{}", thread.text());
+        world.wait_until_thread_says_all(&["EXPIRING", "REMOVING", "throttling its API"]).await;
         world.proxy.behave();
         world.wait_until_group_allows(&world.groups[0], &[]).await;
         world.finish().await;
@@ -99,7 +123,7 @@ on_both_databases! {
         world.start_session("U111", "1h", HOME).await;
         let asked = std::time::Instant::now();
         world.wait_until_thread_says("ACTIVE").await;
-        assert!(asked.elapsed() >= std::time::Duration::from_millis(1500), "{:?}", asked.elapsed());
+        assert!(asked.elapsed() >= Duration::from_millis(1500), "{:?}", asked.elapsed());
         assert_eq!(world.slack.threads_of(SlackDouble::CHANNEL).len(), 1);
         world.finish().await;
     }

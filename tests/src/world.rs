@@ -84,10 +84,14 @@ impl World {
 
     /// Waits until the newest thread of the channel says this.
     pub async fn wait_until_thread_says(&self, words: &str) -> Thread {
+        self.wait_until_thread_says_all(&[words]).await
+    }
+
+    /// Waits until the newest thread of the channel says all of this at once: its messages are edited one after the other.
+    pub async fn wait_until_thread_says_all(&self, words: &[&str]) -> Thread {
         eventually(&format!("the thread says {words:?}"), self.patience, async || {
             let thread = self.slack.thread_of(SlackDouble::CHANNEL).ok_or("no message in the channel")?;
-            // A thread is a parent and a table; while the second is not there yet, nobody has read anything.
-            if !thread.replies.is_empty() && thread.says(words) { Ok(thread) } else { Err(thread.text()) }
+            if words.iter().all(|words| thread.says(words)) { Ok(thread) } else { Err(thread.text()) }
         })
         .await
     }

@@ -27,6 +27,7 @@ struct Payload {
     #[serde(rename = "type")]
     kind: String,
     user: User,
+    team: Option<Team>,
     channel: Option<Channel>,
     #[serde(default)]
     actions: Vec<Action>,
@@ -36,6 +37,11 @@ struct Payload {
 struct User {
     id: String,
     team_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Team {
+    id: String,
 }
 
 #[derive(Deserialize)]
@@ -62,7 +68,7 @@ pub async fn handle(State(state): State<SlackState>, Signed(interaction): Signed
         return StatusCode::OK;
     }
     for action in &payload.actions {
-        if let Some(refusal) = press(&state, &payload.user, action).await {
+        if let Some(refusal) = press(&state, &payload, action).await {
             show_to_presser(&state, &payload, refusal);
         }
     }
@@ -70,12 +76,13 @@ pub async fn handle(State(state): State<SlackState>, Signed(interaction): Signed
 }
 
 /// Does what a button is for; why not, where it was refused.
-async fn press(state: &SlackState, user: &User, action: &Action) -> Option<String> {
+async fn press(state: &SlackState, payload: &Payload, action: &Action) -> Option<String> {
     // In a shared channel strangers can press our buttons; the team that counts is theirs, and not the channel's.
-    let team = user.team_id.as_deref().unwrap_or(&state.settings.team_id);
-    if team != state.settings.team_id {
+    let Payload { user, team, .. } = payload;
+    let team = user.team_id.as_ref().or(team.as_ref().map(|team| &team.id));
+    let Some(team) = team.filter(|team| **team == state.settings.team_id) else {
         return Some("This session belongs to another Slack workspace; only its members can change it.".to_owned());
-    }
+    };
     let which = Which::Named(action.value.clone()?);
     let command = match action.action_id.as_str() {
         EXTEND => Command::Extend { which, by: None },
@@ -83,7 +90,7 @@ async fn press(state: &SlackState, user: &User, action: &Action) -> Option<Strin
         // A link button tells us that it was pressed; there is nothing to do.
         _ => return None,
     };
-    let identity = Identity::Slack { team: team.to_owned(), user: user.id.clone() };
+    let identity = Identity::Slack { team: team.clone(), user: user.id.clone() };
     let conversation = Conversation { identity, surface: Surface::Slack, place: None };
     match state.shared.engine.answer(&conversation, command).await {
         Reply::Refused(why) => Some(why),

@@ -92,12 +92,14 @@ resources = ["guarded-page"]
     Ok(Settings::parse(&text, Path::new("the demo's configuration"), &|_| None)?)
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the command is for")]
 fn greet(address: SocketAddr) {
-    println!("EntryGuard demo: open http://{address} in a browser, and press Start Session.");
-    println!("A page of its own is guarded by an allowlist file. Try this before, during and after a session:");
-    println!();
-    println!("    curl -i http://{address}/guarded");
-    println!();
-    println!("Everything is temporary: Ctrl-C stops the demo and leaves nothing behind.");
+    use std::io::Write;
+    let greeting = format!(
+        "EntryGuard demo: open http://{address} in a browser, and press Start Session.\n\
+         A page of its own is guarded by an allowlist file. Try this before, during and after a session:\n\n    \
+         curl -i http://{address}/guarded\n\n\
+         Everything is temporary: Ctrl-C stops the demo and leaves nothing behind.\n"
+    );
+    // Whoever does not read on, as `| head -1` does not, still wants the demo.
+    let _ = std::io::stdout().write_all(greeting.as_bytes());
 }

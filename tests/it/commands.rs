@@ -102,6 +102,7 @@ async fn the_demos_page_is_closed_before_a_session_and_open_during_it() {
         Command::new(binary).args(["demo", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
     let mut demo = Demo(child.unwrap());
     let mut greeting = String::new();
+    // The pipe closes after one line: a demo whose reader has seen enough goes on.
     std::io::BufReader::new(demo.0.stdout.take().unwrap()).read_line(&mut greeting).unwrap();
     let url = greeting.split_whitespace().find(|word| word.starts_with("http://")).unwrap().to_owned();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();

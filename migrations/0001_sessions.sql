@@ -3,7 +3,8 @@
 
 -- This installation's id, which every rule that it makes bears as its owner.
 CREATE TABLE deployment (
-    id          TEXT   NOT NULL PRIMARY KEY,
+    singleton   TEXT   NOT NULL PRIMARY KEY,
+    id          TEXT   NOT NULL,
     created_at  BIGINT NOT NULL
 );
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use entryguard_core::config::Settings;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,7 +31,11 @@ pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
     }
     let listener = TcpListener::bind(server.listen).await.with_context(|| format!("cannot listen on {}", server.listen))?;
     tracing::info!(listen = %server.listen, url = server.public_url, "serving");
-    http::serve(listener, router, told_to_stop()?).await?;
+    tokio::select! {
+        served = http::serve(listener, router, told_to_stop()?) => served?,
+        // They run for ever: one that ended has crashed, and a server that closes nothing any more must not look alive.
+        ended = workers.join_next() => bail!("a worker has ended ({ended:?}); start again, which resumes what was in flight"),
+    }
     // Openings stay as they are: sessions go on, and whoever starts next resumes what was in flight.
     workers.shutdown().await;
     wired.store.close().await;

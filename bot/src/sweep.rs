@@ -46,6 +46,10 @@ async fn compared(options: &SweepOptions) -> anyhow::Result<(Vec<Value>, bool)> 
     let wired = Wired::build(&settings.database, settings.directory).await.context(
         "a sweep needs the database for itself where it is SQLite (a running server sweeps by its schedule; `--expired` needs none)",
     )?;
+    if !options.dry_run {
+        // What a dead server left in flight is due, and what ran out meanwhile is wanted no more.
+        wired.reconciler.resume().await?;
+    }
     let report = wired.reconciler.sweep(options.dry_run).await?;
     if !options.dry_run {
         // What the sweep asked for is done before the command ends.

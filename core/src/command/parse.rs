@@ -136,7 +136,9 @@ fn reason_from(text: &str) -> Result<Option<String>, CommandError> {
     if length > LONGEST_REASON {
         return Err(CommandError::ReasonTooLong(length));
     }
-    Ok((length > 0).then(|| text.to_owned()))
+    // On one line, so that it cannot pass for lines of ours.
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    Ok((!line.is_empty()).then_some(line))
 }
 
 fn stop(mut words: Words<'_>) -> Result<Command, CommandError> {

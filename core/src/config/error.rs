@@ -39,10 +39,12 @@ impl ConfigError {
         Self::Senseless(message.into())
     }
 
-    pub(super) fn malformed(path: &Path, error: &toml::de::Error) -> Self {
-        let message = error.to_string();
-        let hint = nearest_key(error.message()).map(|key| format!("did you mean `{key}`?")).unwrap_or_default();
-        Self::Malformed { path: path.to_owned(), message: format!("{}\n{hint}", message.trim_end()).trim_end().to_owned() }
+    /// Says where and what, without the line itself: a secret that was written there by mistake must not end up in a log.
+    pub(super) fn malformed(path: &Path, text: &str, error: &toml::de::Error) -> Self {
+        let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+        let hint = nearest_key(error.message()).map(|key| format!("; did you mean `{key}`?")).unwrap_or_default();
+        let message = error.message().trim().replace('\n', " ");
+        Self::Malformed { path: path.to_owned(), message: format!("line {line}: {message}{hint}") }
     }
 }
 

@@ -98,7 +98,7 @@ fn read_text(path: &Path) -> Result<String, ConfigError> {
 }
 
 fn parse_file(text: &str, path: &Path) -> Result<File, ConfigError> {
-    toml::from_str(text).map_err(|error| ConfigError::malformed(path, &error))
+    toml::from_str(text).map_err(|error| ConfigError::malformed(path, text, &error))
 }
 
 fn server_settings(server: &mut file::Server) -> Result<ServerSettings, ConfigError> {

@@ -24,8 +24,16 @@ impl Reconciler {
             if overdue.is_empty() {
                 break;
             }
+            let before = ended;
             for id in &overdue {
-                ended += usize::from(self.expire(id).await?);
+                // One that cannot be ended must not keep the others open.
+                match self.expire(id).await {
+                    Ok(done) => ended += usize::from(done),
+                    Err(error) => tracing::error!(session = %id, ?error, "a session could not be ended; trying again"),
+                }
+            }
+            if ended == before {
+                break;
             }
         }
         if ended > 0 {

@@ -52,7 +52,11 @@ pub(super) fn judge_marked(opening: &Opening, wish: &Wish, outcome: &Outcome, ou
     let mut verdict = judge_wanted(opening, error, outcome, ours);
     let moved = verdict.marked_until.map(Timestamp::as_seconds) == Some(wish.until.as_seconds());
     if verdict.trouble.is_none() && !moved {
-        verdict.trouble = error.map(Trouble::from);
+        let unseen = || Trouble {
+            message: "the provider does not show the new end yet; EntryGuard keeps trying".into(),
+            next: Next::Retry,
+        };
+        verdict.trouble = Some(error.map_or_else(unseen, Trouble::from));
     }
     verdict
 }

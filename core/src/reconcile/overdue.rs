@@ -3,7 +3,7 @@
 
 use ipnet::IpNet;
 
-use crate::domain::{DeploymentId, ResourceName, Span, Timestamp};
+use crate::domain::{DeploymentId, OpeningId, ResourceName, Span, Timestamp};
 use crate::provider::{Allowlist, Allowlists, ProviderError, Removal, SeenRule};
 
 /// A rule of ours whose time is over.
@@ -43,13 +43,7 @@ async fn close_on(
     dry_run: bool,
 ) -> Result<Vec<OverdueRule>, ProviderError> {
     let overdue = overdue_of(&allowlist.observe().await?, now, owner);
-    let removals: Vec<_> = overdue
-        .iter()
-        .filter_map(|(rule, _)| {
-            let opening = rule.mark.as_ref()?.openings.first()?.clone();
-            Some(Removal { opening, rules: vec![rule.id.clone()] })
-        })
-        .collect();
+    let removals: Vec<_> = overdue.iter().map(|(rule, _)| removal_of(rule)).collect();
     if !dry_run && !removals.is_empty() {
         allowlist.remove(&removals).await?;
         let left = overdue_of(&allowlist.observe().await?, now, owner).len();
@@ -60,6 +54,12 @@ async fn close_on(
     }
     let found = |(rule, expired_at): (SeenRule, _)| OverdueRule { resource: name.clone(), source: rule.source, expired_at };
     Ok(overdue.into_iter().map(found).collect())
+}
+
+/// The removal of one rule. Its id says which; a mark that names no opening any more does not keep it open.
+pub(super) fn removal_of(rule: &SeenRule) -> Removal {
+    let opening = rule.mark.as_ref().and_then(|mark| mark.openings.first().cloned());
+    Removal { opening: opening.unwrap_or_else(|| OpeningId::from_stored("")), rules: vec![rule.id.clone()] }
 }
 
 fn overdue_of(seen: &[SeenRule], now: Timestamp, owner: Option<&DeploymentId>) -> Vec<(SeenRule, Timestamp)> {
@@ -75,7 +75,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::domain::{HostAddress, MemberName, OpeningId, RulePart, SessionId};
+    use crate::domain::{HostAddress, MemberName, RulePart, SessionId};
     use crate::provider::{Addition, SimulatedAllowlist};
 
     fn addition(opening: &str, address: &str, until: i64) -> Addition {

@@ -63,6 +63,8 @@ pub fn plan(now: Timestamp, wished: &[WishedOpening]) -> Plan {
         match (opening.state, wish) {
             (OpeningState::Gone, _) => {}
             (OpeningState::Removing, _) | (OpeningState::Adding | OpeningState::Present, None) => plan.removing.push(opening),
+            // The clock is about to take the wish back: what is not open yet must not be opened for nobody.
+            (OpeningState::Adding, Some(wish)) if wish.until <= now => plan.waiting.push(opening),
             (OpeningState::Adding, Some(_)) if is_blocked(&opening, wished) => plan.waiting.push(opening),
             (OpeningState::Adding, Some(wish)) => plan.adding.push((opening, wish.clone())),
             (OpeningState::Present, Some(wish)) if needs_mark(&opening, wish.until) => {

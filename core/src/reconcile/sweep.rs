@@ -8,10 +8,11 @@ use serde_json::json;
 use crate::domain::{
     Actor, AuditAction, AuditEvent, DeploymentId, Opening, OpeningEvent, OpeningId, OpeningState, ResourceName, RuleEvent, Span,
 };
-use crate::provider::{Allowlist, ProviderError, Removal, SeenRule};
+use crate::provider::{Allowlist, ProviderError, SeenRule};
 use crate::store::{Lease, StoreError, Tx};
 
 use super::Reconciler;
+use super::overdue::removal_of;
 use super::pass::LEASE;
 use super::plan::WishedOpening;
 
@@ -196,9 +197,5 @@ async fn remove_orphans(orphans: &[SeenRule], allowlist: &dyn Allowlist) -> Resu
     if orphans.is_empty() {
         return Ok(());
     }
-    let removal = |rule: &SeenRule| {
-        let opening = rule.mark.as_ref()?.openings.first()?.clone();
-        Some(Removal { opening, rules: vec![rule.id.clone()] })
-    };
-    allowlist.remove(&orphans.iter().filter_map(removal).collect::<Vec<_>>()).await
+    allowlist.remove(&orphans.iter().map(removal_of).collect::<Vec<_>>()).await
 }

@@ -25,7 +25,8 @@ impl Reconciler {
         if resumed > 0 {
             tracing::info!(openings = resumed, "resumed what was in flight");
         }
-        Ok(())
+        // Sessions that ran out while nobody was there: a pass must not take their wishes for alive.
+        self.expire_overdue().await.map(drop)
     }
 
     /// Runs passes for ever, resources in parallel.

@@ -9,18 +9,17 @@ use crate::random::Random;
 impl Tx {
     /// This installation's id, made at the first start.
     pub async fn deployment(&mut self, now: Timestamp, random: &dyn Random) -> Result<DeploymentId, StoreError> {
-        let known =
-            sqlx::query("SELECT id FROM deployment ORDER BY created_at, id LIMIT 1").fetch_optional(&mut *self.inner).await?;
-        if let Some(row) = known {
-            return Ok(DeploymentId::from_stored(row.try_get::<String, _>("id")?));
-        }
-        let id = DeploymentId::new(now, random);
-        sqlx::query("INSERT INTO deployment (id, created_at) VALUES ($1, $2)")
-            .bind(id.as_str())
-            .bind(now.as_millis())
-            .execute(&mut *self.inner)
-            .await?;
-        Ok(id)
+        // Replicas may start together on an empty database: the first one's id counts for all.
+        let made = DeploymentId::new(now, random);
+        sqlx::query(
+            "INSERT INTO deployment (singleton, id, created_at) VALUES ('this', $1, $2) ON CONFLICT (singleton) DO NOTHING",
+        )
+        .bind(made.as_str())
+        .bind(now.as_millis())
+        .execute(&mut *self.inner)
+        .await?;
+        let row = sqlx::query("SELECT id FROM deployment WHERE singleton = 'this'").fetch_one(&mut *self.inner).await?;
+        Ok(DeploymentId::from_stored(row.try_get::<String, _>("id")?))
     }
 
     /// Makes a row for every member and resource of the directory.

@@ -47,7 +47,7 @@ impl Store {
         let dialect = url.dialect()?;
         let (options, pool, lock) = match dialect {
             Dialect::Sqlite => {
-                let path = url.sqlite_path();
+                let path = real_path(&url.sqlite_path());
                 let lock = lock_beside(&path)?;
                 // The URL's own parameters give way: losing a commit that a cloud was told about is not for configuration.
                 let options = AnyConnectOptions::from_str(&format!("sqlite://{}?mode=rwc", path.display()))?;
@@ -97,6 +97,13 @@ fn sqlite_pool() -> sqlx::pool::PoolOptions<sqlx::Any> {
             Ok(())
         })
     })
+}
+
+/// One file has one lock, by whatever name it is reached.
+fn real_path(path: &Path) -> PathBuf {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let beside = || Some(parent.canonicalize().ok()?.join(path.file_name()?));
+    path.canonicalize().ok().or_else(beside).unwrap_or_else(|| path.to_owned())
 }
 
 fn lock_beside(database: &Path) -> Result<File, StoreError> {

@@ -94,8 +94,8 @@ impl Entry {
 
     /// The same entry, wanted until another time.
     pub(crate) fn until(&self, until: Timestamp) -> Self {
-        let old = format!("expires-at={}", self.expires_at);
-        let note = self.note.replace(&old, &format!("expires-at={until}"));
+        let word = |word: &str| if word.starts_with("expires-at=") { format!("expires-at={until}") } else { word.to_owned() };
+        let note = self.note.split_whitespace().map(word).collect::<Vec<_>>().join(" ");
         Self { expires_at: until, note, ..self.clone() }
     }
 

@@ -20,6 +20,7 @@ pub(super) fn directory(file: File) -> Result<Directory, ConfigError> {
     let resources: Vec<_> =
         file.resource.into_iter().map(|resource| self::resource(resource, &credentials)).collect::<Result<_, _>>()?;
     let resources = by_name("resource", resources.into_iter(), |r| &r.name)?;
+    no_two_on_one_list(&resources)?;
     let members = by_name("member", file.member.into_iter().map(member), |m| &m.name)?;
     let roles = by_name("role", file.role.into_iter().map(role), |r| &r.name)?;
     for role in roles.values() {
@@ -135,6 +136,36 @@ fn one_member_an_identity(members: &BTreeMap<crate::domain::MemberName, Member>)
         }
     }
     Ok(())
+}
+
+/// Two resources must not make the same rule: each would take the other's for its own, or for nobody's.
+fn no_two_on_one_list(resources: &BTreeMap<crate::domain::ResourceName, Resource>) -> Result<(), ConfigError> {
+    for (index, one) in resources.values().enumerate() {
+        if let Some(other) = resources.values().skip(index + 1).find(|other| overlap(&one.kind, &other.kind)) {
+            let why = format!(
+                "resources {} and {} open the same thing ({}); make one of them",
+                one.name,
+                other.name,
+                one.provider_id()
+            );
+            return Err(ConfigError::senseless(why));
+        }
+    }
+    Ok(())
+}
+
+fn overlap(one: &ResourceKind, other: &ResourceKind) -> bool {
+    match (one, other) {
+        (ResourceKind::AllowlistFile(one), ResourceKind::AllowlistFile(other)) => {
+            let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+            real(&one.path) == real(&other.path)
+        }
+        (ResourceKind::SecurityGroup(one), ResourceKind::SecurityGroup(other)) => {
+            one.id == other.id && one.ports.iter().any(|ports| other.ports.contains(ports))
+        }
+        (ResourceKind::AllowlistFile(_), ResourceKind::SecurityGroup(_))
+        | (ResourceKind::SecurityGroup(_), ResourceKind::AllowlistFile(_)) => false,
+    }
 }
 
 fn by_name<T, N: Ord + Clone + Display>(

@@ -6,6 +6,9 @@ use crate::provider::{Next, ProviderError, SeenRule};
 use super::act::{Outcome, bears};
 use super::plan::Wish;
 
+/// How often a rule that was never seen is looked for before it is taken for gone: seconds apart, and further each time.
+const LOOKS: u32 = 4;
+
 /// What became of an opening.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
@@ -86,12 +89,15 @@ pub(super) fn judge_unwanted(opening: &Opening, outcome: &Outcome) -> Verdict {
     let error = outcome.removing.as_ref();
     let Some(seen) = &outcome.seen else { return unseen(error, outcome) };
     let still_there = seen.iter().any(|rule| bears(rule, opening) || opening.our_rules().any(|held| held.id == rule.id));
-    let in_force = error.is_none_or(|error| !error.outlives_observation());
-    if !still_there && in_force {
+    // A read may be short or late, so it does not overrule a call that failed: that one is tried again, and is no error where the
+    // rule is gone. And what was never seen may yet come into sight: it is looked for more than once.
+    let done = matches!(error, None | Some(ProviderError::Missing { .. }));
+    let looked = !opening.rules.is_empty() || opening.attempts >= LOOKS;
+    if !still_there && done && looked {
         return Verdict { event: Some(OpeningEvent::SeenGone), rules: None, marked_until: None, trouble: None };
     }
     Verdict::trouble(error.map_or_else(
-        || Trouble { message: "the provider still shows the rule; EntryGuard keeps trying".into(), next: Next::Retry },
+        || Trouble { message: "not certain yet that the rule is gone; EntryGuard keeps trying".into(), next: Next::Retry },
         Trouble::from,
     ))
 }

@@ -87,6 +87,9 @@ impl Reconciler {
         let again = now.plus(LEASE);
         for opening in &mut plan.removing {
             // A state that is neither gone nor unknown to this match can always become unwanted; see `OpeningState::after`.
+            if opening.state != OpeningState::Removing {
+                opening.attempts = 0;
+            }
             opening.state = opening.state.after(OpeningEvent::Unwanted).unwrap_or(OpeningState::Removing);
             opening.attempts = opening.attempts.saturating_add(1);
         }

@@ -119,7 +119,16 @@ impl Reconciler {
                 settled.insert(opening.id.clone());
             }
         }
-        let orphans = seen.iter().filter(|rule| is_orphan(rule, &wished, &self.deployment)).cloned().collect();
+        let mut orphans = Vec::new();
+        for rule in seen.iter().filter(|rule| is_orphan(rule, &wished, &self.deployment)) {
+            let mut another_resources = false;
+            for opening in rule.mark.iter().flat_map(|mark| &mark.openings) {
+                another_resources |= tx.is_alive_elsewhere(opening, name).await?;
+            }
+            if !another_resources {
+                orphans.push(rule.clone());
+            }
+        }
         let missing = wished.iter().filter(|wished| settled.contains(&wished.opening.id) && has_vanished(wished, &seen));
         Ok(Ok((orphans, missing.map(|wished| wished.opening.clone()).collect())))
     }

@@ -127,6 +127,16 @@ impl Tx {
         Ok(done.rows_affected())
     }
 
+    /// Whether an opening of another resource is alive: two resources may be parts of one list.
+    pub async fn is_alive_elsewhere(&mut self, opening: &OpeningId, resource: &ResourceName) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT id FROM openings WHERE id = $1 AND resource <> $2 AND state <> 'GONE'")
+            .bind(opening.as_str())
+            .bind(resource.as_str())
+            .fetch_optional(&mut *self.inner)
+            .await?;
+        Ok(row.is_some())
+    }
+
     /// When the next opening is due.
     pub async fn next_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
         let row =

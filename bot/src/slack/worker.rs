@@ -19,8 +19,8 @@ use super::thread;
 const POLL: Duration = Duration::from_secs(1);
 /// Slack takes about one message a second for a channel.
 const PACE: Span = Span::from_seconds(1);
-/// How long a thread is ours while we post it, which is two calls at the most; another replica may take it over after that.
-const HOLD: Span = Span::from_seconds(15);
+/// How long a thread is ours while we post it, which is three calls at the most; another replica may take it over after that.
+const HOLD: Span = Span::from_seconds(16);
 /// The longest wait after failures.
 const LONGEST_WAIT: Span = Span::from_minutes(5);
 
@@ -44,9 +44,9 @@ impl ThreadWorker {
         loop {
             let shown = self.show_due().await.unwrap_or_else(|error| {
                 tracing::error!(error = ?error, "the threads could not be read; trying again");
-                0
+                false
             });
-            if shown == 0 {
+            if !shown {
                 tokio::select! {
                     () = self.nudges.chat.notified() => {}
                     () = tokio::time::sleep(POLL) => {}
@@ -55,15 +55,12 @@ impl ThreadWorker {
         }
     }
 
-    /// Brings what is due up to date; how many threads.
-    async fn show_due(&mut self) -> Result<usize, EngineError> {
-        let due = self.engine.take_due_threads(Surface::Slack, HOLD).await?;
-        let taken = due.len();
-        for mut chat in due {
-            chat.due_at = self.show(&mut chat).await?;
-            self.engine.save_thread(&chat).await?;
-        }
-        Ok(taken)
+    /// Brings the thread that is due up to date; whether there was one.
+    async fn show_due(&mut self) -> Result<bool, EngineError> {
+        let Some(mut chat) = self.engine.take_due_thread(Surface::Slack, HOLD).await? else { return Ok(false) };
+        chat.due_at = self.show(&mut chat).await?;
+        self.engine.save_thread(&chat).await?;
+        Ok(true)
     }
 
     /// Brings one thread up to date; when to come back to it.
@@ -96,7 +93,10 @@ impl ThreadWorker {
         };
         tracing::warn!(session = %chat.session, %error, wait = %wait, "a thread could not be brought up to date");
         let at = self.engine.now().plus(wait);
-        self.paced.insert(place.channel.clone(), at);
+        // One thread that cannot be shown must not hold up the others of its channel.
+        if matches!(error, SlackError::RateLimited(_)) {
+            self.paced.insert(place.channel.clone(), at);
+        }
         Some(at)
     }
 

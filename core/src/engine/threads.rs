@@ -4,22 +4,22 @@ use super::{Engine, EngineError};
 use crate::domain::{SessionId, Span, Surface};
 use crate::store::{ChatThread, SessionView};
 
-/// Threads taken at once: few enough that none waits long behind a slow chat.
-const BATCH: u32 = 20;
+/// Threads looked at for one to take.
+const AT_ONCE: u32 = 5;
 
 impl Engine {
-    /// Takes the threads of a surface that are out of date, each for `hold`: one that is not saved by then is due again.
-    pub async fn take_due_threads(&self, surface: Surface, hold: Span) -> Result<Vec<ChatThread>, EngineError> {
+    /// Takes the thread of a surface that has been out of date the longest, for `hold`: if it is not saved by then, it is due again.
+    pub async fn take_due_thread(&self, surface: Surface, hold: Span) -> Result<Option<ChatThread>, EngineError> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
-        let mut taken = Vec::new();
-        for thread in tx.due_threads(surface, now, BATCH).await? {
+        // A few, because another replica may take the first of them in the same moment.
+        for thread in tx.due_threads(surface, now, AT_ONCE).await? {
             if tx.take_thread(&thread, now.plus(hold)).await? {
-                taken.push(thread);
+                tx.commit().await?;
+                return Ok(Some(thread));
             }
         }
-        tx.commit().await?;
-        Ok(taken)
+        Ok(None)
     }
 
     /// Records what a thread shows by now.

@@ -7,11 +7,13 @@ mod security_headers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use entryguard_core::config::ServerSettings;
 use entryguard_core::engine::Engine;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 pub use origin::SameOrigin;
 pub use security_headers::Page;
@@ -30,12 +32,31 @@ pub fn base_routes() -> Router<Shared> {
     health::routes().merge(crate::web::confirm::routes())
 }
 
-/// Serves until `shutdown` resolves, and then lets what was begun end.
+/// How long what was begun may take to end.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Serves until `shutdown` resolves, and then lets what was begun end, within bounds: a request that never ends must not keep the
+/// next process from starting.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(shutdown).await
+    let (told, hear) = oneshot::channel();
+    let graceful = axum::serve(listener, service).with_graceful_shutdown(async move {
+        shutdown.await;
+        let _ = told.send(());
+    });
+    let patience_over = async {
+        // Where nobody will ever tell, the server has ended by itself, and the other branch says so.
+        if hear.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        ended = graceful => ended,
+        () = patience_over => Ok(()),
+    }
 }

@@ -13,6 +13,8 @@ use crate::domain::{
 
 /// How long a command after a change may take where nothing is said.
 const AFTER_CHANGE_TIMEOUT: Span = Span::from_seconds(10);
+/// The longest that it may take: a removal and an addition have to end within one pass.
+const LONGEST_AFTER_CHANGE: Span = Span::from_seconds(20);
 
 pub(super) fn directory(file: File) -> Result<Directory, ConfigError> {
     let tier = tier(file.tier, &file.organization)?;
@@ -106,11 +108,16 @@ fn allowlist_file(resource: file::Resource) -> Result<AllowlistFile, ConfigError
     if !path.is_absolute() {
         return Err(ConfigError::senseless(format!("{of}: `id` must be the file's absolute path, not {}", path.display())));
     }
+    let after_change_timeout = resource.after_change_timeout.unwrap_or(AFTER_CHANGE_TIMEOUT);
+    if after_change_timeout > LONGEST_AFTER_CHANGE {
+        let why = format!("{of}: after_change_timeout {after_change_timeout} is too long; at most {LONGEST_AFTER_CHANGE}");
+        return Err(ConfigError::senseless(why));
+    }
     Ok(AllowlistFile {
         path,
         format: resource.format.unwrap_or(FileFormat::Plain),
         after_change: resource.after_change.unwrap_or_default(),
-        after_change_timeout: resource.after_change_timeout.unwrap_or(AFTER_CHANGE_TIMEOUT),
+        after_change_timeout,
     })
 }
 

@@ -103,6 +103,7 @@ fn values_that_do_not_go_together_are_refused() {
         ("format = \"nginx\"", "region = \"eu-west-1\"", "means nothing to a file"),
         ("/etc/nginx/entryguard.allow", "entryguard.allow", "absolute path"),
         ("10.0.0.0/8", "0.0.0.0/0", "anybody could then claim any address"),
+        ("after_change = [\"nginx\", \"-s\", \"reload\"]", "after_change_timeout = \"1m\"", "is too long"),
         ("from = 22, to = 22", "from = 23, to = 22", "no range"),
         ("https://entryguard.example.com/", "entryguard.example.com", "public_url must be like"),
         ("name = \"intranet\"", "name = \"bastion\"", "defined twice"),

@@ -178,7 +178,11 @@ fn event_for(rule: &SessionRule, session: &Session, news: News<'_>) -> Option<Ru
         OpeningState::Present => {
             // A longer time is confirmed only once the cloud knows it; what was there before is there still.
             let marked = opening.marked_until.is_some_and(|until| until.as_seconds() >= session.expires_at.as_seconds());
-            (opening.is_foreign() || marked || rule.status == RuleStatus::Applied).then_some(RuleEvent::Applied)
+            let refused = trouble.is_some_and(|trouble| trouble.next == Next::GiveUp);
+            match opening.is_foreign() || marked || rule.status == RuleStatus::Applied {
+                true => Some(RuleEvent::Applied),
+                false => refused.then_some(RuleEvent::Failed),
+            }
         }
         OpeningState::Adding => {
             let loud = trouble.is_some_and(|trouble| trouble.next == Next::GiveUp) || opening.attempts >= QUIET_TRIES;

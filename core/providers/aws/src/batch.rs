@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range};
-use entryguard_core::domain::{Ports, Timestamp};
+use entryguard_core::domain::{Ports, RulePart, Timestamp};
 use entryguard_core::provider::Addition;
 
 use crate::mark::description;
@@ -18,10 +18,10 @@ pub(crate) struct Batch<'a> {
     pub(crate) additions: Vec<&'a Addition>,
 }
 
-/// Splits additions into as few calls as the tags allow.
-pub(crate) fn batches(additions: &[Addition]) -> Vec<Batch<'_>> {
+/// Splits additions into as few calls as the tags allow. What asks for none of the group's parts takes no part in any.
+pub(crate) fn batches<'a>(additions: &'a [Addition], parts: &[RulePart]) -> Vec<Batch<'a>> {
     let mut by_expiry: BTreeMap<i64, Vec<&Addition>> = BTreeMap::new();
-    for addition in additions {
+    for addition in additions.iter().filter(|addition| addition.parts.iter().any(|wanted| parts.contains(wanted))) {
         by_expiry.entry(addition.until.as_seconds()).or_default().push(addition);
     }
     let mut batches = Vec::new();
@@ -58,15 +58,19 @@ fn permission(range: Ports, additions: &[&Addition]) -> Option<IpPermission> {
 
 #[cfg(test)]
 mod tests {
-    use entryguard_core::domain::{HostAddress, MemberName, OpeningId, Protocol, RulePart, SessionId};
+    use entryguard_core::domain::{HostAddress, MemberName, OpeningId, Protocol, SessionId};
 
     use super::*;
+
+    fn ssh() -> [RulePart; 1] {
+        [RulePart("tcp 22".into())]
+    }
 
     fn addition(opening: usize, address: &str, until: i64) -> Addition {
         Addition {
             opening: OpeningId::from_stored(format!("{opening:036}")),
             address: HostAddress::parse(address).unwrap(),
-            parts: vec![RulePart("tcp 22".into())],
+            parts: ssh().to_vec(),
             until: Timestamp::from_millis(until),
             member: MemberName::new("ana").unwrap(),
             session: SessionId::from_stored("0a1b2c3d"),
@@ -76,7 +80,7 @@ mod tests {
     #[test]
     fn a_sessions_two_addresses_share_a_call() {
         let both = [addition(1, "93.184.216.34", 1_000), addition(2, "2606::1", 1_000)];
-        let batches = batches(&both);
+        let batches = batches(&both, &ssh());
         assert_eq!(batches.len(), 1);
         let ports = [Ports::new(Protocol::Tcp, 22, 22).unwrap(), Ports::new(Protocol::Tcp, 443, 443).unwrap()];
         let permissions = permissions(&batches[0].additions, &ports);
@@ -88,9 +92,10 @@ mod tests {
     fn a_calls_tags_hold_one_expiry_and_at_most_six_openings() {
         let mut all: Vec<_> = (0..13).map(|n| addition(n, &format!("93.184.216.{n}"), 1_000)).collect();
         all.push(addition(13, "93.184.216.99", 2_000));
-        let sizes: Vec<_> = batches(&all).iter().map(|batch| batch.additions.len()).collect();
+        all.push(Addition { parts: Vec::new(), ..addition(14, "93.184.216.100", 3_000) });
+        let sizes: Vec<_> = batches(&all, &ssh()).iter().map(|batch| batch.additions.len()).collect();
         assert_eq!(sizes, [6, 6, 1, 1]);
-        let ids: Vec<_> = batches(&all)[0].additions.iter().map(|addition| addition.opening.as_str()).collect();
+        let ids: Vec<_> = batches(&all, &ssh())[0].additions.iter().map(|addition| addition.opening.as_str()).collect();
         assert!(ids.join(" ").len() <= 256);
     }
 }

@@ -4,7 +4,7 @@ use aws_sdk_ec2::types::Tag;
 use entryguard_core::domain::{DeploymentId, OpeningId, Timestamp};
 use entryguard_core::provider::{Addition, Mark};
 
-const OWNER: &str = "entryguard:owner";
+pub(crate) const OWNER: &str = "entryguard:owner";
 const OPENING: &str = "entryguard:opening";
 pub(crate) const EXPIRES_AT: &str = "entryguard:expires-at";
 

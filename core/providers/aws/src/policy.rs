@@ -65,6 +65,62 @@ mod tests {
         };
         let groups = [group("sg-2"), group("sg-1"), group("sg-2")];
         let policy = iam_policy(groups.iter());
-        insta::assert_snapshot!(policy["Statement"][1].to_string(), @r#"{"Action":["ec2:AuthorizeSecurityGroupIngress","ec2:RevokeSecurityGroupIngress"],"Effect":"Allow","Resource":["arn:aws:ec2:eu-west-1:*:security-group/sg-1","arn:aws:ec2:eu-west-1:*:security-group/sg-2","arn:aws:ec2:*:*:security-group-rule/*"],"Sid":"ChangeTheConfiguredGroups"}"#);
+        insta::assert_snapshot!(format!("{policy:#}"), @r#"
+        {
+          "Statement": [
+            {
+              "Action": [
+                "ec2:DescribeSecurityGroups",
+                "ec2:DescribeSecurityGroupRules"
+              ],
+              "Effect": "Allow",
+              "Resource": "*",
+              "Sid": "Read"
+            },
+            {
+              "Action": [
+                "ec2:AuthorizeSecurityGroupIngress",
+                "ec2:RevokeSecurityGroupIngress"
+              ],
+              "Effect": "Allow",
+              "Resource": [
+                "arn:aws:ec2:eu-west-1:*:security-group/sg-1",
+                "arn:aws:ec2:eu-west-1:*:security-group/sg-2",
+                "arn:aws:ec2:*:*:security-group-rule/*"
+              ],
+              "Sid": "ChangeTheConfiguredGroups"
+            },
+            {
+              "Action": "ec2:CreateTags",
+              "Condition": {
+                "ForAllValues:StringLike": {
+                  "aws:TagKeys": "entryguard:*"
+                },
+                "StringEquals": {
+                  "ec2:CreateAction": "AuthorizeSecurityGroupIngress"
+                }
+              },
+              "Effect": "Allow",
+              "Resource": "arn:aws:ec2:*:*:security-group-rule/*",
+              "Sid": "MarkNewRules"
+            },
+            {
+              "Action": "ec2:CreateTags",
+              "Condition": {
+                "ForAllValues:StringEquals": {
+                  "aws:TagKeys": "entryguard:expires-at"
+                },
+                "Null": {
+                  "aws:ResourceTag/entryguard:owner": "false"
+                }
+              },
+              "Effect": "Allow",
+              "Resource": "arn:aws:ec2:*:*:security-group-rule/*",
+              "Sid": "MoveTheExpiryOfMarkedRules"
+            }
+          ],
+          "Version": "2012-10-17"
+        }
+        "#);
     }
 }

@@ -12,6 +12,9 @@ use crate::batch::{Batch, batches, permissions};
 use crate::error::{is_rule_not_found, provider_error};
 use crate::mark::{EXPIRES_AT, mark, tag, tags};
 
+/// What one call of `CreateTags` takes.
+const IDS_A_CALL: usize = 1000;
+
 /// An EC2 security group.
 #[derive(Debug)]
 pub struct SecurityGroupAllowlist {
@@ -20,7 +23,7 @@ pub struct SecurityGroupAllowlist {
     pub(crate) ports: Vec<Ports>,
     /// The group in words for people.
     pub(crate) name: String,
-    owner: DeploymentId,
+    pub(crate) owner: DeploymentId,
     parts: Vec<RulePart>,
 }
 
@@ -60,13 +63,36 @@ impl SecurityGroupAllowlist {
         }
     }
 
+    /// Writes another expiry on rules; on those that are left where some have gone, so that these do not keep the others from it.
+    async fn move_expiry(&self, ids: &[ProviderRuleId], until: &str) -> Result<(), ProviderError> {
+        if self.tag_expiry(ids, until).await? {
+            return Ok(());
+        }
+        let left = self.still_there(ids).await?;
+        if left.is_empty() { Ok(()) } else { self.tag_expiry(&left, until).await.map(drop) }
+    }
+
+    /// False where one of the rules was not there, and so none was marked.
+    async fn tag_expiry(&self, ids: &[ProviderRuleId], until: &str) -> Result<bool, ProviderError> {
+        let resources = ids.iter().map(ToString::to_string).collect();
+        match self.client.create_tags().set_resources(Some(resources)).tags(tag(EXPIRES_AT, until)).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if is_rule_not_found(&error) => Ok(false),
+            Err(error) => Err(provider_error(&error, "moving the expiry of rules", &self.name)),
+        }
+    }
+
+    async fn still_there(&self, ids: &[ProviderRuleId]) -> Result<Vec<ProviderRuleId>, ProviderError> {
+        let seen = self.observe().await?;
+        Ok(seen.into_iter().map(|rule| rule.id).filter(|id| ids.contains(id)).collect())
+    }
+
     fn seen(&self, rule: &SecurityGroupRule) -> Option<Result<SeenRule, ProviderError>> {
         let cidr = rule.cidr_ipv4().or(rule.cidr_ipv6())?;
         let mark = mark(rule.tags());
-        let id = rule.security_group_rule_id()?;
-        let Ok(source) = cidr.parse::<ipnet::IpNet>() else {
+        let (Ok(source), Some(id)) = (cidr.parse::<ipnet::IpNet>(), rule.security_group_rule_id()) else {
             // A foreign rule that cannot be read can be no rule of a shape that we would make; one of ours must not go unseen.
-            let what = format!("reading {id} on {}", self.name);
+            let what = format!("reading {} on {}", rule.security_group_rule_id().unwrap_or("a rule without an id"), self.name);
             return mark.map(|_| Err(ProviderError::Rejected { what, reason: format!("`{cidr}` is not an address range") }));
         };
         Some(Ok(SeenRule { id: ProviderRuleId::from_stored(id), source: source.trunc(), part: part(rule), mark }))
@@ -80,7 +106,13 @@ fn part(rule: &SecurityGroupRule) -> RulePart {
         .from_port()
         .zip(rule.to_port())
         .and_then(|(from, to)| Ports::new(protocol.parse().ok()?, u16::try_from(from).ok()?, u16::try_from(to).ok()?).ok());
-    RulePart(ports.map_or_else(|| format!("{protocol} {:?}-{:?}", rule.from_port(), rule.to_port()), |ports| ports.to_string()))
+    // `-1` is every protocol, and has no ports. Any other that we could not have made keeps its own words.
+    RulePart(match (ports, protocol, rule.from_port().zip(rule.to_port())) {
+        (Some(ports), ..) => ports.to_string(),
+        (None, "-1", _) => "all".to_owned(),
+        (None, protocol, Some((from, to))) => format!("{protocol} {from}-{to}"),
+        (None, protocol, None) => protocol.to_owned(),
+    })
 }
 
 #[async_trait]
@@ -105,24 +137,24 @@ impl Allowlist for SecurityGroupAllowlist {
     async fn add(&self, additions: &[Addition]) -> Result<(), ProviderError> {
         // Each batch is tried, whatever becomes of the others; the first error is the one that is told.
         let mut outcome = Ok(());
-        for batch in batches(additions) {
+        for batch in batches(additions, &self.parts) {
             outcome = outcome.and(self.authorize(&batch).await);
         }
         outcome
     }
 
     async fn mark_until(&self, remarks: &[Remark]) -> Result<(), ProviderError> {
-        let mut by_expiry: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        let mut by_expiry: BTreeMap<String, Vec<ProviderRuleId>> = BTreeMap::new();
         for remark in remarks {
-            let ids = by_expiry.entry(remark.until.to_string()).or_default();
-            ids.extend(remark.rules.iter().map(ProviderRuleId::as_str));
+            by_expiry.entry(remark.until.to_string()).or_default().extend(remark.rules.iter().cloned());
         }
-        for (until, ids) in by_expiry.into_iter().filter(|(_, ids)| !ids.is_empty()) {
-            let resources = ids.into_iter().map(ToOwned::to_owned).collect();
-            let call = self.client.create_tags().set_resources(Some(resources)).tags(tag(EXPIRES_AT, &until));
-            call.send().await.map_err(|error| provider_error(&error, "moving the expiry of rules", &self.name))?;
+        let mut outcome = Ok(());
+        for (until, ids) in &by_expiry {
+            for ids in ids.chunks(IDS_A_CALL) {
+                outcome = outcome.and(self.move_expiry(ids, until).await);
+            }
         }
-        Ok(())
+        outcome
     }
 
     async fn remove(&self, removals: &[Removal]) -> Result<(), ProviderError> {
@@ -130,14 +162,32 @@ impl Allowlist for SecurityGroupAllowlist {
         if ids.is_empty() || self.revoke(&ids).await? {
             return Ok(());
         }
-        let still_there: Vec<_> = self.observe().await?.into_iter().map(|rule| rule.id).filter(|id| ids.contains(id)).collect();
-        for id in still_there {
-            self.revoke(&[id]).await?;
+        let mut outcome = Ok(());
+        for id in self.still_there(&ids).await? {
+            outcome = outcome.and(self.revoke(&[id]).await.map(drop));
         }
-        Ok(())
+        outcome
     }
 
     async fn verify(&self) -> Result<Health, ProviderError> {
         self.verify_group().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_that_we_could_have_made_is_named_as_our_own_parts_are() {
+        let named = |protocol: &str, ports: Option<(i32, i32)>| {
+            let (from, to) = ports.unzip();
+            part(&SecurityGroupRule::builder().ip_protocol(protocol).set_from_port(from).set_to_port(to).build()).0
+        };
+        assert_eq!(named("tcp", Some((22, 22))), "tcp 22");
+        assert_eq!(named("udp", Some((8000, 8010))), "udp 8000-8010");
+        assert_eq!(named("-1", Some((-1, -1))), "all");
+        assert_eq!(named("icmp", Some((8, -1))), "icmp 8--1");
+        assert_eq!(named("50", None), "50");
     }
 }

@@ -1,11 +1,12 @@
 //! Whether a group exists and may be changed, found out without changing it.
 
 use aws_sdk_ec2::error::ProvideErrorMetadata;
-use aws_sdk_ec2::types::{IpPermission, IpRange};
+use aws_sdk_ec2::types::{IpPermission, IpRange, ResourceType, TagSpecification};
 use entryguard_core::provider::{Allowlist, Health, ProviderError};
 
 use crate::SecurityGroupAllowlist;
 use crate::error::provider_error;
+use crate::mark::{OWNER, tag};
 
 /// AWS's default quota of rules a group, for each family.
 const QUOTA: usize = 60;
@@ -32,7 +33,7 @@ impl SecurityGroupAllowlist {
         Ok(Health { summary, warnings })
     }
 
-    /// Asks AWS whether rules could be added; it says so in an error.
+    /// Asks AWS whether rules could be added, and marked as they are; it says so in an error.
     async fn may_add(&self) -> Result<(), ProviderError> {
         let Some(ports) = self.ports.first() else { return Ok(()) };
         let permission = IpPermission::builder()
@@ -41,7 +42,13 @@ impl SecurityGroupAllowlist {
             .to_port(i32::from(ports.to()))
             .ip_ranges(IpRange::builder().cidr_ip(NOBODY).build())
             .build();
-        let call = self.client.authorize_security_group_ingress().dry_run(true).group_id(&self.id).ip_permissions(permission);
+        // An emulator that does not know of dry runs makes the rule: with our mark, so that a sweep removes it.
+        let marked = TagSpecification::builder()
+            .resource_type(ResourceType::SecurityGroupRule)
+            .tags(tag(OWNER, self.owner.as_str()))
+            .build();
+        let call = self.client.authorize_security_group_ingress().dry_run(true).group_id(&self.id);
+        let call = call.ip_permissions(permission).tag_specifications(marked);
         match call.send().await {
             Ok(_) => Ok(()),
             Err(error) if error.as_service_error().and_then(|e| e.code()) == Some("DryRunOperation") => Ok(()),

@@ -1,5 +1,7 @@
 //! The command that makes a file's reader read it again.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -23,12 +25,16 @@ pub(crate) async fn run(command: &[String], timeout: Duration) -> Result<(), Str
     }
 }
 
-/// Whether the command's program can be found.
+/// Whether the command's program can be found, and run.
 pub(crate) fn can_be_found(command: &[String]) -> bool {
     let Some(program) = command.first() else { return true };
     if program.contains('/') {
-        return std::path::Path::new(program).is_file();
+        return is_program(Path::new(program));
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    std::env::split_paths(&path).any(|folder| is_program(&folder.join(program)))
+}
+
+fn is_program(path: &Path) -> bool {
+    path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }

@@ -3,8 +3,10 @@
 //! The command after a change runs every time, also when nothing had to be written: a crash between the rename and the command
 //! leaves a file that its reader has not read, and only the retry can know.
 
+use std::io;
+
 use async_trait::async_trait;
-use entryguard_core::domain::{AllowlistFile, DeploymentId, ProviderRuleId, ResourceName, RulePart};
+use entryguard_core::domain::{AllowlistFile, DeploymentId, FileFormat, ProviderRuleId, ResourceName, RulePart};
 use entryguard_core::provider::{Addition, Allowlist, Health, ProviderError, Remark, Removal, SeenRule};
 
 use crate::block::{Document, Entry};
@@ -33,35 +35,47 @@ impl FileAllowlist {
         ProviderError::Local { what: self.shown(), reason: reason.to_string() }
     }
 
-    fn read(&self) -> Result<Document, ProviderError> {
-        let text = rewrite::read(&self.file.path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => ProviderError::Missing { what: format!("the folder of {}", self.shown()) },
-            _ => self.local(&error),
-        })?;
-        Document::parse(&text, &self.resource).map_err(|damaged| self.local(&damaged))
+    fn io(&self, error: &io::Error) -> ProviderError {
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                self.local(&format!("{error}; let EntryGuard's user read the file and write in its folder"))
+            }
+            _ => self.local(error),
+        }
     }
 
-    /// Changes the block, if `change` does, on a thread where waiting for the disk holds up nobody.
-    async fn rewrite(&self, change: impl FnOnce(&mut Vec<Entry>) + Send + 'static) -> Result<(), ProviderError> {
-        let this = self.clone();
-        let done = tokio::task::spawn_blocking(move || {
+    fn read(&self) -> Result<Document, ProviderError> {
+        let content = rewrite::read(&self.file.path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => ProviderError::Missing { what: format!("the folder of {}", self.shown()) },
+            _ => self.io(&error),
+        })?;
+        Document::parse(&content, &self.resource).map_err(|damaged| self.local(&damaged))
+    }
+
+    /// Changes the block, if `change` does: reads right before it writes. Gives what `change` found.
+    async fn rewrite<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Document) -> T + Send + 'static,
+    ) -> Result<T, ProviderError> {
+        self.on_disk(move |this| {
             let mut document = this.read()?;
             let before = document.clone();
-            change(&mut document.entries);
-            if document == before {
-                return Ok(());
+            let found = change(&mut document);
+            if document != before {
+                rewrite::replace(&this.file.path, &document.render(&this.resource)).map_err(|error| this.io(&error))?;
             }
-            rewrite::replace(&this.file.path, &document.render(&this.resource)).map_err(|error| this.local(&error))
-        });
-        done.await.map_err(|error| self.local(&error))?
+            Ok(found)
+        })
+        .await
     }
 
-    async fn observed<T: Send + 'static>(
+    /// Works on a thread where waiting for the disk holds up nobody.
+    async fn on_disk<T: Send + 'static>(
         &self,
-        look: impl FnOnce(&Self) -> Result<T, ProviderError> + Send + 'static,
+        work: impl FnOnce(&Self) -> Result<T, ProviderError> + Send + 'static,
     ) -> Result<T, ProviderError> {
         let this = self.clone();
-        tokio::task::spawn_blocking(move || look(&this)).await.map_err(|error| self.local(&error))?
+        tokio::task::spawn_blocking(move || work(&this)).await.map_err(|error| self.local(&error))?
     }
 
     async fn put_in_force(&self) -> Result<(), ProviderError> {
@@ -80,15 +94,18 @@ impl FileAllowlist {
             .entries
             .iter()
             .map(|entry| rule(entry.opening.to_string(), &entry.line, Some(entry.mark())).ok_or_else(|| unreadable(entry)));
-        let foreign = document.foreign_lines().filter_map(|line| rule(format!("line:{line}"), line, None)).map(Ok);
+        let foreign = document.foreign_lines().filter_map(|line| rule(format!("line:{line}"), &line, None)).map(Ok);
         ours.chain(foreign).collect()
     }
 
     fn check(&self) -> Result<Health, ProviderError> {
         let rules = self.look()?;
-        rewrite::check_replaceable(&self.file.path).map_err(|error| self.local(&error))?;
+        rewrite::check_replaceable(&self.file.path).map_err(|error| self.io(&error))?;
         if !after_change::can_be_found(&self.file.after_change) {
-            return Err(self.local(&format!("the command after a change, `{}`, is not there", self.file.after_change.join(" "))));
+            return Err(self.local(&format!(
+                "the command after a change, `{}`, is not a program that can be run",
+                self.file.after_change.join(" ")
+            )));
         }
         let ours = rules.iter().filter(|rule| rule.mark.is_some()).count();
         Ok(Health { summary: format!("{} addresses, {ours} of them ours", rules.len()), warnings: Vec::new() })
@@ -102,33 +119,22 @@ impl Allowlist for FileAllowlist {
     }
 
     async fn observe(&self) -> Result<Vec<SeenRule>, ProviderError> {
-        self.observed(Self::look).await
+        self.on_disk(Self::look).await
     }
 
     async fn add(&self, additions: &[Addition]) -> Result<(), ProviderError> {
-        let there = self.observe().await?;
-        let foreign = |addition: &Addition| there.iter().any(|rule| rule.mark.is_none() && rule.is_for(addition.address));
-        if additions.iter().any(foreign) {
-            return Err(ProviderError::Duplicate);
-        }
         let (format, owner, additions) = (self.file.format, self.owner.clone(), additions.to_vec());
-        self.rewrite(move |entries| {
-            for addition in &additions {
-                if !entries.iter().any(|entry| entry.opening == addition.opening && entry.is_for(addition.address, format)) {
-                    entries.retain(|entry| entry.opening != addition.opening);
-                    entries.push(Entry::new(addition, &owner, format));
-                }
-            }
-        })
-        .await?;
-        self.put_in_force().await
+        let duplicate = self.rewrite(move |document| let_in(document, &additions, &owner, format)).await?;
+        // Before anything is said of a duplicate: whoever hears of one looks at the file, and asks for no more if all is in it.
+        self.put_in_force().await?;
+        if duplicate { Err(ProviderError::Duplicate) } else { Ok(()) }
     }
 
     async fn mark_until(&self, remarks: &[Remark]) -> Result<(), ProviderError> {
         let remarks = remarks.to_vec();
         // A mark is a comment: whoever reads the file need not read it again.
-        self.rewrite(move |entries| {
-            for entry in entries {
+        self.rewrite(move |document| {
+            for entry in &mut document.entries {
                 if let Some(remark) = remarks.iter().find(|remark| remark.opening == entry.opening) {
                     *entry = entry.until(remark.until);
                 }
@@ -139,14 +145,33 @@ impl Allowlist for FileAllowlist {
 
     async fn remove(&self, removals: &[Removal]) -> Result<(), ProviderError> {
         let removals = removals.to_vec();
-        self.rewrite(move |entries| entries.retain(|entry| !removals.iter().any(|removal| removal.opening == entry.opening)))
-            .await?;
+        let named = move |entry: &Entry| removals.iter().any(|removal| removal.opening == entry.opening);
+        self.rewrite(move |document| document.entries.retain(|entry| !named(entry))).await?;
         self.put_in_force().await
     }
 
     async fn verify(&self) -> Result<Health, ProviderError> {
-        self.observed(Self::check).await
+        self.on_disk(Self::check).await
     }
+}
+
+/// Adds the entries that are not there yet. Whether somebody else's line lets in one of the addresses already.
+fn let_in(document: &mut Document, additions: &[Addition], owner: &DeploymentId, format: FileFormat) -> bool {
+    let foreign: Vec<_> = document.foreign_lines().filter_map(|line| format::read(format, &line)).collect();
+    let mut duplicate = false;
+    for addition in additions.iter().filter(|addition| !addition.parts.is_empty()) {
+        let there = |entry: &Entry| entry.opening == addition.opening && entry.is_for(addition.address, format);
+        if document.entries.iter().any(there) {
+            continue;
+        }
+        if foreign.contains(&addition.address.ip().into()) {
+            duplicate = true;
+            continue;
+        }
+        document.entries.retain(|entry| entry.opening != addition.opening);
+        document.entries.push(Entry::new(addition, owner, format));
+    }
+    duplicate
 }
 
 #[cfg(test)]

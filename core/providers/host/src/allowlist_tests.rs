@@ -81,6 +81,52 @@ async fn a_command_that_fails_is_shown_and_runs_again_with_the_retry() {
 }
 
 #[tokio::test]
+async fn i6_beside_a_line_that_somebody_wrote_a_change_is_put_in_force_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, ready) = (folder.path().join("allow"), folder.path().join("ready"));
+    std::fs::write(&path, format!("allow {HOME};\n")).unwrap();
+    let both = [addition("one"), Addition { address: HostAddress::parse("93.184.216.35").unwrap(), ..addition("two") }];
+    let file = allowlist(&path, &["test", "-e", &ready.display().to_string()]);
+    for _retry in 0..2 {
+        // Whoever is told of a duplicate looks at the file, finds both addresses there, and asks for nothing more.
+        let error = file.add(&both).await.unwrap_err();
+        assert!(error.outlives_observation(), "the reader has not read the file: {error}");
+    }
+    std::fs::write(&ready, "").unwrap();
+    assert!(matches!(file.add(&both).await, Err(ProviderError::Duplicate)));
+    assert_eq!(file.observe().await.unwrap().len(), 2, "one each");
+}
+
+#[tokio::test]
+async fn what_is_not_utf8_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("allow");
+    let by_hand = b"allow 10.0.0.1; # caf\xe9\r\ndeny all;";
+    std::fs::write(&path, by_hand).unwrap();
+    let file = allowlist(&path, &[]);
+    file.add(&[addition("one")]).await.unwrap();
+    assert_eq!(file.observe().await.unwrap().len(), 2);
+    file.remove(&[removal("one")]).await.unwrap();
+    let block =
+        "# BEGIN ENTRYGUARD intranet: EntryGuard writes these lines; write yours outside of them\n# END ENTRYGUARD intranet\n";
+    assert_eq!(std::fs::read(&path).unwrap(), [block.as_bytes(), by_hand].concat());
+}
+
+#[tokio::test]
+async fn an_expiry_moves_however_it_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("allow");
+    let file = allowlist(&path, &[]);
+    file.add(&[addition("one")]).await.unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("22:13:20Z", "23:13:20+01:00")).unwrap();
+    let until = Timestamp::from_millis(1_800_000_000_000);
+    file.mark_until(&[Remark { opening: OpeningId::from_stored("one"), rules: Vec::new(), until }]).await.unwrap();
+    let seen = file.observe().await.unwrap();
+    assert_eq!(seen[0].mark.as_ref().unwrap().expires_at, Some(until));
+}
+
+#[tokio::test]
 async fn a_command_that_hangs_is_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let mut file = allowlist(&folder.path().join("allow"), &["sleep", "60"]);

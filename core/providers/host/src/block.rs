@@ -8,9 +8,10 @@ use crate::format;
 /// A file, cut at our markers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Document {
-    before: String,
+    // Bytes, because what stands outside of the block is somebody else's, and may be no UTF-8.
+    before: Vec<u8>,
     pub(crate) entries: Vec<Entry>,
-    after: String,
+    after: Vec<u8>,
     found: bool,
 }
 
@@ -36,49 +37,52 @@ pub(crate) struct Damaged {
 const MARK: &str = "# entryguard ";
 
 impl Document {
-    /// Cuts a file's text at the markers of a resource.
-    pub(crate) fn parse(text: &str, resource: &ResourceName) -> Result<Self, Damaged> {
-        let (mut before, mut after, mut entries) = (String::new(), String::new(), Vec::new());
+    /// Cuts a file's content at the markers of a resource.
+    pub(crate) fn parse(content: &[u8], resource: &ResourceName) -> Result<Self, Damaged> {
+        let (mut before, mut after, mut entries) = (Vec::new(), Vec::new(), Vec::new());
         let (mut found, mut inside, mut pending) = (false, false, None);
-        for (index, raw) in text.split_inclusive('\n').enumerate() {
+        for (index, raw) in lines(content).enumerate() {
             let damaged = |why| Damaged { line: index + 1, why };
-            let line = raw.trim();
+            let line = String::from_utf8_lossy(raw);
+            let line = line.trim();
             match (line.starts_with(&begin(resource)), line == end(resource), inside) {
                 (true, ..) if found => return Err(damaged("a second BEGIN")),
                 (true, ..) => (found, inside) = (true, true),
                 (_, true, true) if pending.is_some() => return Err(damaged("a mark without its line")),
                 (_, true, true) => inside = false,
                 (_, true, false) => return Err(damaged("an END without its BEGIN")),
+                (_, _, true) if line.contains(char::REPLACEMENT_CHARACTER) => return Err(damaged("not UTF-8")),
                 (_, _, true) => match (pending.take(), line.strip_prefix(MARK)) {
                     (None, Some(mark)) => pending = Some(Entry::from_mark(mark).ok_or_else(|| damaged("an unreadable mark"))?),
                     (Some(entry), None) => entries.push(Entry { line: line.to_owned(), ..entry }),
                     (Some(_), Some(_)) => return Err(damaged("a mark without its line")),
                     (None, None) => return Err(damaged("a line without a mark")),
                 },
-                (_, _, false) if found => after.push_str(raw),
-                (_, _, false) => before.push_str(raw),
+                (_, _, false) if found => after.extend_from_slice(raw),
+                (_, _, false) => before.extend_from_slice(raw),
             }
         }
         if inside {
-            return Err(Damaged { line: text.lines().count(), why: "a BEGIN without its END" });
+            return Err(Damaged { line: lines(content).count(), why: "a BEGIN without its END" });
         }
         Ok(Self { before, entries, after, found })
     }
 
-    /// The file's text with the block as it is now.
-    pub(crate) fn render(&self, resource: &ResourceName) -> String {
+    /// The file's content with the block as it is now.
+    pub(crate) fn render(&self, resource: &ResourceName) -> Vec<u8> {
         let mut block = format!("{}\n", begin_line(resource));
         for entry in &self.entries {
             block.push_str(&format!("{MARK}{}\n{}\n", entry.note, entry.line));
         }
         block.push_str(&format!("{}\n", end(resource)));
         // A new block comes first: where the order of lines counts, as nginx's does, what lets in must stand before `deny all;`.
-        if self.found { format!("{}{block}{}", self.before, self.after) } else { format!("{block}{}", self.before) }
+        let block = block.as_bytes();
+        if self.found { [&self.before, block, &self.after].concat() } else { [block, &self.before].concat() }
     }
 
     /// The lines outside of the block.
-    pub(crate) fn foreign_lines(&self) -> impl Iterator<Item = &str> {
-        self.before.lines().chain(self.after.lines()).map(str::trim)
+    pub(crate) fn foreign_lines(&self) -> impl Iterator<Item = String> {
+        lines(&self.before).chain(lines(&self.after)).map(|raw| String::from_utf8_lossy(raw).trim().to_owned())
     }
 }
 
@@ -119,6 +123,10 @@ impl Entry {
             note: text.to_owned(),
         })
     }
+}
+
+fn lines(content: &[u8]) -> impl Iterator<Item = &[u8]> {
+    content.split_inclusive(|byte| *byte == b'\n')
 }
 
 fn begin(resource: &ResourceName) -> String {

@@ -22,14 +22,14 @@ fn entry(opening: &str, address: &str) -> Entry {
 }
 
 fn parse(text: &str) -> Document {
-    Document::parse(text, &intranet()).unwrap()
+    Document::parse(text.as_bytes(), &intranet()).unwrap()
 }
 
 #[test]
 fn a_new_block_stands_before_everything_and_reads_back() {
     let mut document = parse("allow 10.0.0.1;\ndeny all;\n");
     document.entries.push(entry("one", "93.184.216.34"));
-    let text = document.render(&intranet());
+    let text = text_of(&document);
     insta::assert_snapshot!(text, @r"
     # BEGIN ENTRYGUARD intranet: EntryGuard writes these lines; write yours outside of them
     # entryguard owner=us opening=one expires-at=2023-11-14T22:13:20Z member=ana_maria session=0a1b2c3d
@@ -40,44 +40,73 @@ fn a_new_block_stands_before_everything_and_reads_back() {
     ");
     assert_eq!(parse(&text).entries, document.entries);
     let later = document.entries[0].until(Timestamp::from_millis(1_800_000_000_000));
-    assert_eq!(parse(&Document { entries: vec![later.clone()], ..document }.render(&intranet())).entries, [later]);
+    assert_eq!(parse(&text_of(&Document { entries: vec![later.clone()], ..document })).entries, [later]);
 }
 
 #[test]
 fn a_damaged_block_is_refused_with_its_line() {
-    let good = Document { entries: vec![entry("one", "93.184.216.34")], ..parse("") }.render(&intranet());
+    let good = text_of(&Document { entries: vec![entry("one", "93.184.216.34")], ..parse("") });
     let lines: Vec<_> = good.lines().collect();
     for (left_out, line) in [(0, 1), (1, 2), (2, 3), (3, 3)] {
         let damaged: Vec<_> = lines.iter().enumerate().filter(|(index, _)| *index != left_out).map(|(_, line)| *line).collect();
-        let refused = Document::parse(&damaged.join("\n"), &intranet()).unwrap_err();
+        let refused = Document::parse(damaged.join("\n").as_bytes(), &intranet()).unwrap_err();
         assert!(refused.line >= line, "without line {left_out}: {refused}");
     }
-    assert!(Document::parse(&good.replace("opening=one", "opening"), &intranet()).is_err());
-    assert!(Document::parse(&format!("{good}{good}"), &intranet()).is_err());
+    for damaged in [good.replace("opening=one", "opening"), format!("{good}{good}")] {
+        assert!(Document::parse(damaged.as_bytes(), &intranet()).is_err(), "{damaged}");
+    }
+    let broken = good.into_bytes().into_iter().map(|byte| if byte == b'9' { 0xff } else { byte }).collect::<Vec<_>>();
+    assert!(Document::parse(&broken, &intranet()).is_err(), "what is not UTF-8 could not be written back");
 }
 
 #[test]
 fn another_resources_block_in_the_same_file_is_not_ours() {
     let theirs = good_block_of("other");
     assert_eq!(parse(&theirs).entries, []);
-    assert!(parse(&theirs).render(&intranet()).ends_with(&theirs));
+    assert!(text_of(&parse(&theirs)).ends_with(&theirs));
 }
 
 fn good_block_of(name: &str) -> String {
-    Document { entries: vec![entry("one", "93.184.216.34")], ..parse("") }.render(&ResourceName::new(name).unwrap())
+    let block = Document { entries: vec![entry("one", "93.184.216.34")], ..parse("") };
+    String::from_utf8(block.render(&ResourceName::new(name).unwrap())).unwrap()
+}
+
+fn text_of(document: &Document) -> String {
+    String::from_utf8(document.render(&intranet())).unwrap()
+}
+
+/// Lines of any bytes; none of them starts as a marker does, and the last may lack its end.
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    let line = (prop::collection::vec(any::<u8>().prop_filter("no end of line", |byte| *byte != b'\n'), 0..20), any::<bool>());
+    prop::collection::vec(line, 0..4)
+        .prop_map(|lines| {
+            lines.into_iter().flat_map(|(line, crlf)| [line, if crlf { b"\r\n".into() } else { b"\n".into() }].concat())
+        })
+        .prop_map(Iterator::collect)
 }
 
 proptest! {
     #[test]
-    fn i3_what_is_outside_of_the_block_stays_as_it_is(above in "([a-z# .;]{0,20}\r?\n){0,4}", below in "([a-z# .;]{0,20}\r?\n){0,4}[a-z]{0,5}") {
-        let empty = parse("").render(&intranet());
-        let text = format!("{above}{empty}{below}");
-        let mut document = parse(&text);
-        prop_assert_eq!(document.render(&intranet()), text.clone());
+    fn i3_what_is_outside_of_the_block_stays_as_it_is(above in bytes(), below in bytes(), unended in "[a-z]{0,5}") {
+        let (below, empty) = ([below, unended.into_bytes()].concat(), parse("").render(&intranet()));
+        let content = [&above[..], &empty, &below].concat();
+        let mut document = Document::parse(&content, &intranet()).unwrap();
+        prop_assert_eq!(document.render(&intranet()), &content[..]);
         document.entries.push(entry("one", "93.184.216.34"));
         let changed = document.render(&intranet());
         prop_assert!(changed.starts_with(&above) && changed.ends_with(&below));
         document.entries.clear();
-        prop_assert_eq!(document.render(&intranet()), text);
+        prop_assert_eq!(document.render(&intranet()), content);
+    }
+
+    #[test]
+    fn i3_a_new_block_leaves_all_that_was_there_behind_itself(content in bytes(), unended in "[a-z]{0,5}") {
+        let content = [content, unended.into_bytes()].concat();
+        let mut document = Document::parse(&content, &intranet()).unwrap();
+        document.entries.push(entry("one", "93.184.216.34"));
+        let mut again = Document::parse(&document.render(&intranet()), &intranet()).unwrap();
+        prop_assert_eq!(&again.entries, &document.entries);
+        again.entries.clear();
+        prop_assert_eq!(again.render(&intranet()), [parse("").render(&intranet()), content].concat());
     }
 }

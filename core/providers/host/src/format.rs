@@ -25,7 +25,8 @@ pub(crate) fn read(format: FileFormat, line: &str) -> Option<IpNet> {
         FileFormat::Apache => line.strip_prefix("Require ip")?,
         FileFormat::HostsAllow => line.strip_prefix("ALL:")?,
     };
-    let source = source.trim().trim_start_matches('[').trim_end_matches(']');
+    // tcp wrappers put the brackets around the address alone: `[2001:db8::]/32`.
+    let source = source.trim().replace(['[', ']'], "");
     source.parse::<IpAddr>().map(IpNet::from).or_else(|_| source.parse()).ok().map(|net| net.trunc())
 }
 
@@ -42,6 +43,7 @@ mod tests {
             }
             assert_eq!(read(format, "deny all;"), None);
         }
+        assert_eq!(read(FileFormat::HostsAllow, "ALL: [2606::]/32"), Some("2606::/32".parse().unwrap()));
         assert_eq!(read(FileFormat::Nginx, "  allow 10.0.0.0/8; # office"), Some("10.0.0.0/8".parse().unwrap()));
     }
 }

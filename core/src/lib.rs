@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod crash;
 pub mod domain;
 pub mod engine;
 pub mod provider;

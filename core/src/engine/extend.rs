@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::{Caller, Engine, EngineError, Which};
+use crate::crash_point;
 use crate::domain::{AuditAction, AuditEvent, Limit, RuleStatus, SessionId, SessionStatus, Span, extended_end};
 use crate::store::SessionView;
 
@@ -51,7 +52,9 @@ impl Engine {
         let event = AuditEvent { at: now, actor: caller.actor(), action, session: Some(id.clone()), details };
         tx.record(&event, self.random.as_ref()).await?;
         let view = tx.session(&id).await?.ok_or_else(|| EngineError::SessionUnknown(id.short().to_owned()))?;
+        crash_point!(WishWritten);
         tx.commit().await?;
+        crash_point!(WishCommitted);
         self.nudge_all();
         Ok(Extended { view, capped_by: capped.then_some(limit) })
     }

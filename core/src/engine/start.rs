@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::{Caller, Engine, EngineError, Token};
+use crate::crash_point;
 use crate::domain::{
     Actor, AddressRefused, Addresses, AuditAction, AuditEvent, HostAddress, Member, MemberName, Opening, OpeningId, OpeningState,
     Resource, ResourceName, RuleStatus, Session, SessionId, SessionRule, SessionRuleId, Span, Surface, Timestamp,
@@ -70,7 +71,9 @@ impl Engine {
 
     async fn started(&self, mut tx: Tx, session: Session) -> Result<Started, EngineError> {
         let view = tx.session(&session.id).await?.ok_or_else(|| EngineError::SessionUnknown(session.id.short().to_owned()))?;
+        crash_point!(WishWritten);
         tx.commit().await?;
+        crash_point!(WishCommitted);
         self.nudge_all();
         Ok(Started { view })
     }

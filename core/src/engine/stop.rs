@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::{Caller, Engine, EngineError, end_session};
+use crate::crash_point;
 use crate::domain::{AuditAction, AuditEvent, EndReason, Ending, SessionId};
 use crate::store::SessionView;
 
@@ -47,7 +48,9 @@ impl Engine {
             tx.record(&event, self.random.as_ref()).await?;
         }
         let view = tx.session(id).await?.ok_or_else(unknown)?;
+        crash_point!(WishWritten);
         tx.commit().await?;
+        crash_point!(WishCommitted);
         Ok(view)
     }
 }

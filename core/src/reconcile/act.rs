@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::crash_point;
 use crate::domain::Opening;
 use crate::provider::{Addition, Allowlist, ProviderError, Remark, Removal, SeenRule};
 
@@ -31,6 +32,7 @@ pub(super) async fn act(plan: &Plan, allowlist: &dyn Allowlist) -> Outcome {
         Ok(seen) => (Some(seen), None),
         Err(error) => (None, Some(error)),
     };
+    crash_point!(ReadBack);
     Outcome { seen, removing, adding, marking, observing }
 }
 
@@ -51,7 +53,10 @@ async fn remove(openings: &[Opening], allowlist: &dyn Allowlist) -> Result<(), P
             Removal { opening: opening.id.clone(), rules: rules.into_iter().collect() }
         })
         .collect();
-    allowlist.remove(&removals).await
+    crash_point!(RemovalNext);
+    let answer = allowlist.remove(&removals).await;
+    crash_point!(RemovalAnswered);
+    answer
 }
 
 /// Whether a rule was made for the opening. The address counts too: one call may have marked the rules of several openings together.
@@ -64,7 +69,8 @@ async fn add(openings: &[(Opening, Wish)], allowlist: &dyn Allowlist) -> Result<
         return Ok(());
     }
     let all: Vec<_> = openings.iter().map(|(opening, wish)| addition(opening, wish, allowlist)).collect();
-    match allowlist.add(&all).await {
+    crash_point!(AdditionNext);
+    let answer = match allowlist.add(&all).await {
         // One rule that is there already fails a whole batch, and it may well be ours, from an answer that was lost.
         Err(ProviderError::Duplicate) => {
             let seen = allowlist.observe().await?;
@@ -72,7 +78,9 @@ async fn add(openings: &[(Opening, Wish)], allowlist: &dyn Allowlist) -> Result<
             if missing.is_empty() { Ok(()) } else { allowlist.add(&missing).await }
         }
         other => other,
-    }
+    };
+    crash_point!(AdditionAnswered);
+    answer
 }
 
 fn addition(opening: &Opening, wish: &Wish, allowlist: &dyn Allowlist) -> Addition {
@@ -103,5 +111,8 @@ async fn mark(openings: &[(Opening, Wish)], allowlist: &dyn Allowlist) -> Result
             Remark { opening: opening.id.clone(), rules, until: wish.until }
         })
         .collect();
-    allowlist.mark_until(&remarks).await
+    crash_point!(MarkNext);
+    let answer = allowlist.mark_until(&remarks).await;
+    crash_point!(MarkAnswered);
+    answer
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
+use crate::crash_point;
 use crate::domain::{AuditAction, EndReason, Ending};
 use crate::engine::end_session;
 use crate::store::StoreError;
@@ -54,7 +55,9 @@ impl Reconciler {
             end_session(&mut tx, id, &Ending { reason: EndReason::Expired, at: now, by: None }).await?;
             self.audit(&mut tx, AuditAction::SessionExpired, id, json!({}), now).await?;
         }
+        crash_point!(ExpiryWritten);
         tx.commit().await?;
+        crash_point!(ExpiryCommitted);
         Ok(still_overdue)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::crash_point;
 use crate::domain::{OpeningEvent, OpeningState, Span};
 use crate::provider::Allowlist;
 use crate::store::{Lease, StoreError, Tx};
@@ -97,7 +98,9 @@ impl Reconciler {
             opening.attempts = opening.attempts.saturating_add(1);
         }
         save_all(&mut tx, &plan, again, now).await?;
+        crash_point!(IntentWritten);
         tx.commit().await?;
+        crash_point!(IntentCommitted);
         Ok(plan)
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
+use crate::crash_point;
 use crate::domain::{
     Actor, AuditAction, AuditEvent, Opening, OpeningState, RuleEvent, RuleStatus, Session, SessionId, SessionRule, Span,
     Timestamp,
@@ -37,7 +38,9 @@ impl Reconciler {
         for (opening, verdict) in verdicts {
             self.record_one(&mut tx, opening, verdict, &sessions).await?;
         }
+        crash_point!(OutcomeWritten);
         tx.commit().await?;
+        crash_point!(OutcomeCommitted);
         self.nudges.chat.notify_one();
         self.nudges.reconcile.notify_one();
         Ok(())

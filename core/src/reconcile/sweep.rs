@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
+use crate::crash_point;
 use crate::domain::{
     Actor, AuditAction, AuditEvent, DeploymentId, Opening, OpeningEvent, OpeningId, OpeningState, ResourceName, RuleEvent, Span,
 };
@@ -89,9 +90,11 @@ impl Reconciler {
             Err(error) => found.error = Some(error.to_string()),
             Ok((orphans, missing)) => (found.orphans, found.missing) = (orphans, missing),
         }
+        crash_point!(SweepCompared);
         if !dry_run && let Err(error) = remove_orphans(&found.orphans, allowlist).await {
             found.error = Some(error.to_string());
         }
+        crash_point!(SweepRemoved);
         Ok(())
     }
 
@@ -147,7 +150,9 @@ impl Reconciler {
                 self.replace(&mut tx, opening).await?;
             }
         }
-        tx.commit().await
+        tx.commit().await?;
+        crash_point!(SweepRecorded);
+        Ok(())
     }
 
     async fn record_orphan(&self, tx: &mut Tx, resource: &ResourceName, orphan: &SeenRule) -> Result<(), StoreError> {

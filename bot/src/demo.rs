@@ -30,7 +30,7 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<ExitCode> {
     let wired = Wired::build(&settings.database, settings.directory).await?;
     let shared = Shared { engine: Arc::clone(&wired.engine), server: Arc::new(settings.server) };
     let router = http::base_routes().merge(routes(GuardFile(Arc::new(guard)))).with_state(shared);
-    let mut workers = workers::start(&wired.reconciler, settings.sweep, Arc::clone(&wired.clock));
+    let mut workers = workers::start(&wired, settings.sweep);
     greet(address);
     http::serve(listener, router, told_to_stop()?).await?;
     workers.shutdown().await;

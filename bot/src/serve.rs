@@ -22,7 +22,7 @@ pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
     // Before the first request and before the first pass: what a crash left in flight is due.
     wired.reconciler.resume().await?;
     let shared = Shared { engine: Arc::clone(&wired.engine), server: Arc::clone(&server) };
-    let mut workers = workers::start(&wired.reconciler, settings.sweep, Arc::clone(&wired.clock));
+    let mut workers = workers::start(&wired, settings.sweep);
     let mut router = http::base_routes().merge(crate::web::landing::routes()).with_state(shared.clone());
     if let Some(slack) = settings.slack {
         let api = Arc::new(SlackApi::new(&slack).context("the system's TLS certificates cannot be read")?);

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use anyhow::Context;
 use entryguard_core::clock::{Clock, SystemClock};
 use entryguard_core::config::Settings;
-use entryguard_core::domain::DeploymentId;
-use entryguard_core::reconcile::{SweepReport, close_overdue};
+use entryguard_core::domain::{DeploymentId, DriftKind, Opening};
+use entryguard_core::provider::SeenRule;
+use entryguard_core::reconcile::{ResourceSweep, SweepReport, close_overdue};
 use serde_json::{Value, json};
 
 use crate::cli::SweepOptions;
@@ -53,7 +54,7 @@ async fn compared(options: &SweepOptions) -> anyhow::Result<(Vec<Value>, bool)> 
     let report = wired.reconciler.sweep(options.dry_run).await?;
     if !options.dry_run {
         // What the sweep asked for is done before the command ends.
-        while wired.reconciler.reconcile_one().await? {}
+        wired.reconciler.reconcile_all_due().await?;
     }
     wired.store.close().await;
     Ok((findings_of(&report), report.is_complete()))
@@ -61,13 +62,19 @@ async fn compared(options: &SweepOptions) -> anyhow::Result<(Vec<Value>, bool)> 
 
 fn findings_of(report: &SweepReport) -> Vec<Value> {
     let mut findings = Vec::new();
-    for resource in &report.resources {
-        let name = resource.resource.as_str();
-        let orphan = |rule: &entryguard_core::provider::SeenRule| json!({ "resource": name, "kind": "orphan", "source": rule.source.to_string(), "providerRuleId": rule.id.as_str() });
-        findings.extend(resource.orphans.iter().map(orphan));
-        let missing = |opening: &entryguard_core::domain::Opening| json!({ "resource": name, "kind": "missing", "source": opening.address.cidr() });
-        findings.extend(resource.missing.iter().map(missing));
-        findings.extend(resource.error.iter().map(|error| json!({ "resource": name, "error": error })));
+    for ResourceSweep { resource, found, held_back, error } in &report.resources {
+        let name = resource.as_str();
+        let rules = |kind: DriftKind, rules: &[SeenRule]| -> Vec<Value> {
+            let finding = |rule: &SeenRule| json!({ "resource": name, "kind": kind.as_str(), "source": rule.source.to_string(), "providerRuleId": rule.id.as_str() });
+            rules.iter().map(finding).collect()
+        };
+        let missing = |opening: &Opening| json!({ "resource": name, "kind": DriftKind::Missing.as_str(), "source": opening.address.cidr() });
+        findings.extend(rules(DriftKind::Orphan, &found.orphans));
+        findings.extend(rules(DriftKind::Widened, &found.widened));
+        findings.extend(found.missing.iter().map(missing));
+        findings.extend(rules(DriftKind::Unmarked, &found.unmarked));
+        findings.extend(rules(DriftKind::HeldBack, held_back));
+        findings.extend(error.iter().map(|error| json!({ "resource": name, "error": error })));
     }
     findings
 }
@@ -82,23 +89,26 @@ fn print(findings: &[Value], options: &SweepOptions) -> anyhow::Result<()> {
         println!("Nothing to do: the clouds are as they should be.");
     }
     for finding in findings {
-        let text = |key: &str| finding.get(key).and_then(Value::as_str);
-        let resource = text("resource").unwrap_or_default();
-        let done = |past: &'static str, future: &'static str| if options.dry_run { future } else { past };
-        match (text("kind"), text("error")) {
-            (_, Some(error)) => println!("{resource}: not swept: {error}"),
-            (Some("missing"), _) => {
-                println!(
-                    "{resource}: {} {}, which had vanished",
-                    done("made anew", "would make anew"),
-                    text("source").unwrap_or_default()
-                );
-            }
-            (Some(kind), _) => {
-                println!("{resource}: {} {} ({kind})", done("removed", "would remove"), text("source").unwrap_or_default());
-            }
-            (None, None) => {}
-        }
+        println!("{}", sentence(finding, options.dry_run));
     }
     Ok(())
+}
+
+fn sentence(finding: &Value, dry_run: bool) -> String {
+    let text = |key: &str| finding.get(key).and_then(Value::as_str).unwrap_or_default();
+    let (resource, source) = (text("resource"), text("source"));
+    if let Some(error) = finding.get("error").and_then(Value::as_str) {
+        return format!("{resource}: not swept: {error}");
+    }
+    let done = |past: &'static str, future: &'static str| if dry_run { future } else { past };
+    match DriftKind::parse(text("kind")) {
+        Some(DriftKind::Missing) => format!("{resource}: {} {source}, which had vanished", done("made anew", "would make anew")),
+        Some(DriftKind::Unmarked) => {
+            format!("{resource}: {source} is ours, but somebody took our mark away; it goes with its session")
+        }
+        Some(DriftKind::HeldBack) => {
+            format!("{resource}: {source} is left for the next sweep to confirm, because there are many")
+        }
+        _ => format!("{resource}: {} {source} ({})", done("removed", "would remove"), text("kind")),
+    }
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use anyhow::Context;
 use entryguard_aws::{Clients, SecurityGroupAllowlist};
 use entryguard_core::clock::{Clock, SystemClock};
-use entryguard_core::domain::{DeploymentId, Directory, ResourceKind, SecurityGroup};
+use entryguard_core::domain::{DeploymentId, Directory, LaterReads, ResourceKind, SecurityGroup};
 use entryguard_core::engine::Engine;
 use entryguard_core::provider::{Allowlist, Allowlists};
 use entryguard_core::random::{SharedRandom, SystemRandom};
-use entryguard_core::reconcile::{Nudges, Reconciler, ReconcilerParts};
+use entryguard_core::reconcile::{Nudges, Pulse, Reconciler, ReconcilerParts};
 use entryguard_core::store::{Store, StoreUrl};
 use entryguard_host::FileAllowlist;
 
@@ -25,6 +25,8 @@ pub struct Wired {
     pub clock: Arc<dyn Clock>,
     /// What wakes the workers.
     pub nudges: Arc<Nudges>,
+    /// Whether what closes things is alive.
+    pub pulse: Arc<Pulse>,
 }
 
 impl Wired {
@@ -32,20 +34,28 @@ impl Wired {
     pub async fn build(database: &StoreUrl, directory: Directory) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let random: SharedRandom = Arc::new(SystemRandom);
-        let nudges = Arc::new(Nudges::default());
-        let (store, deployment) = Store::open_for(database, &directory, clock.as_ref(), random.as_ref()).await?;
+        let (nudges, pulse) = (Arc::new(Nudges::default()), Arc::new(Pulse::default()));
+        let (store, deployment) = Store::open_for(database, &directory, Arc::clone(&clock), random.as_ref()).await?;
         let store = Arc::new(store);
         let allowlists = Arc::new(allowlists(&directory, &deployment).await?);
         let reconciler = Arc::new(Reconciler::new(ReconcilerParts {
             store: Arc::clone(&store),
             allowlists,
             deployment,
-            clock: Arc::clone(&clock),
             random: Arc::clone(&random),
             nudges: Arc::clone(&nudges),
+            pulse: Arc::clone(&pulse),
+            later_reads: LaterReads::default(),
         }));
-        let engine = Engine::new(Arc::clone(&store), Arc::new(directory), Arc::clone(&clock), random, Arc::clone(&nudges));
-        Ok(Self { engine: Arc::new(engine), reconciler, store, clock, nudges })
+        let engine = Engine::new(
+            Arc::clone(&store),
+            Arc::new(directory),
+            Arc::clone(&clock),
+            random,
+            Arc::clone(&nudges),
+            Arc::clone(&pulse),
+        );
+        Ok(Self { engine: Arc::new(engine), reconciler, store, clock, nudges, pulse })
     }
 }
 

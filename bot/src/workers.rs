@@ -5,28 +5,39 @@ use std::time::Duration;
 
 use entryguard_core::clock::Clock;
 use entryguard_core::config::SweepSchedule;
-use entryguard_core::reconcile::Reconciler;
+use entryguard_core::reconcile::{Pulse, Reconciler};
 use tokio::task::JoinSet;
 
+use crate::wiring::Wired;
+
 /// Starts the reconciler, the clock and the sweep. Dropping the set stops them; what they were at is resumed at the next start.
-pub fn start(reconciler: &Arc<Reconciler>, sweep: SweepSchedule, clock: Arc<dyn Clock>) -> JoinSet<()> {
+pub fn start(wired: &Wired, sweep: SweepSchedule) -> JoinSet<()> {
     let mut workers = JoinSet::new();
-    workers.spawn(Arc::clone(reconciler).run());
-    workers.spawn(Arc::clone(reconciler).run_clock());
-    workers.spawn(sweep_on_schedule(Arc::clone(reconciler), sweep, clock));
+    workers.spawn(Arc::clone(&wired.reconciler).run());
+    workers.spawn(Arc::clone(&wired.reconciler).run_clock());
+    let (reconciler, pulse, clock) = (Arc::clone(&wired.reconciler), Arc::clone(&wired.pulse), Arc::clone(&wired.clock));
+    workers.spawn(sweep_on_schedule(reconciler, sweep, clock, pulse));
     workers
 }
 
 /// Sweeps at the start, and then whenever the schedule says.
-async fn sweep_on_schedule(reconciler: Arc<Reconciler>, schedule: SweepSchedule, clock: Arc<dyn Clock>) {
+async fn sweep_on_schedule(reconciler: Arc<Reconciler>, schedule: SweepSchedule, clock: Arc<dyn Clock>, pulse: Arc<Pulse>) {
+    pulse.sweep_done(Duration::ZERO);
     loop {
-        match reconciler.sweep(false).await {
-            Ok(report) => log(&report),
-            Err(error) => tracing::error!(error = ?error, "a sweep failed; the next one is on schedule"),
-        }
+        let swept = reconciler.sweep(false).await;
         let now = clock.now();
         let next = schedule.next_after(now).map_or(Duration::from_secs(300), |at| at.since(now).as_duration());
-        tokio::time::sleep(next.max(Duration::from_secs(1))).await;
+        let next = next.max(Duration::from_secs(1));
+        match swept {
+            Ok(report) => {
+                log(&report);
+                if report.has_seen() {
+                    pulse.sweep_done(next);
+                }
+            }
+            Err(error) => tracing::error!(error = ?error, "a sweep failed; the next one is on schedule"),
+        }
+        tokio::time::sleep(next).await;
     }
 }
 

@@ -9,6 +9,8 @@ use super::{MemberName, SessionId, Surface, Timestamp};
 pub enum Actor {
     /// A member, through a surface.
     Member(MemberName, Surface),
+    /// Whoever may run commands where the database is.
+    Operator(String),
     /// EntryGuard itself: the clock, the reconciler, the sweep.
     System,
 }
@@ -18,6 +20,7 @@ impl Actor {
     pub fn name(&self) -> &str {
         match self {
             Self::Member(name, _) => name.as_str(),
+            Self::Operator(name) => name,
             Self::System => "entryguard",
         }
     }
@@ -26,6 +29,7 @@ impl Actor {
     pub const fn surface(&self) -> Option<Surface> {
         match self {
             Self::Member(_, surface) => Some(*surface),
+            Self::Operator(_) => Some(Surface::Cli),
             Self::System => None,
         }
     }
@@ -46,6 +50,10 @@ pub enum AuditAction {
     SessionExpired,
     /// The last rule of an ended session was seen to be gone.
     SessionClosed,
+    /// Everything in a scope was closed at once, and nothing new is opened there.
+    PanicClosed,
+    /// What was closed at once may be opened again.
+    PanicLifted,
     /// A rule was seen to be there.
     RuleApplied,
     /// A rule could not be made.
@@ -54,6 +62,8 @@ pub enum AuditAction {
     RuleRemoved,
     /// A rule vanished, and is made anew.
     RuleLost,
+    /// A rule that was gone is there again.
+    RuleReturned,
     /// A rule with our mark that nobody wants was found in a cloud.
     OrphanFound,
 }
@@ -68,10 +78,13 @@ impl AuditAction {
             Self::SessionStopped => "session.stopped",
             Self::SessionExpired => "session.expired",
             Self::SessionClosed => "session.closed",
+            Self::PanicClosed => "panic.closed",
+            Self::PanicLifted => "panic.lifted",
             Self::RuleApplied => "rule.applied",
             Self::RuleFailed => "rule.failed",
             Self::RuleRemoved => "rule.removed",
             Self::RuleLost => "rule.lost",
+            Self::RuleReturned => "rule.returned",
             Self::OrphanFound => "orphan.found",
         }
     }

@@ -50,6 +50,10 @@ text_id!(
     AuditId
 );
 text_id!(
+    /// A panic: what was closed at once.
+    PanicId
+);
+text_id!(
     /// A one-time link.
     ConfirmationId
 );
@@ -85,7 +89,7 @@ macro_rules! made_in_order_of_time {
     };
 }
 
-made_in_order_of_time!(SessionRuleId, OpeningId, AuditId, ConfirmationId, DeploymentId);
+made_in_order_of_time!(SessionRuleId, OpeningId, AuditId, ConfirmationId, DeploymentId, PanicId);
 
 fn uuid_v7(now: Timestamp, random: &dyn Random) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(now.as_millis().unsigned_abs(), &random::bytes(random)).into_uuid()

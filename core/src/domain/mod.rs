@@ -2,12 +2,16 @@
 
 mod address;
 mod audit;
+mod bucket;
 mod directory;
+mod drift;
 mod id;
 mod identity;
 mod limits;
 mod name;
 mod opening;
+mod panic;
+mod removal;
 mod resource;
 mod session;
 mod status;
@@ -15,12 +19,16 @@ mod time;
 
 pub use address::{AddressClass, AddressRefused, Addresses, HostAddress, Network};
 pub use audit::{Actor, AuditAction, AuditEvent};
+pub use bucket::{ApiLimit, Bucket};
 pub use directory::{Directory, Member, Organization, Role, Tier};
-pub use id::{AuditId, ConfirmationId, DeploymentId, OpeningId, ProviderRuleId, SessionId, SessionRuleId};
+pub use drift::{Drift, DriftKind};
+pub use id::{AuditId, ConfirmationId, DeploymentId, OpeningId, PanicId, ProviderRuleId, SessionId, SessionRuleId};
 pub use identity::{Identity, IdentityError, Surface};
 pub use limits::{DurationRefused, Limit, LimitSource, extended_end};
 pub use name::{CredentialName, MemberName, NameError, ResourceName, RoleName, TierName};
 pub use opening::{HeldRule, IllegalTransition, Opening, OpeningEvent, OpeningState, RuleOwner, RulePart};
+pub use panic::{Panic, PanicScope};
+pub use removal::{Absence, LaterReads, NotGrowing};
 pub use resource::{
     AllowlistFile, AssumedRole, Credential, FileFormat, Ports, PortsError, Protocol, Resource, ResourceKind, SecurityGroup,
 };

@@ -21,6 +21,8 @@ pub struct Opening {
     pub rules: Vec<HeldRule>,
     /// The expiry that the rules bear in the cloud.
     pub marked_until: Option<Timestamp>,
+    /// Since when its rules have not been seen any more, after they were told to go.
+    pub unseen_since: Option<Timestamp>,
     /// How often it has been tried since it last came good.
     pub attempts: u32,
     /// What went wrong the last time.
@@ -126,6 +128,16 @@ impl Opening {
     /// The rules that we made, and so have to remove.
     pub fn our_rules(&self) -> impl Iterator<Item = &HeldRule> {
         self.rules.iter().filter(|rule| rule.owner == RuleOwner::Ours)
+    }
+
+    /// Whether any rule of it was ever seen.
+    pub const fn was_seen(&self) -> bool {
+        !self.rules.is_empty()
+    }
+
+    /// Whether a removal is due: not one whose rules have gone from sight, which are only looked for again.
+    pub const fn is_closing(&self) -> bool {
+        matches!(self.state, OpeningState::Removing) && self.unseen_since.is_none()
     }
 
     /// Whether all of it was there before us.

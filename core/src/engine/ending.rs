@@ -12,8 +12,12 @@ pub(crate) async fn end_session(tx: &mut Tx, id: &SessionId, ending: &Ending) ->
         let wanted_by_others = tx.wish_for(&opening).await?.is_some();
         rule.status = rule.status.after(if wanted_by_others { RuleEvent::Removed } else { RuleEvent::RemovalBegan });
         tx.set_rule(&rule, &opening, ending.at).await?;
-        // Due in either case: the end that it bears in the cloud may have to move back to the others' end.
-        tx.mark_due(&opening, ending.at).await?;
+        if wanted_by_others {
+            // The end that it bears in the cloud may have to move back to the others' end.
+            tx.mark_due(&opening, ending.at).await?;
+        } else {
+            tx.mark_closing(&opening).await?;
+        }
     }
     tx.close_if_done(id, ending.at).await?;
     tx.thread_changed(id, ending.at).await

@@ -1,6 +1,7 @@
 //! Why a use case did not do what it was asked, in words for the person who asked.
 
-use crate::domain::{AddressRefused, DurationRefused, Limit, MemberName, Span};
+use super::readiness::OpeningsRefused;
+use crate::domain::{AddressRefused, DurationRefused, Limit, MemberName, Panic, Span, Timestamp};
 use crate::store::StoreError;
 
 /// Why a use case did not do what it was asked.
@@ -40,6 +41,21 @@ pub enum EngineError {
     /// An address that is never opened.
     #[error(transparent)]
     Address(#[from] AddressRefused),
+    /// The server could not be sure to close what it opens.
+    #[error("{0}")]
+    Refused(#[from] OpeningsRefused),
+    /// Somebody has closed everything at once.
+    #[error("Closed by {by} at {at}{}: {scope} stays closed until an administrator lifts it (`entryguard panic lift`).", because(.reason.as_deref()))]
+    Panic {
+        /// What is closed, in words.
+        scope: String,
+        /// Who closed it.
+        by: String,
+        /// When.
+        at: Timestamp,
+        /// Why.
+        reason: Option<String>,
+    },
     /// No such link.
     #[error("This link is not one of ours, or has long expired. Run the command again for a new one.")]
     LinkUnknown,
@@ -91,6 +107,16 @@ pub enum EngineError {
     /// The database's trouble.
     #[error("EntryGuard could not reach its database, so nothing was changed. Try again in a minute.")]
     Store(#[from] StoreError),
+}
+
+fn because(reason: Option<&str>) -> String {
+    reason.map(|reason| format!(" ({reason})")).unwrap_or_default()
+}
+
+impl From<Panic> for EngineError {
+    fn from(panic: Panic) -> Self {
+        Self::Panic { scope: panic.scope.to_string(), by: panic.by, at: panic.at, reason: panic.reason }
+    }
 }
 
 impl EngineError {

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Caller, Engine, EngineError, Which};
 use crate::crash_point;
-use crate::domain::{AuditAction, AuditEvent, Limit, RuleStatus, SessionId, SessionStatus, Span, extended_end};
+use crate::domain::{AuditAction, AuditEvent, Limit, RuleStatus, SessionId, SessionStatus, Span, Timestamp, extended_end};
 use crate::store::SessionView;
 
 /// What an extension adds where nothing else is said.
@@ -29,13 +29,14 @@ impl Engine {
             ids => return Err(EngineError::WhichSession(ids.iter().map(SessionId::short).collect::<Vec<_>>().join(", "))),
         };
         let by = by.unwrap_or(STEP);
-        let now = self.clock.now();
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.begin_opening().await?;
+        let now = tx.now();
         let resources: BTreeSet<_> = tx.rules_of(&id).await?.into_iter().map(|rule| rule.resource).collect();
         tx.lock_resources(&resources).await?;
         tx.lock_session(&id).await?;
+        self.check_no_panic(&mut tx, caller.name()).await?;
         let before = tx.session(&id).await?.ok_or_else(|| EngineError::SessionUnknown(id.short().to_owned()))?;
-        self.check_extendable(&before)?;
+        check_extendable(&before, now)?;
         let limit = self.directory.limit_of(&before.session.member);
         let end = extended_end(before.session.started_at, before.session.expires_at, by, &limit);
         if end == before.session.expires_at {
@@ -58,16 +59,16 @@ impl Engine {
         self.nudge_all();
         Ok(Extended { view, capped_by: capped.then_some(limit) })
     }
+}
 
-    fn check_extendable(&self, view: &SessionView) -> Result<(), EngineError> {
-        let session = view.session.id.short().to_owned();
-        let overdue = view.session.expires_at <= self.clock.now();
-        match view.status() {
-            SessionStatus::Active | SessionStatus::Partial if !overdue => Ok(()),
-            status @ (SessionStatus::Pending | SessionStatus::Failed) if !overdue => {
-                Err(EngineError::NotOpen { session, status: status.as_str() })
-            }
-            status => Err(EngineError::Over { session, status: status.as_str() }),
+fn check_extendable(view: &SessionView, now: Timestamp) -> Result<(), EngineError> {
+    let session = view.session.id.short().to_owned();
+    let overdue = view.session.expires_at <= now;
+    match view.status() {
+        SessionStatus::Active | SessionStatus::Partial if !overdue => Ok(()),
+        status @ (SessionStatus::Pending | SessionStatus::Failed) if !overdue => {
+            Err(EngineError::NotOpen { session, status: status.as_str() })
         }
+        status => Err(EngineError::Over { session, status: status.as_str() }),
     }
 }

@@ -7,6 +7,8 @@ mod error;
 mod extend;
 mod list;
 mod offer;
+mod panic;
+mod readiness;
 mod start;
 mod stop;
 mod threads;
@@ -16,7 +18,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::domain::Directory;
 use crate::random::SharedRandom;
-use crate::reconcile::Nudges;
+use crate::reconcile::{Nudges, Pulse};
 use crate::store::Store;
 
 pub use caller::Caller;
@@ -24,6 +26,8 @@ pub(crate) use ending::end_session;
 pub use error::EngineError;
 pub use extend::Extended;
 pub use offer::{Link, Offer, OfferRequest, Token};
+pub use panic::{PanicClosed, close_at_once, lift_panic, panics_in_force};
+pub use readiness::OpeningsRefused;
 pub use start::{StartRequest, Started};
 pub use stop::Which;
 
@@ -34,6 +38,7 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     random: SharedRandom,
     nudges: Arc<Nudges>,
+    pulse: Arc<Pulse>,
 }
 
 impl Engine {
@@ -44,8 +49,9 @@ impl Engine {
         clock: Arc<dyn Clock>,
         random: SharedRandom,
         nudges: Arc<Nudges>,
+        pulse: Arc<Pulse>,
     ) -> Self {
-        Self { store, directory, clock, random, nudges }
+        Self { store, directory, clock, random, nudges, pulse }
     }
 
     /// Who may reach what.
@@ -66,7 +72,7 @@ impl Engine {
     /// Accepts a signed request by its signature; false where the same was accepted before.
     pub async fn accept_once(&self, signature: &str, window: crate::domain::Span) -> Result<bool, EngineError> {
         let mut tx = self.store.begin().await?;
-        let first = tx.accept_once(signature, self.clock.now(), window).await?;
+        let first = tx.accept_once(signature, tx.now(), window).await?;
         tx.commit().await?;
         Ok(first)
     }

@@ -58,10 +58,11 @@ pub struct Offer {
 impl Engine {
     /// Offers a session: everything but the address is checked now, so that nobody follows a link for nothing.
     pub async fn offer(&self, caller: &Caller, request: OfferRequest) -> Result<Link, EngineError> {
-        let now = self.clock.now();
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.begin_opening().await?;
+        let now = tx.now();
         let duration = self.check_duration(caller.name(), request.duration)?;
         let resources = self.resource_names(caller.name())?;
+        self.check_no_panic(&mut tx, caller.name()).await?;
         self.check_session_count(&mut tx, caller.name()).await?;
         let token = Token::new(self.random.as_ref());
         let confirmation = Confirmation {
@@ -105,7 +106,7 @@ impl Engine {
         if confirmation.used_at.is_some() {
             return Err(EngineError::LinkUsed);
         }
-        if confirmation.expires_at <= self.clock.now() {
+        if confirmation.expires_at <= tx.now() {
             return Err(EngineError::LinkExpired(LINK_LIFE));
         }
         Ok(confirmation)

@@ -41,7 +41,7 @@ struct Wanted {
 impl Engine {
     /// Starts the session that a one-time link offers, from the addresses that the server saw. The link is used up by it.
     pub async fn confirm(&self, token: &Token, addresses: Addresses) -> Result<Started, EngineError> {
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.begin_opening().await?;
         let link = self.open_confirmation(&mut tx, token).await?;
         let member = self.directory.members.get(&link.member).ok_or_else(|| EngineError::MemberLeft(link.member.clone()))?;
         let duration = self.check_duration(&member.name, Some(link.duration))?;
@@ -61,7 +61,7 @@ impl Engine {
 
     /// Starts a session for a caller whose address the server saw in this very request.
     pub async fn start(&self, caller: &Caller, request: StartRequest) -> Result<Started, EngineError> {
-        let mut tx = self.store.begin().await?;
+        let mut tx = self.begin_opening().await?;
         let duration = self.check_duration(caller.name(), request.duration)?;
         let StartRequest { reason, addresses, .. } = request;
         let wanted = Wanted { member: caller.name().clone(), surface: caller.surface(), duration, reason, addresses };
@@ -85,10 +85,11 @@ impl Engine {
         wanted: Wanted,
         evidence: serde_json::Value,
     ) -> Result<Session, EngineError> {
-        let now = self.clock.now();
+        let now = tx.now();
         tx.lock_member(&member.name).await?;
         self.check_session_count(tx, &member.name).await?;
-        let wishes = self.wishes(&member.name, wanted.addresses)?;
+        let mut wishes = self.wishes(&member.name, wanted.addresses)?;
+        let left_out = self.leave_out_what_is_closed(tx, &member.name, &mut wishes).await?;
         let resources: BTreeSet<ResourceName> = wishes.iter().map(|(resource, _)| resource.name.clone()).collect();
         tx.lock_resources(&resources).await?;
         let session = Session {
@@ -109,6 +110,7 @@ impl Engine {
         let details = json!({
             "addresses": session.addresses.to_string(), "expiresAt": session.expires_at.to_string(), "reason": session.reason,
             "resources": resources.iter().map(ResourceName::as_str).collect::<Vec<_>>(), "evidence": evidence,
+            "leftOut": left_out.iter().map(ResourceName::as_str).collect::<Vec<_>>(),
         });
         let actor = Actor::Member(session.member.clone(), session.surface);
         let id = Some(session.id.clone());
@@ -158,6 +160,7 @@ impl Engine {
                     state: OpeningState::Adding,
                     rules: Vec::new(),
                     marked_until: None,
+                    unseen_since: None,
                     attempts: 0,
                     error: None,
                 };

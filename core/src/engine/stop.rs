@@ -33,9 +33,9 @@ impl Engine {
     }
 
     async fn stop_one(&self, caller: &Caller, id: &SessionId) -> Result<SessionView, EngineError> {
-        let now = self.clock.now();
         let unknown = || EngineError::SessionUnknown(id.short().to_owned());
         let mut tx = self.store.begin().await?;
+        let now = tx.now();
         let resources: BTreeSet<_> = tx.rules_of(id).await?.into_iter().map(|rule| rule.resource).collect();
         tx.lock_resources(&resources).await?;
         let session = tx.lock_session(id).await?.ok_or_else(unknown)?;

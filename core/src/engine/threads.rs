@@ -10,8 +10,8 @@ const AT_ONCE: u32 = 5;
 impl Engine {
     /// Takes the thread of a surface that has been out of date the longest, for `hold`: if it is not saved by then, it is due again.
     pub async fn take_due_thread(&self, surface: Surface, hold: Span) -> Result<Option<ChatThread>, EngineError> {
-        let now = self.clock.now();
         let mut tx = self.store.begin().await?;
+        let now = tx.now();
         // A few, because another replica may take the first of them in the same moment.
         for thread in tx.due_threads(surface, now, AT_ONCE).await? {
             if tx.take_thread(&thread, now.plus(hold)).await? {
@@ -25,7 +25,7 @@ impl Engine {
     /// Records what a thread shows by now.
     pub async fn save_thread(&self, thread: &ChatThread) -> Result<(), EngineError> {
         let mut tx = self.store.begin().await?;
-        tx.save_thread(thread, self.clock.now()).await?;
+        tx.save_thread(thread, tx.now()).await?;
         tx.commit().await?;
         Ok(())
     }

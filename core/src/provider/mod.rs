@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use ipnet::IpNet;
 
 use crate::domain::{
-    DeploymentId, HostAddress, MemberName, OpeningId, ProviderRuleId, ResourceName, RulePart, SessionId, Timestamp,
+    ApiLimit, DeploymentId, HostAddress, MemberName, OpeningId, ProviderRuleId, ResourceName, RulePart, SessionId, Timestamp,
 };
 
 pub use error::{Next, ProviderError};
@@ -33,6 +33,11 @@ pub use simulated::SimulatedAllowlist;
 pub trait Allowlist: Send + Sync {
     /// What a complete opening consists of: one rule for each part.
     fn parts(&self) -> &[RulePart];
+
+    /// What may be called, and how often; nothing where nobody counts.
+    fn limits(&self) -> Option<&CallLimits> {
+        None
+    }
 
     /// Everything on the allowlist: ours and foreign. A list that could not be read to its end is an error, never a short list.
     async fn observe(&self) -> Result<Vec<SeenRule>, ProviderError>;
@@ -48,6 +53,21 @@ pub trait Allowlist: Send + Sync {
 
     /// Finds out whether the resource exists and may be changed, without changing it.
     async fn verify(&self) -> Result<Health, ProviderError>;
+}
+
+/// The limits of the APIs behind an allowlist's calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallLimits {
+    /// [`Allowlist::observe`].
+    pub observe: ApiLimit,
+    /// [`Allowlist::add`].
+    pub add: ApiLimit,
+    /// [`Allowlist::mark_until`].
+    pub mark: ApiLimit,
+    /// [`Allowlist::remove`].
+    pub remove: ApiLimit,
+    /// How many additions go into one call.
+    pub additions_a_call: u32,
 }
 
 /// The allowlists of all configured resources.

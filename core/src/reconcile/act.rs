@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::crash_point;
-use crate::domain::Opening;
-use crate::provider::{Addition, Allowlist, ProviderError, Remark, Removal, SeenRule};
+use crate::domain::{ApiLimit, Opening};
+use crate::provider::{Addition, Allowlist, CallLimits, ProviderError, Remark, Removal, SeenRule};
 
+use super::Hold;
 use super::plan::{Plan, Wish};
 
 /// What the calls of one pass brought.
@@ -23,27 +24,48 @@ pub(super) struct Outcome {
     pub(super) observing: Option<ProviderError>,
 }
 
-/// Calls the provider as planned. An error in one step does not keep the others from being tried.
-pub(super) async fn act(plan: &Plan, allowlist: &dyn Allowlist) -> Outcome {
-    let removing = remove(&plan.removing, allowlist).await.err();
-    let adding = add(&plan.adding, allowlist).await.err();
-    let marking = mark(&plan.remarking, allowlist).await.err();
-    let (seen, observing) = match allowlist.observe().await {
-        Ok(seen) => (Some(seen), None),
-        Err(error) => (None, Some(error)),
-    };
+impl Outcome {
+    /// The limits that the provider said were passed.
+    pub(super) fn throttled<'a>(&self, limits: &'a CallLimits) -> Vec<&'a ApiLimit> {
+        let CallLimits { observe, add, mark, remove, .. } = limits;
+        let calls = [(&self.removing, remove), (&self.adding, add), (&self.marking, mark), (&self.observing, observe)];
+        let throttled = |error: &Option<ProviderError>| matches!(error, Some(ProviderError::Throttled { .. }));
+        calls.into_iter().filter(|(error, _)| throttled(error)).map(|(_, limit)| limit).collect()
+    }
+}
+
+/// Calls the provider as planned, for as long as the lease surely lasts. An error in one step does not keep the others from being
+/// tried.
+pub(super) async fn act(plan: &Plan, allowlist: &dyn Allowlist, hold: &Hold) -> Outcome {
+    let mut outcome = Outcome::default();
+    if hold.has_time() {
+        outcome.removing = remove(&plan.removing, allowlist).await.err();
+    }
+    if hold.has_time() {
+        outcome.adding = add(&plan.adding, allowlist).await.err();
+    }
+    if hold.has_time() {
+        outcome.marking = mark(&plan.remarking, allowlist).await.err();
+    }
+    match allowlist.observe().await {
+        Ok(seen) => outcome.seen = Some(seen),
+        Err(error) => outcome.observing = Some(error),
+    }
     crash_point!(ReadBack);
-    Outcome { seen, removing, adding, marking, observing }
+    outcome
+}
+
+/// Whether the removal of an opening does not know all that it has to remove: it was never seen and may be there all the same, for
+/// the answer was lost or we crashed; or a try before this one did not do, and what that went by was not all there is.
+pub(super) fn looks_first(opening: &Opening) -> bool {
+    opening.rules.is_empty() || opening.attempts > 1
 }
 
 async fn remove(openings: &[Opening], allowlist: &dyn Allowlist) -> Result<(), ProviderError> {
     if openings.is_empty() {
         return Ok(());
     }
-    // What was never seen may be there all the same: the answer was lost, or we crashed. And where a try before this one did not
-    // do, what it went by was not all there is.
-    let look = openings.iter().any(|opening| opening.rules.is_empty() || opening.attempts > 1);
-    let seen = if look { allowlist.observe().await? } else { Vec::new() };
+    let seen = if openings.iter().any(looks_first) { allowlist.observe().await? } else { Vec::new() };
     let removals: Vec<_> = openings
         .iter()
         .map(|opening| {

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::crash_point;
-use crate::domain::{AuditAction, EndReason, Ending};
+use crate::domain::{AuditAction, EndReason, Ending, ResourceName, SessionId};
 use crate::engine::end_session;
 use crate::store::StoreError;
 
 use super::Reconciler;
+use super::worker::report;
 
-/// Sessions ended in one transaction's time: small enough that nobody waits long behind it.
+/// Sessions ended in one transaction: few enough that nobody waits long behind it.
 const BATCH: u32 = 50;
 
 impl Reconciler {
@@ -19,45 +20,61 @@ impl Reconciler {
     pub async fn expire_overdue(&self) -> Result<usize, StoreError> {
         let mut ended = 0;
         loop {
-            let mut tx = self.store.begin().await?;
-            let overdue = tx.overdue(self.clock.now(), BATCH).await?;
-            drop(tx);
+            let overdue = self.store.begin().await?.overdue(BATCH).await?;
             if overdue.is_empty() {
                 break;
             }
-            let before = ended;
-            for id in &overdue {
-                // One that cannot be ended must not keep the others open.
-                match self.expire(id).await {
-                    Ok(done) => ended += usize::from(done),
-                    Err(error) => tracing::error!(session = %id, ?error, "a session could not be ended; trying again"),
-                }
-            }
-            if ended == before {
+            let now_ended = self.expire_apart(&overdue).await;
+            if now_ended == 0 {
                 break;
             }
+            ended += now_ended;
+            self.nudges.reconcile.notify_one();
         }
         if ended > 0 {
-            self.nudges.reconcile.notify_one();
             self.nudges.chat.notify_one();
         }
         Ok(ended)
     }
 
-    async fn expire(&self, id: &crate::domain::SessionId) -> Result<bool, StoreError> {
-        let now = self.clock.now();
+    /// Ends all together, and where that fails each by itself: one that cannot be ended must not keep the others open.
+    async fn expire_apart(&self, ids: &[SessionId]) -> usize {
+        if let Ok(ended) = self.expire(ids).await {
+            return ended;
+        }
+        let mut ended = 0;
+        for id in ids {
+            match self.expire(std::slice::from_ref(id)).await {
+                Ok(done) => ended += done,
+                Err(error) => {
+                    tracing::error!(session = %id, error = %report(&error), "a session could not be ended; trying again")
+                }
+            }
+        }
+        ended
+    }
+
+    async fn expire(&self, ids: &[SessionId]) -> Result<usize, StoreError> {
         let mut tx = self.store.begin().await?;
-        let resources: BTreeSet<_> = tx.rules_of(id).await?.into_iter().map(|rule| rule.resource).collect();
+        let now = tx.now();
+        let mut resources = BTreeSet::<ResourceName>::new();
+        for id in ids {
+            resources.extend(tx.rules_of(id).await?.into_iter().map(|rule| rule.resource));
+        }
         tx.lock_resources(&resources).await?;
-        // Somebody may have extended or stopped it since it was listed.
-        let still_overdue = tx.lock_session(id).await?.is_some_and(|s| s.ending.is_none() && s.expires_at <= now);
-        if still_overdue {
-            end_session(&mut tx, id, &Ending { reason: EndReason::Expired, at: now, by: None }).await?;
-            self.audit(&mut tx, AuditAction::SessionExpired, id, json!({}), now).await?;
+        let mut ended = 0;
+        // In order of id, as everybody locks sessions.
+        for id in ids.iter().collect::<BTreeSet<_>>() {
+            // Somebody may have extended or stopped it since it was listed.
+            if tx.lock_session(id).await?.is_some_and(|s| s.ending.is_none() && s.expires_at <= now) {
+                end_session(&mut tx, id, &Ending { reason: EndReason::Expired, at: now, by: None }).await?;
+                self.audit(&mut tx, AuditAction::SessionExpired, id, json!({}), now).await?;
+                ended += 1;
+            }
         }
         crash_point!(ExpiryWritten);
         tx.commit().await?;
         crash_point!(ExpiryCommitted);
-        Ok(still_overdue)
+        Ok(ended)
     }
 }

@@ -6,9 +6,6 @@ use crate::provider::{Next, ProviderError, SeenRule};
 use super::act::{Outcome, bears};
 use super::plan::Wish;
 
-/// How often a rule that was never seen is looked for before it is taken for gone: seconds apart, and further each time.
-const LOOKS: u32 = 4;
-
 /// What became of an opening.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
@@ -18,6 +15,8 @@ pub(super) struct Verdict {
     pub(super) rules: Option<Vec<HeldRule>>,
     /// The earliest end that our rules of it bear.
     pub(super) marked_until: Option<Timestamp>,
+    /// Of a rule that was told to go: whether a read did not show it. Nothing where there was no read to believe.
+    pub(super) absent: Option<bool>,
     /// What went wrong.
     pub(super) trouble: Option<Trouble>,
 }
@@ -39,7 +38,7 @@ impl From<&ProviderError> for Trouble {
 
 impl Verdict {
     fn trouble(trouble: Trouble) -> Self {
-        Self { event: None, rules: None, marked_until: None, trouble: Some(trouble) }
+        Self { event: None, rules: None, marked_until: None, absent: None, trouble: Some(trouble) }
     }
 }
 
@@ -75,13 +74,13 @@ pub(super) fn judge_wanted(opening: &Opening, error: Option<&ProviderError>, out
     let in_force = error.is_none_or(|error| !error.outlives_observation());
     if complete && in_force {
         let event = Some(OpeningEvent::SeenPresent);
-        return Verdict { event, rules: Some(rules), marked_until, trouble: None };
+        return Verdict { event, rules: Some(rules), marked_until, absent: None, trouble: None };
     }
     let trouble = error.map_or_else(
         || Trouble { message: "the provider does not show the rule yet; EntryGuard keeps trying".into(), next: Next::Retry },
         Trouble::from,
     );
-    Verdict { event: None, rules: Some(rules), marked_until, trouble: Some(trouble) }
+    Verdict { event: None, rules: Some(rules), marked_until, absent: None, trouble: Some(trouble) }
 }
 
 /// Judges an opening that was to be removed.
@@ -90,16 +89,23 @@ pub(super) fn judge_unwanted(opening: &Opening, outcome: &Outcome) -> Verdict {
     let Some(seen) = &outcome.seen else { return unseen(error, outcome) };
     let still_there = seen.iter().any(|rule| bears(rule, opening) || opening.our_rules().any(|held| held.id == rule.id));
     // A read may be short or late, so it does not overrule a call that failed: that one is tried again, and is no error where the
-    // rule is gone. And what was never seen may yet come into sight: it is looked for more than once.
+    // rule is gone.
     let done = matches!(error, None | Some(ProviderError::Missing { .. }));
-    let looked = !opening.rules.is_empty() || opening.attempts >= LOOKS;
-    if !still_there && done && looked {
-        return Verdict { event: Some(OpeningEvent::SeenGone), rules: None, marked_until: None, trouble: None };
+    if !still_there && done {
+        return Verdict { event: None, rules: None, marked_until: None, absent: Some(true), trouble: None };
     }
-    Verdict::trouble(error.map_or_else(
-        || Trouble { message: "not certain yet that the rule is gone; EntryGuard keeps trying".into(), next: Next::Retry },
-        Trouble::from,
-    ))
+    // A provider may say yes and remove nothing.
+    let unmoved = || Trouble { message: "the rule is still there; EntryGuard keeps removing it".into(), next: Next::Retry };
+    let verdict = Verdict::trouble(error.map_or_else(unmoved, Trouble::from));
+    Verdict { absent: still_there.then_some(false), ..verdict }
+}
+
+/// Judges an opening that had gone from sight and was looked for again.
+pub(super) fn judge_watched(opening: &Opening, outcome: &Outcome) -> Verdict {
+    match &outcome.seen {
+        Some(_) => judge_unwanted(opening, &Outcome { seen: outcome.seen.clone(), ..Outcome::default() }),
+        None => unseen(None, outcome),
+    }
 }
 
 fn unseen(error: Option<&ProviderError>, outcome: &Outcome) -> Verdict {

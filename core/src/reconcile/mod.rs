@@ -1,23 +1,29 @@
 //! Makes the clouds agree with what is wanted.
 //!
 //! A pass takes no input: a timer or a nudge starts it, and it reads what is wanted and what is there. For one resource it
-//! 1. leases the resource, so that nobody else acts on it, and **writes its intent before the call** ([`pass`]);
-//! 2. plans from the openings and the wishes alone ([`plan`]);
+//! 1. plans from the openings and the wishes alone ([`plan`]), within what the provider lets us call ([`purse`]);
+//! 2. leases the resource, so that nobody else acts on it, and **writes its intent before the call** ([`claim`]);
 //! 3. calls the provider: removals first, then additions, then marks, each in one batch; then reads back ([`act`]);
 //! 4. judges every opening by what was read, and not by what a call answered ([`judge`]);
 //! 5. records it under the lease's fence, with the session rules and the audit events that follow from it ([`record`]).
 //!
 //! A crash between any two steps leaves the opening due, and the next pass does the same again: every step may be repeated.
-//! A removal is tried for ever. [`expire`] is the clock; [`sweep`] finds what no pass knows of.
+//! A removal is tried for ever, and believed only when later reads agree. [`expire`] is the clock; [`sweep`] finds what no pass knows of.
 
 mod act;
 mod backoff;
+mod claim;
+mod compare;
 mod expire;
+mod hold;
 mod judge;
 mod overdue;
 mod pass;
 mod plan;
+mod pulse;
+mod purse;
 mod record;
+mod record_sweep;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -27,14 +33,16 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::clock::Clock;
-use crate::domain::DeploymentId;
+use crate::domain::{DeploymentId, LaterReads};
 use crate::provider::Allowlists;
 use crate::random::SharedRandom;
 use crate::store::Store;
 
+pub use compare::Differences;
+use hold::{Hold, LEASE};
 pub use overdue::{OverdueRule, close_overdue};
 pub use plan::{Plan, Wish, WishedOpening, plan};
+pub use pulse::{Blindness, Pulse};
 pub use sweep::{ResourceSweep, SweepReport};
 
 /// Wakes the workers: a hint and never the truth, for each also looks by itself.
@@ -53,9 +61,10 @@ pub struct Reconciler {
     store: Arc<Store>,
     allowlists: Arc<Allowlists>,
     deployment: DeploymentId,
-    clock: Arc<dyn Clock>,
     random: SharedRandom,
     nudges: Arc<Nudges>,
+    pulse: Arc<Pulse>,
+    later_reads: LaterReads,
     // Who takes the leases: this process.
     worker: String,
 }
@@ -68,19 +77,21 @@ pub struct ReconcilerParts {
     pub allowlists: Arc<Allowlists>,
     /// Whose rules are ours.
     pub deployment: DeploymentId,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
     /// Randomness for ids and jitter.
     pub random: SharedRandom,
     /// Who wakes us, and whom we wake.
     pub nudges: Arc<Nudges>,
+    /// Whom it tells that it is alive.
+    pub pulse: Arc<Pulse>,
+    /// When a removal is believed.
+    pub later_reads: LaterReads,
 }
 
 impl Reconciler {
     /// A reconciler.
     pub fn new(parts: ReconcilerParts) -> Self {
-        let ReconcilerParts { store, allowlists, deployment, clock, random, nudges } = parts;
+        let ReconcilerParts { store, allowlists, deployment, random, nudges, pulse, later_reads } = parts;
         let worker = hex::encode(crate::random::bytes::<8>(random.as_ref()));
-        Self { store, allowlists, deployment, clock, random, nudges, worker }
+        Self { store, allowlists, deployment, random, nudges, pulse, later_reads, worker }
     }
 }

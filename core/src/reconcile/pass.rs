@@ -1,146 +1,121 @@
-//! One pass over one resource: lease, intent, calls, verdicts, record.
+//! One pass over one resource that was claimed: the calls, and what they mean for each opening.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use crate::crash_point;
-use crate::domain::{OpeningEvent, OpeningState, Span};
-use crate::provider::Allowlist;
-use crate::store::{Lease, StoreError, Tx};
+use crate::domain::{ApiLimit, Opening, Span};
+use crate::provider::{Allowlist, CallLimits, ProviderError};
+use crate::store::StoreError;
 
-use super::Reconciler;
 use super::act::{Outcome, act};
-use super::judge::{Ours, Verdict, judge_marked, judge_unwanted, judge_wanted};
-use super::plan::{Plan, plan};
-use crate::domain::Opening;
+use super::claim::Claim;
+use super::hold::RENEWAL;
+use super::judge::{Ours, Verdict, judge_marked, judge_unwanted, judge_wanted, judge_watched};
+use super::plan::Plan;
+use super::{Hold, Reconciler};
 
-/// How long a lease lasts, and so how long a dead worker keeps a resource from the others.
-pub(super) const LEASE: Span = Span::from_seconds(15);
-/// How often a lease is renewed while calls are under way.
-const RENEWAL: Span = Span::from_seconds(5);
 /// How long the calls of one pass may take together.
 const CALLS: Span = Span::from_seconds(45);
 
+/// What a pass has found out, to be recorded.
+#[derive(Debug)]
+pub(super) struct Worked {
+    pub(super) claim: Claim,
+    pub(super) verdicts: Vec<(Opening, Option<Verdict>)>,
+    /// The limits that the provider said were passed.
+    pub(super) throttled: Vec<ApiLimit>,
+}
+
 impl Reconciler {
-    /// Leases a resource that has something due, and makes it agree with what is wanted. False where nothing was due.
+    /// Claims a resource that has something due, and makes it agree with what is wanted. False where nothing could be claimed.
     pub async fn reconcile_one(&self) -> Result<bool, StoreError> {
-        let Some(lease) = self.lease_due().await? else { return Ok(false) };
-        self.pass(&lease).await?;
+        let Some(claim) = self.claim(1).await?.claims.pop() else { return Ok(false) };
+        let worked = self.work(claim).await;
+        self.record(&[worked]).await?;
         Ok(true)
     }
 
-    pub(super) async fn lease_due(&self) -> Result<Option<Lease>, StoreError> {
-        let mut tx = self.store.begin().await?;
-        let lease = tx.lease_due(&self.worker, self.clock.now(), LEASE).await?;
-        tx.commit().await?;
-        Ok(lease)
+    /// Makes everything that is due agree with what is wanted, waiting for limits as need be.
+    pub async fn reconcile_all_due(&self) -> Result<(), StoreError> {
+        loop {
+            let mut claims = self.claim(1).await?;
+            match (claims.claims.pop(), claims.wait) {
+                (Some(claim), _) => {
+                    let worked = self.work(claim).await;
+                    self.record(&[worked]).await?;
+                }
+                (None, Some(wait)) => tokio::time::sleep(wait.as_duration()).await,
+                (None, None) => return Ok(()),
+            }
+        }
     }
 
-    pub(super) async fn pass(&self, lease: &Lease) -> Result<(), StoreError> {
-        let plan = self.intend(lease).await?;
-        let Some(allowlist) = self.allowlists.get(&lease.resource).map(Arc::clone) else {
-            return self.record(lease, &plan, not_configured(&plan)).await;
+    /// Calls the provider as planned, and judges what came of it.
+    pub(super) async fn work(&self, claim: Claim) -> Worked {
+        let Claim { hold, plan } = &claim;
+        let Some(allowlist) = self.allowlists.get(&hold.lease.resource).map(Arc::clone) else {
+            let verdicts = not_configured(plan);
+            return Worked { claim, verdicts, throttled: Vec::new() };
         };
-        let outcome = if plan.calls_provider() { self.call(lease, &plan, allowlist.as_ref()).await } else { Outcome::default() };
-        let verdicts = self.judge(&plan, &outcome, allowlist.as_ref());
-        self.record(lease, &plan, verdicts).await
+        let outcome = if plan.calls_provider() { self.call(hold, plan, allowlist.as_ref()).await } else { Outcome::default() };
+        let verdicts = self.judge(plan, &outcome, allowlist.as_ref());
+        let throttled = |limits: &CallLimits| outcome.throttled(limits).into_iter().cloned().collect();
+        let throttled = allowlist.limits().map(throttled).unwrap_or_default();
+        Worked { claim, verdicts, throttled }
     }
 
     /// Calls the provider for as long as the lease is ours and patience lasts; what is not done by then is looked at again.
-    async fn call(&self, lease: &Lease, plan: &Plan, allowlist: &dyn Allowlist) -> Outcome {
+    pub(super) async fn call(&self, hold: &Hold, plan: &Plan, allowlist: &dyn Allowlist) -> Outcome {
         tokio::select! {
-            outcome = act(plan, allowlist) => outcome,
-            () = self.renew(lease) => Outcome::default(),
+            outcome = act(plan, allowlist, hold) => outcome,
+            () = self.renew(hold) => Outcome::default(),
             () = tokio::time::sleep(CALLS.as_duration()) => Outcome::default(),
         }
     }
 
-    /// Renews the lease until that fails.
-    pub(super) async fn renew(&self, lease: &Lease) {
+    /// Renews the lease until it is lost. A database that does not answer for a moment does not lose it: time does.
+    pub(super) async fn renew(&self, hold: &Hold) {
         loop {
             tokio::time::sleep(RENEWAL.as_duration()).await;
+            let began = Instant::now();
             let renewed = async {
                 let mut tx = self.store.begin().await?;
-                let ours = tx.renew_lease(lease, self.clock.now().plus(LEASE)).await?;
+                let ours = tx.renew_lease(&hold.lease, super::LEASE).await?;
                 tx.commit().await?;
                 Ok::<_, StoreError>(ours)
             };
-            if !renewed.await.unwrap_or(false) {
-                return;
+            match renewed.await {
+                Ok(true) => hold.renewed(began),
+                Ok(false) => return,
+                Err(error) => {
+                    tracing::warn!(resource = %hold.lease.resource, %error, "a lease could not be renewed; trying again");
+                }
             }
         }
-    }
-
-    /// What a crash between the calls and the record leaves behind.
-    #[cfg(test)]
-    pub(super) async fn die_before_recording(&self, lease: &Lease) {
-        let plan = self.intend(lease).await.unwrap();
-        act(&plan, self.allowlists[&lease.resource].as_ref()).await;
-    }
-
-    /// Writes what the pass is about to do, before it does it: whatever happens next, the opening stays due.
-    async fn intend(&self, lease: &Lease) -> Result<Plan, StoreError> {
-        let now = self.clock.now();
-        let mut tx = self.store.begin().await?;
-        if !tx.still_holds(lease).await? {
-            return Ok(Plan::default());
-        }
-        let mut plan = plan(now, &tx.wished_openings(&lease.resource).await?);
-        let again = now.plus(LEASE);
-        for opening in &mut plan.removing {
-            // A state that is neither gone nor unknown to this match can always become unwanted; see `OpeningState::after`.
-            if opening.state != OpeningState::Removing {
-                opening.attempts = 0;
-            }
-            opening.state = opening.state.after(OpeningEvent::Unwanted).unwrap_or(OpeningState::Removing);
-            opening.attempts = opening.attempts.saturating_add(1);
-        }
-        for (opening, _) in plan.adding.iter_mut().chain(&mut plan.remarking) {
-            opening.attempts = opening.attempts.saturating_add(1);
-        }
-        save_all(&mut tx, &plan, again, now).await?;
-        crash_point!(IntentWritten);
-        tx.commit().await?;
-        crash_point!(IntentCommitted);
-        Ok(plan)
     }
 
     fn judge(&self, plan: &Plan, outcome: &Outcome, allowlist: &dyn Allowlist) -> Vec<(Opening, Option<Verdict>)> {
         let ours = Ours { parts: allowlist.parts(), owner: &self.deployment };
-        let removed = plan.removing.iter().map(|opening| (opening.clone(), Some(judge_unwanted(opening, outcome))));
+        let judged = |opening: &Opening, verdict| (opening.clone(), Some(verdict));
+        let removed = plan.removing.iter().map(|opening| judged(opening, judge_unwanted(opening, outcome)));
+        let watched = plan.watching.iter().map(|opening| judged(opening, judge_watched(opening, outcome)));
         let added = plan
             .adding
             .iter()
-            .map(|(opening, _)| (opening.clone(), Some(judge_wanted(opening, outcome.adding.as_ref(), outcome, &ours))));
-        let marked =
-            plan.remarking.iter().map(|(opening, wish)| (opening.clone(), Some(judge_marked(opening, wish, outcome, &ours))));
+            .map(|(opening, _)| judged(opening, judge_wanted(opening, outcome.adding.as_ref(), outcome, &ours)));
+        let marked = plan.remarking.iter().map(|(opening, wish)| judged(opening, judge_marked(opening, wish, outcome, &ours)));
         let idle = plan.settled.iter().chain(&plan.waiting).map(|opening| (opening.clone(), None));
-        removed.chain(added).chain(marked).chain(idle).collect()
+        removed.chain(watched).chain(added).chain(marked).chain(idle).collect()
     }
-}
-
-async fn save_all(
-    tx: &mut Tx,
-    plan: &Plan,
-    again: crate::domain::Timestamp,
-    now: crate::domain::Timestamp,
-) -> Result<(), StoreError> {
-    let acted_on = plan.removing.iter().chain(plan.adding.iter().chain(&plan.remarking).map(|(opening, _)| opening));
-    for opening in acted_on {
-        tx.save_opening(opening, Some(again), now).await?;
-    }
-    Ok(())
 }
 
 /// A resource that left the configuration with something open on it: nothing can be done, and somebody must know.
 fn not_configured(plan: &Plan) -> Vec<(Opening, Option<Verdict>)> {
     let outcome = Outcome { removing: Some(unconfigured()), adding: Some(unconfigured()), ..Outcome::default() };
-    let acted_on = plan.removing.iter().chain(plan.adding.iter().chain(&plan.remarking).map(|(opening, _)| opening));
-    let judged = acted_on.map(|opening| (opening.clone(), Some(judge_unwanted(opening, &outcome))));
+    let judged = plan.acted_on().map(|opening| (opening.clone(), Some(judge_unwanted(opening, &outcome))));
     judged.chain(plan.settled.iter().chain(&plan.waiting).map(|opening| (opening.clone(), None))).collect()
 }
 
-fn unconfigured() -> crate::provider::ProviderError {
-    crate::provider::ProviderError::Missing {
-        what: "the resource, which left the configuration with rules of ours on it,".into(),
-    }
+fn unconfigured() -> ProviderError {
+    ProviderError::Missing { what: "the resource, which left the configuration with rules of ours on it,".into() }
 }

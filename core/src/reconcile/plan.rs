@@ -25,14 +25,18 @@ pub struct WishedOpening {
 }
 
 /// What to do on one resource.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
+    /// As of when.
+    pub at: Timestamp,
     /// No longer wanted: to be removed.
     pub removing: Vec<Opening>,
     /// Wanted, and not seen yet: to be added.
     pub adding: Vec<(Opening, Wish)>,
     /// There, but marked with another end than the wanted one.
     pub remarking: Vec<(Opening, Wish)>,
+    /// Removed, and not seen any more: to be looked for once more.
+    pub watching: Vec<Opening>,
     /// As wanted: only what sessions show of it may be out of date.
     pub settled: Vec<Opening>,
     /// Wanted, but an older instance for the same address is still on its way out: to be looked at again.
@@ -40,21 +44,39 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Nothing to do.
+    pub const fn nothing(at: Timestamp) -> Self {
+        Self {
+            at,
+            removing: Vec::new(),
+            adding: Vec::new(),
+            remarking: Vec::new(),
+            watching: Vec::new(),
+            settled: Vec::new(),
+            waiting: Vec::new(),
+        }
+    }
+
     /// Whether the provider has to be called.
-    pub const fn calls_provider(&self) -> bool {
-        !(self.removing.is_empty() && self.adding.is_empty() && self.remarking.is_empty())
+    pub fn calls_provider(&self) -> bool {
+        self.acted_on().next().is_some()
+    }
+
+    /// The openings that the provider is called for.
+    pub fn acted_on(&self) -> impl Iterator<Item = &Opening> {
+        let wished = self.adding.iter().chain(&self.remarking).map(|(opening, _)| opening);
+        self.removing.iter().chain(wished).chain(&self.watching)
     }
 
     /// Every opening of the plan.
     pub fn openings(&self) -> impl Iterator<Item = &Opening> {
-        let wished = self.adding.iter().chain(&self.remarking).map(|(opening, _)| opening);
-        self.removing.iter().chain(wished).chain(&self.settled).chain(&self.waiting)
+        self.acted_on().chain(&self.settled).chain(&self.waiting)
     }
 }
 
 /// Plans for the openings that are due at `now`.
 pub fn plan(now: Timestamp, wished: &[WishedOpening]) -> Plan {
-    let mut plan = Plan::default();
+    let mut plan = Plan::nothing(now);
     for WishedOpening { opening, due_at, wish } in wished {
         if due_at.is_none_or(|due| due > now) {
             continue;
@@ -62,6 +84,7 @@ pub fn plan(now: Timestamp, wished: &[WishedOpening]) -> Plan {
         let opening = opening.clone();
         match (opening.state, wish) {
             (OpeningState::Gone, _) => {}
+            (OpeningState::Removing, _) if opening.unseen_since.is_some() => plan.watching.push(opening),
             (OpeningState::Removing, _) | (OpeningState::Adding | OpeningState::Present, None) => plan.removing.push(opening),
             // The clock is about to take the wish back: what is not open yet must not be opened for nobody.
             (OpeningState::Adding, Some(wish)) if wish.until <= now => plan.waiting.push(opening),
@@ -81,10 +104,11 @@ pub(super) fn needs_mark(opening: &Opening, until: Timestamp) -> bool {
     !opening.is_foreign() && opening.marked_until.map(Timestamp::as_seconds) != Some(until.as_seconds())
 }
 
-/// A cloud has one rule of a shape: until the old instance is gone, adding would find it and take it for the new one.
+/// A cloud has one rule of a shape: while the old instance is there, adding would find it and take it for the new one.
 fn is_blocked(opening: &Opening, all: &[WishedOpening]) -> bool {
     all.iter().any(|other| {
-        let going = other.opening.state == OpeningState::Removing || other.wish.is_none();
+        let unwanted = other.wish.is_none() && other.opening.state != OpeningState::Removing;
+        let going = other.opening.is_closing() || unwanted;
         going && other.opening.address == opening.address && other.opening.id != opening.id
     })
 }
@@ -104,6 +128,7 @@ mod tests {
             state,
             rules: Vec::new(),
             marked_until: None,
+            unseen_since: None,
             attempts: 0,
             error: None,
         };
@@ -131,6 +156,14 @@ mod tests {
     }
 
     #[test]
+    fn what_has_gone_from_sight_is_looked_for_and_holds_up_no_new_instance() {
+        let mut old = wished("old", OpeningState::Removing, None);
+        old.opening.unseen_since = Some(NOW);
+        let plan = plan(NOW, &[old, wished("new", OpeningState::Adding, Some(2_000_000))]);
+        assert_eq!((plan.removing.len(), plan.watching.len(), plan.adding.len()), (0, 1, 1));
+    }
+
+    #[test]
     fn a_moved_end_is_marked_on_our_rules_and_left_alone_on_foreign_ones() {
         let mut there = wished("a", OpeningState::Present, Some(2_000_000));
         assert_eq!(plan(NOW, std::slice::from_ref(&there)).remarking.len(), 1);
@@ -146,6 +179,6 @@ mod tests {
     fn what_is_not_due_is_left_alone() {
         let mut later = wished("a", OpeningState::Adding, Some(2_000_000));
         later.due_at = Some(Timestamp::from_millis(1_000_001));
-        assert_eq!(plan(NOW, &[later]), Plan::default());
+        assert_eq!(plan(NOW, &[later]), Plan::nothing(NOW));
     }
 }

@@ -6,14 +6,15 @@ use serde_json::json;
 
 use crate::crash_point;
 use crate::domain::{
-    Actor, AuditAction, AuditEvent, Opening, OpeningState, RuleEvent, RuleStatus, Session, SessionId, SessionRule, Span,
-    Timestamp,
+    Absence, Actor, ApiLimit, AuditAction, AuditEvent, DriftKind, Opening, OpeningEvent, OpeningState, RuleEvent, RuleStatus,
+    Session, SessionId, SessionRule, Span, Timestamp,
 };
 use crate::provider::Next;
-use crate::store::{Lease, StoreError, Tx};
+use crate::store::{StoreError, Tx};
 
 use super::judge::{Trouble, Verdict};
-use super::plan::{Wish, needs_mark};
+use super::pass::Worked;
+use super::plan::{Plan, Wish, needs_mark};
 use super::{Reconciler, backoff};
 
 /// After so many tries, people are told that it does not work, even where it may yet.
@@ -22,21 +23,30 @@ const QUIET_TRIES: u32 = 3;
 const WAIT: Span = Span::from_seconds(5);
 
 impl Reconciler {
-    /// Records the verdicts, unless the lease was lost: then whoever has it now sees for itself.
-    pub(super) async fn record(
-        &self,
-        lease: &Lease,
-        plan: &super::Plan,
-        verdicts: Vec<(Opening, Option<Verdict>)>,
-    ) -> Result<(), StoreError> {
+    /// Records what passes have found out, all in one transaction. A lease that was lost has its findings dropped: whoever has it now
+    /// sees for itself.
+    pub(super) async fn record(&self, all: &[Worked]) -> Result<(), StoreError> {
+        let mut all: Vec<_> = all.iter().collect();
+        // In order of name, as everybody locks resources.
+        all.sort_by(|a, b| a.claim.hold.lease.resource.cmp(&b.claim.hold.lease.resource));
         let mut tx = self.store.begin().await?;
-        if !tx.give_back(lease).await? {
-            tracing::warn!(resource = %lease.resource, "the lease was lost during a pass; its outcome is dropped");
-            return Ok(());
+        let mut ours = Vec::with_capacity(all.len());
+        for worked in all {
+            let lease = &worked.claim.hold.lease;
+            if tx.give_back(lease).await? {
+                ours.push(worked);
+            } else {
+                tracing::warn!(resource = %lease.resource, "the lease was lost during a pass; its outcome is dropped");
+            }
         }
-        let sessions = lock_sessions(&mut tx, plan).await?;
-        for (opening, verdict) in verdicts {
-            self.record_one(&mut tx, opening, verdict, &sessions).await?;
+        let sessions = lock_sessions(&mut tx, ours.iter().map(|worked| &worked.claim.plan)).await?;
+        for Worked { claim, verdicts, throttled } in ours {
+            for (opening, verdict) in verdicts {
+                self.record_one(&mut tx, claim.plan.at, opening.clone(), verdict.clone(), &sessions).await?;
+            }
+            for limit in throttled {
+                slow_down(&mut tx, limit).await?;
+            }
         }
         crash_point!(OutcomeWritten);
         tx.commit().await?;
@@ -49,17 +59,20 @@ impl Reconciler {
     async fn record_one(
         &self,
         tx: &mut Tx,
+        read_at: Timestamp,
         mut opening: Opening,
         verdict: Option<Verdict>,
         sessions: &BTreeMap<SessionId, Session>,
     ) -> Result<(), StoreError> {
-        let now = self.clock.now();
+        let now = tx.now();
         let wish = tx.wish_for(&opening.id).await?;
         let trouble = verdict.as_ref().and_then(|verdict| verdict.trouble.clone());
-        if let Some(verdict) = verdict {
-            apply_verdict(&mut opening, verdict);
+        let came_back = opening.unseen_since.is_some() && verdict.as_ref().is_some_and(|verdict| verdict.absent == Some(false));
+        let absence = verdict.and_then(|verdict| self.apply_verdict(&mut opening, verdict, read_at, now));
+        if came_back {
+            self.record_return(tx, &opening, now).await?;
         }
-        let due = self.due_after(&opening, wish.as_ref(), now);
+        let due = if came_back { Some(now) } else { self.due_after(&opening, wish.as_ref(), read_at, now) };
         tx.save_opening(&opening, due, now).await?;
         if opening.state == OpeningState::Gone
             && let Some(next) = tx.joinable(&opening.resource, opening.address).await?
@@ -68,15 +81,18 @@ impl Reconciler {
         }
         for rule in tx.rules_on(&opening.id).await? {
             if let Some(session) = sessions.get(&rule.session) {
-                let news = News { opening: &opening, wanted: wish.is_some(), trouble: trouble.as_ref() };
+                let news = News { opening: &opening, wanted: wish.is_some(), absence, trouble: trouble.as_ref() };
                 self.settle(tx, rule, session, news).await?;
             }
         }
         Ok(())
     }
 
-    fn due_after(&self, opening: &Opening, wish: Option<&Wish>, now: Timestamp) -> Option<Timestamp> {
+    fn due_after(&self, opening: &Opening, wish: Option<&Wish>, read_at: Timestamp, now: Timestamp) -> Option<Timestamp> {
         let retry = || now.plus(backoff::delay(opening.attempts, self.random.as_ref()));
+        if let (OpeningState::Removing, Some(since), None) = (opening.state, opening.unseen_since, &opening.error) {
+            return self.later_reads.next(since, read_at, opening.was_seen());
+        }
         match (opening.state, wish) {
             (OpeningState::Gone, _) => None,
             (OpeningState::Present, Some(wish)) if !needs_mark(opening, wish.until) => None,
@@ -98,12 +114,13 @@ impl Reconciler {
         rule.error = match (rule.status, trouble) {
             (RuleStatus::Removed, _) | (RuleStatus::Applied, None) => None,
             (_, Some(trouble)) => Some(trouble.message.clone()),
-            (RuleStatus::Pending | RuleStatus::Failed | RuleStatus::Removing, None) => rule.error,
+            (RuleStatus::Removing, None) => opening.error.clone(),
+            (RuleStatus::Pending | RuleStatus::Failed, None) => rule.error,
         };
         if rule == before {
             return Ok(());
         }
-        let now = self.clock.now();
+        let now = tx.now();
         tx.set_rule(&rule, &opening.id, now).await?;
         if rule.status != before.status {
             self.audit_rule(tx, &rule, opening, now).await?;
@@ -131,6 +148,51 @@ impl Reconciler {
         self.audit(tx, action, &rule.session, details, now).await
     }
 
+    /// Writes into the opening what its pass has found out; of one that was told to go, how certain it is that it has gone.
+    fn apply_verdict(&self, opening: &mut Opening, verdict: Verdict, read_at: Timestamp, now: Timestamp) -> Option<Absence> {
+        let clean = verdict.trouble.is_none();
+        opening.error = verdict.trouble.map(|trouble| trouble.message);
+        if let Some(rules) = verdict.rules {
+            opening.rules = rules;
+            opening.marked_until = verdict.marked_until;
+        }
+        let absence = match verdict.absent {
+            Some(true) => {
+                let since = *opening.unseen_since.get_or_insert(now);
+                Some(self.later_reads.judge(since, read_at, opening.was_seen()))
+            }
+            Some(false) => {
+                opening.unseen_since = None;
+                None
+            }
+            None => None,
+        };
+        let gone = (absence == Some(Absence::Final)).then_some(OpeningEvent::SeenGone);
+        if let Some(event) = verdict.event.or(gone) {
+            match opening.state.after(event) {
+                Ok(state) => opening.state = state,
+                Err(illegal) => tracing::error!(opening = %opening.id, %illegal, "a verdict was ignored"),
+            }
+        }
+        if clean && (verdict.event.is_some() || absence.is_some()) {
+            opening.attempts = 0;
+        }
+        absence
+    }
+
+    /// A rule that had gone from sight is there again: it is removed again, and somebody should know.
+    async fn record_return(&self, tx: &mut Tx, opening: &Opening, at: Timestamp) -> Result<(), StoreError> {
+        tracing::warn!(resource = %opening.resource, address = %opening.address, "a rule that was gone is there again; it is removed again");
+        let rules: Vec<_> = opening.our_rules().map(|held| held.id.as_str()).collect();
+        let details = json!({
+            "resource": opening.resource.as_str(), "address": opening.address.to_string(), "opening": opening.id.as_str(),
+            "providerRules": rules,
+        });
+        let event = AuditEvent { at, actor: Actor::System, action: AuditAction::RuleReturned, session: None, details };
+        tx.record(&event, self.random.as_ref()).await?;
+        self.note(tx, DriftKind::Returned, Some(&opening.resource), opening.address.cidr()).await
+    }
+
     pub(super) async fn audit(
         &self,
         tx: &mut Tx,
@@ -144,21 +206,11 @@ impl Reconciler {
     }
 }
 
-fn apply_verdict(opening: &mut Opening, verdict: Verdict) {
-    if let Some(event) = verdict.event {
-        match opening.state.after(event) {
-            Ok(state) => opening.state = state,
-            Err(illegal) => tracing::error!(opening = %opening.id, %illegal, "a verdict was ignored"),
-        }
-        if verdict.trouble.is_none() {
-            opening.attempts = 0;
-        }
-    }
-    if let Some(rules) = verdict.rules {
-        opening.rules = rules;
-        opening.marked_until = verdict.marked_until;
-    }
-    opening.error = verdict.trouble.map(|trouble| trouble.message);
+/// The provider has refused a call for its number: all replicas call less for a while.
+async fn slow_down(tx: &mut Tx, limit: &ApiLimit) -> Result<(), StoreError> {
+    let mut bucket = tx.bucket(limit).await?;
+    bucket.throttle(limit);
+    tx.save_bucket(limit, &bucket).await
 }
 
 /// What has become of an opening.
@@ -166,17 +218,21 @@ fn apply_verdict(opening: &mut Opening, verdict: Verdict) {
 struct News<'a> {
     opening: &'a Opening,
     wanted: bool,
+    absence: Option<Absence>,
     trouble: Option<&'a Trouble>,
 }
 
 /// What an opening's present state means for one session rule on it.
 fn event_for(rule: &SessionRule, session: &Session, news: News<'_>) -> Option<RuleEvent> {
-    let News { opening, wanted, trouble } = news;
+    let News { opening, wanted, absence, trouble } = news;
+    let is_over = session.ending.is_some() || rule.status == RuleStatus::Removing;
     match opening.state {
         OpeningState::Gone => Some(RuleEvent::Removed),
-        // Its session is over, and others go on wanting the opening: for this session it is done.
-        OpeningState::Present | OpeningState::Adding if session.ending.is_some() && wanted => Some(RuleEvent::Removed),
-        OpeningState::Present | OpeningState::Adding if session.ending.is_some() => Some(RuleEvent::RemovalBegan),
+        // It is over for this session, and others go on wanting the opening: for this one it is done.
+        OpeningState::Present | OpeningState::Adding if is_over && wanted => Some(RuleEvent::Removed),
+        OpeningState::Present | OpeningState::Adding if is_over => Some(RuleEvent::RemovalBegan),
+        // A later read has agreed. Should one after that not agree, the rule is removed again, and that is told of.
+        OpeningState::Removing if absence == Some(Absence::Agreed) => Some(RuleEvent::Removed),
         OpeningState::Removing => Some(RuleEvent::RemovalBegan),
         OpeningState::Present => {
             // A longer time is confirmed only once the cloud knows it; what was there before is there still.
@@ -194,9 +250,12 @@ fn event_for(rule: &SessionRule, session: &Session, news: News<'_>) -> Option<Ru
     }
 }
 
-async fn lock_sessions(tx: &mut Tx, plan: &super::Plan) -> Result<BTreeMap<SessionId, Session>, StoreError> {
+async fn lock_sessions<'a>(
+    tx: &mut Tx,
+    plans: impl Iterator<Item = &'a Plan>,
+) -> Result<BTreeMap<SessionId, Session>, StoreError> {
     let mut ids = BTreeSet::new();
-    for opening in plan.openings() {
+    for opening in plans.flat_map(Plan::openings) {
         ids.extend(tx.rules_on(&opening.id).await?.into_iter().map(|rule| rule.session));
     }
     let mut sessions = BTreeMap::new();

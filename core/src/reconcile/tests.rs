@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
-use crate::clock::ManualClock;
+use crate::clock::{Clock, ManualClock};
 use crate::config::Settings;
 use crate::domain::{Addresses, HostAddress, Identity, SessionId, SessionStatus, Span, Surface, Timestamp};
 use crate::engine::{Caller, Engine, EngineError, StartRequest, Which};
@@ -66,7 +66,8 @@ impl World {
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_800_000_000_000)));
         let directory = Arc::new(Settings::parse(CONFIG, Path::new("test"), &|_| None).unwrap().directory);
         let url = StoreUrl::parse(&format!("sqlite://{}", folder.path().join("test.db").display())).unwrap();
-        let (store, deployment) = Store::open_for(&url, &directory, clock.as_ref(), &SystemRandom).await.unwrap();
+        let (store, deployment) =
+            Store::open_for(&url, &directory, Arc::clone(&clock) as Arc<dyn Clock>, &SystemRandom).await.unwrap();
         let store = Arc::new(store);
         let group = Arc::new(SimulatedAllowlist::new(deployment.clone(), &["tcp 22"]));
         let bastion = directory.resources.keys().next().unwrap().clone();
@@ -76,11 +77,13 @@ impl World {
             store: Arc::clone(&store),
             allowlists,
             deployment,
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
             random: Arc::new(SystemRandom),
             nudges: Arc::clone(&nudges),
+            pulse: Arc::default(),
+            later_reads: LaterReads::default(),
         });
-        let engine = Engine::new(store, directory, Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SystemRandom), nudges);
+        let engine =
+            Engine::new(store, directory, Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SystemRandom), nudges, Arc::default());
         Self { engine, reconciler, group, clock, _folder: folder }
     }
 
@@ -93,6 +96,10 @@ impl World {
         let addresses = Addresses::new(&[HostAddress::parse(address).unwrap()]).unwrap();
         let request = StartRequest { duration: Some(Span::from_hours(hours)), reason: None, addresses };
         self.engine.start(&self.member(user), request).await.map(|started| started.view.session.id)
+    }
+
+    async fn claim_one(&self) -> Option<claim::Claim> {
+        self.reconciler.claim(1).await.unwrap().claims.pop()
     }
 
     async fn stop(&self, user: &str, id: &SessionId) {
@@ -236,8 +243,8 @@ async fn i6_a_session_that_is_stopped_before_its_rule_was_ever_seen_leaves_nothi
     let world = World::new().await;
     let id = world.start("ANA", HOME, 2).await.unwrap();
     // The worker dies between the call and the record: the rule is there, and nobody has written its id down.
-    let lease = world.reconciler.lease_due().await.unwrap().unwrap();
-    world.reconciler.die_before_recording(&lease).await;
+    let claim = world.claim_one().await.unwrap();
+    world.reconciler.work(claim).await;
     assert_eq!(world.group.rules().len(), 1);
     world.stop("ANA", &id).await;
     world.reconciler.resume().await.unwrap();
@@ -249,13 +256,15 @@ async fn i6_a_session_that_is_stopped_before_its_rule_was_ever_seen_leaves_nothi
 async fn i7_a_worker_that_lost_its_lease_cannot_record_an_outcome() {
     let world = World::new().await;
     let id = world.start("ANA", HOME, 2).await.unwrap();
-    let stale = world.reconciler.lease_due().await.unwrap().unwrap();
-    assert_eq!(world.reconciler.lease_due().await.unwrap(), None, "one resource, one worker");
+    let stale = world.claim_one().await.unwrap();
+    assert!(world.claim_one().await.is_none(), "one resource, one worker");
     world.clock.advance(Span::from_minutes(2));
-    let fresh = world.reconciler.lease_due().await.unwrap().unwrap();
-    world.reconciler.pass(&stale).await.unwrap();
+    let fresh = world.claim_one().await.unwrap();
+    let worked = world.reconciler.work(stale).await;
+    world.reconciler.record(&[worked]).await.unwrap();
     assert_eq!(world.status(&id).await, SessionStatus::Pending, "the stale worker changed something");
-    world.reconciler.pass(&fresh).await.unwrap();
+    let worked = world.reconciler.work(fresh).await;
+    world.reconciler.record(&[worked]).await.unwrap();
     assert_eq!(world.status(&id).await, SessionStatus::Active);
 }
 
@@ -323,7 +332,7 @@ async fn a_sweep_removes_what_nobody_wants_and_makes_anew_what_vanished() {
     world.clock.advance(Span::from_minutes(2));
     world.group.wipe_by_hand();
     let dry = world.reconciler.sweep(true).await.unwrap();
-    assert_eq!((dry.resources[0].missing.len(), world.status(&id).await), (1, SessionStatus::Active));
+    assert_eq!((dry.resources[0].found.missing.len(), world.status(&id).await), (1, SessionStatus::Active));
     world.reconciler.sweep(false).await.unwrap();
     assert_eq!(world.status(&id).await, SessionStatus::Pending);
     world.settle().await;
@@ -340,7 +349,7 @@ async fn a_sweep_removes_what_nobody_wants_and_makes_anew_what_vanished() {
     };
     world.group.add(&[orphan]).await.unwrap();
     let report = world.reconciler.sweep(false).await.unwrap();
-    assert_eq!((report.resources[0].orphans.len(), world.group.rules().len()), (1, 1));
+    assert_eq!((report.resources[0].found.orphans.len(), world.group.rules().len()), (1, 1));
     assert_eq!(world.status(&id).await, SessionStatus::Active);
 }
 

@@ -5,22 +5,22 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::domain::Timestamp;
-use crate::store::{Lease, StoreError};
+use crate::store::StoreError;
 
 use super::Reconciler;
+use super::pass::Worked;
 
 /// How long a loop sleeps at the most: wakes that were lost cost no more than this.
 const POLL: Duration = Duration::from_secs(1);
 /// Resources at work on at once.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 256;
 
 impl Reconciler {
     /// Before anything else: frees what a dead process held, and makes what it was at work on due.
     pub async fn resume(&self) -> Result<(), StoreError> {
         let mut tx = self.store.begin().await?;
-        tx.free_what_the_dead_held(self.clock.now()).await?;
-        let resumed = tx.resume_in_flight(self.clock.now()).await?;
+        tx.free_what_the_dead_held().await?;
+        let resumed = tx.resume_in_flight().await?;
         tx.commit().await?;
         if resumed > 0 {
             tracing::info!(openings = resumed, "resumed what was in flight");
@@ -29,31 +29,32 @@ impl Reconciler {
         self.expire_overdue().await.map(drop)
     }
 
-    /// Runs passes for ever, resources in parallel.
+    /// Runs passes for ever, resources in parallel: it claims many at once, and records at once all that have ended by then.
     pub async fn run(self: Arc<Self>) {
-        let mut passes = JoinSet::new();
+        let mut passes: JoinSet<Worked> = JoinSet::new();
         loop {
-            while passes.len() < AT_ONCE
-                && let Some(lease) = logged(self.lease_due().await).flatten()
-            {
+            let free = AT_ONCE.saturating_sub(passes.len());
+            let found = logged(self.claim(free).await).unwrap_or_default();
+            for claim in found.claims {
                 let this = Arc::clone(&self);
-                passes.spawn(async move { this.guarded_pass(&lease).await });
+                passes.spawn(async move { this.work(claim).await });
             }
-            let sleep = self.until_next_due().await;
             tokio::select! {
                 () = self.nudges.reconcile.notified() => {}
-                Some(_) = passes.join_next() => {}
-                () = tokio::time::sleep(sleep) => {}
+                Some(ended) = passes.join_next() => self.record_ended(ended, &mut passes).await,
+                () = tokio::time::sleep(found.sleep.unwrap_or(POLL).min(POLL)) => {}
             }
         }
     }
 
     /// Ends sessions when their time runs out, for ever.
     pub async fn run_clock(self: Arc<Self>) {
+        self.pulse.expiry_done();
         loop {
-            logged(self.expire_overdue().await);
-            let next = logged(self.next_expiry().await).flatten();
-            let sleep = next.map_or(POLL, |at| self.time_to(at));
+            if logged(self.expire_overdue().await).is_some() {
+                self.pulse.expiry_done();
+            }
+            let sleep = logged(self.until_next_expiry().await).unwrap_or(POLL);
             tokio::select! {
                 () = self.nudges.clock.notified() => {}
                 () = tokio::time::sleep(sleep) => {}
@@ -61,30 +62,36 @@ impl Reconciler {
         }
     }
 
-    async fn guarded_pass(&self, lease: &Lease) {
-        if let Err(error) = self.pass(lease).await {
-            tracing::error!(resource = %lease.resource, error = %report(&error), "a pass failed; the resource stays due");
+    /// Records a pass that has ended, and with it all others that have.
+    async fn record_ended(&self, first: Result<Worked, tokio::task::JoinError>, passes: &mut JoinSet<Worked>) {
+        let others = std::iter::from_fn(|| passes.try_join_next());
+        let ended = std::iter::once(first).chain(others);
+        let ended: Vec<_> = ended
+            .filter_map(|pass| pass.inspect_err(|error| tracing::error!(%error, "a pass crashed; its resource stays due")).ok())
+            .collect();
+        self.record_apart(ended).await;
+    }
+
+    /// Records all together, and where that fails each by itself: one that cannot be recorded must not keep the others from it.
+    async fn record_apart(&self, ended: Vec<Worked>) {
+        let Err(error) = self.record(&ended).await else { return };
+        if ended.len() == 1 {
+            tracing::error!(error = %report(&error), "a pass could not be recorded; its resource stays due");
+            return;
+        }
+        for worked in ended {
+            let resource = worked.claim.hold.lease.resource.clone();
+            if let Err(error) = self.record(&[worked]).await {
+                tracing::error!(%resource, error = %report(&error), "a pass could not be recorded; the resource stays due");
+            }
         }
     }
 
-    async fn until_next_due(&self) -> Duration {
-        let next = async {
-            let mut tx = self.store.begin().await?;
-            tx.next_due().await
-        };
-        // What is due and was not leased is at work on already: its end wakes us.
-        match logged(next.await).flatten() {
-            Some(at) if at > self.clock.now() => self.time_to(at),
-            _ => POLL,
-        }
-    }
-
-    async fn next_expiry(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.store.begin().await?.next_expiry().await
-    }
-
-    fn time_to(&self, at: Timestamp) -> Duration {
-        at.since(self.clock.now()).as_duration().clamp(Duration::from_millis(1), POLL)
+    async fn until_next_expiry(&self) -> Result<Duration, StoreError> {
+        let mut tx = self.store.begin().await?;
+        let next = tx.next_expiry().await?;
+        // One that cannot be ended must not make this loop a hot one.
+        Ok(next.map_or(POLL, |at| at.since(tx.now()).as_duration().clamp(Duration::from_millis(50), POLL)))
     }
 }
 
@@ -95,7 +102,7 @@ fn logged<T>(result: Result<T, StoreError>) -> Option<T> {
 }
 
 /// An error with its causes, on one line.
-fn report(error: &dyn std::error::Error) -> String {
+pub(super) fn report(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -3,7 +3,7 @@
 use sqlx::Row;
 
 use super::{StoreError, Tx};
-use crate::domain::{AuditEvent, AuditId, SessionId};
+use crate::domain::{AuditEvent, AuditId, SessionId, Timestamp};
 use crate::random::Random;
 
 impl Tx {
@@ -24,6 +24,12 @@ impl Tx {
         .execute(&mut *self.inner)
         .await?;
         Ok(())
+    }
+
+    /// When the newest entry was written.
+    pub(super) async fn last_event_at(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        let row = sqlx::query("SELECT at FROM audit_events ORDER BY seq DESC LIMIT 1").fetch_optional(&mut *self.inner).await?;
+        row.map(|row| Ok(Timestamp::from_millis(row.try_get("at")?))).transpose()
     }
 
     /// The actions recorded of a session, oldest first.

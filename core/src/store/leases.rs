@@ -2,8 +2,9 @@
 
 use sqlx::Row;
 
+use super::rows::Reader;
 use super::{StoreError, Tx};
-use crate::domain::{MemberName, ResourceName, Span, Timestamp};
+use crate::domain::{MemberName, ResourceName, Span};
 
 /// The right to act on a resource, for a while.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,49 +15,58 @@ pub struct Lease {
     fence: i64,
 }
 
+/// A resource that has something due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimable {
+    /// Which.
+    pub resource: ResourceName,
+    /// Whether something is to be removed from it: a hint for the order, and no more.
+    pub closing: bool,
+}
+
 impl Tx {
-    /// Takes the lease of a resource that has something due and that nobody is at work on.
-    pub async fn lease_due(&mut self, worker: &str, now: Timestamp, length: Span) -> Result<Option<Lease>, StoreError> {
+    /// The resources that have something due and that nobody is at work on: those with removals first, then the longest due. With
+    /// Postgres they are locked, without waiting, until the transaction ends.
+    pub async fn claimable(&mut self, at_most: u32) -> Result<Vec<Claimable>, StoreError> {
         let sql = self.dialect.pick(
-            "SELECT name FROM resources WHERE lease_until <= $1
-             AND EXISTS (SELECT 1 FROM openings WHERE openings.resource = resources.name AND due_at <= $1) ORDER BY name LIMIT 1",
-            "SELECT name FROM resources WHERE lease_until <= $1
-             AND EXISTS (SELECT 1 FROM openings WHERE openings.resource = resources.name AND due_at <= $1) ORDER BY name LIMIT 1
-             FOR UPDATE SKIP LOCKED",
+            "SELECT name, due.closing AS closing FROM resources JOIN
+               (SELECT resource, MAX(closing) AS closing, MIN(due_at) AS due_at FROM openings WHERE due_at <= $1 GROUP BY resource) due
+               ON due.resource = resources.name
+             WHERE lease_until <= $1 ORDER BY due.closing DESC, due.due_at, name LIMIT $2",
+            "SELECT name, due.closing AS closing FROM resources JOIN
+               (SELECT resource, MAX(closing) AS closing, MIN(due_at) AS due_at FROM openings WHERE due_at <= $1 GROUP BY resource) due
+               ON due.resource = resources.name
+             WHERE lease_until <= $1 ORDER BY due.closing DESC, due.due_at, name LIMIT $2 FOR UPDATE OF resources SKIP LOCKED",
         );
-        let row = sqlx::query(sql).bind(now.as_millis()).fetch_optional(&mut *self.inner).await?;
-        let Some(row) = row else { return Ok(None) };
-        let text: String = row.try_get("name")?;
-        let unreadable = |_| StoreError::Unreadable { table: "resources", column: "name", row: text.clone() };
-        let resource = ResourceName::new(text.clone()).map_err(unreadable)?;
-        self.lease(&resource, worker, now, length).await
+        let query = sqlx::query(sql).bind(self.now.as_millis()).bind(i64::from(at_most));
+        let rows = query.fetch_all(&mut *self.inner).await?;
+        rows.iter()
+            .map(|row| {
+                let read = Reader::new(row, "resources", "name")?;
+                Ok(Claimable { resource: read.resource("name")?, closing: read.number("closing")? > 0 })
+            })
+            .collect()
     }
 
     /// Takes the lease of one resource, if nobody has it.
-    pub async fn lease(
-        &mut self,
-        resource: &ResourceName,
-        worker: &str,
-        now: Timestamp,
-        length: Span,
-    ) -> Result<Option<Lease>, StoreError> {
+    pub async fn lease(&mut self, resource: &ResourceName, worker: &str, length: Span) -> Result<Option<Lease>, StoreError> {
         let row = sqlx::query(
             "UPDATE resources SET lease_owner = $1, lease_until = $2, fence = fence + 1
              WHERE name = $3 AND lease_until <= $4 RETURNING fence",
         )
         .bind(worker)
-        .bind(now.plus(length).as_millis())
+        .bind(self.now.plus(length).as_millis())
         .bind(resource.as_str())
-        .bind(now.as_millis())
+        .bind(self.now.as_millis())
         .fetch_optional(&mut *self.inner)
         .await?;
         row.map(|row| Ok(Lease { resource: resource.clone(), fence: row.try_get("fence")? })).transpose()
     }
 
     /// Makes the lease last longer; false where it is not ours any more.
-    pub async fn renew_lease(&mut self, lease: &Lease, until: Timestamp) -> Result<bool, StoreError> {
+    pub async fn renew_lease(&mut self, lease: &Lease, length: Span) -> Result<bool, StoreError> {
         let done = sqlx::query("UPDATE resources SET lease_until = $1 WHERE name = $2 AND fence = $3")
-            .bind(until.as_millis())
+            .bind(self.now.plus(length).as_millis())
             .bind(lease.resource.as_str())
             .bind(lease.fence)
             .execute(&mut *self.inner)
@@ -85,13 +95,13 @@ impl Tx {
     }
 
     /// Frees what a worker held that is known to be dead: with SQLite, whoever held a lease or a thread before we started.
-    pub async fn free_what_the_dead_held(&mut self, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn free_what_the_dead_held(&mut self) -> Result<(), StoreError> {
         if self.dialect == super::Dialect::Sqlite {
             sqlx::query("UPDATE resources SET lease_owner = NULL, lease_until = 0, fence = fence + 1")
                 .execute(&mut *self.inner)
                 .await?;
             sqlx::query("UPDATE threads SET due_at = $1 WHERE due_at > $1")
-                .bind(now.as_millis())
+                .bind(self.now.as_millis())
                 .execute(&mut *self.inner)
                 .await?;
         }

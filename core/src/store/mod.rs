@@ -5,6 +5,7 @@
 //! name, then sessions by id, then the audit log's head.
 
 mod audit;
+mod buckets;
 mod confirmations;
 mod deployment;
 mod dialect;
@@ -12,27 +13,36 @@ mod error;
 mod leases;
 mod open;
 mod openings;
+mod panics;
 mod replay;
 mod rows;
 mod session_rules;
 mod sessions;
+mod sweeps;
 mod threads;
+mod time;
 
 use sqlx::{Any, AnyPool, Transaction};
 
 pub use confirmations::Confirmation;
 use dialect::Dialect;
 pub use error::StoreError;
-pub use leases::Lease;
+pub use leases::{Claimable, Lease};
 pub use open::StoreUrl;
 pub use sessions::{SessionFilter, SessionView};
+pub use sweeps::LastSweep;
 pub use threads::{ChatThread, NewThread};
+pub use time::ClockDoubt;
+use time::StoreTime;
+
+use crate::domain::Timestamp;
 
 /// The database.
 #[derive(Debug)]
 pub struct Store {
     pool: AnyPool,
     dialect: Dialect,
+    time: StoreTime,
     // Held for as long as the store: a second process on the same SQLite file must not start.
     _lock: Option<std::fs::File>,
 }
@@ -41,19 +51,30 @@ pub struct Store {
 pub struct Tx {
     inner: Transaction<'static, Any>,
     dialect: Dialect,
+    now: Timestamp,
 }
 
 impl Store {
     /// Begins a transaction that may write.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        let inner = self.pool.begin_with(self.dialect.begin()).await?;
-        Ok(Tx { inner, dialect: self.dialect })
+        let mut inner = self.pool.begin_with(self.dialect.begin()).await?;
+        let now = self.time.read(&mut inner).await?;
+        Ok(Tx { inner, dialect: self.dialect, now })
     }
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
-        Ok(())
+        self.begin().await.map(drop)
+    }
+
+    /// What is wrong with the time as of the last transaction, if anything is.
+    pub fn clock_doubt(&self) -> Option<ClockDoubt> {
+        self.time.doubt()
+    }
+
+    /// This machine's clock less the database's, in milliseconds.
+    pub fn clock_skew_millis(&self) -> i64 {
+        self.time.skew_millis()
     }
 
     /// Closes every connection.
@@ -63,6 +84,11 @@ impl Store {
 }
 
 impl Tx {
+    /// The time at which the transaction began: what it compares with, and what it writes down.
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
     /// Makes it all true.
     pub async fn commit(self) -> Result<(), StoreError> {
         Ok(self.inner.commit().await?)

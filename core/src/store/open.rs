@@ -3,13 +3,14 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Executor, Row};
 
 use super::dialect::Dialect;
-use super::{Store, StoreError};
+use super::{Store, StoreError, StoreTime};
 use crate::clock::Clock;
 use crate::random::Random;
 
@@ -42,7 +43,7 @@ impl StoreUrl {
 
 impl Store {
     /// Opens the database, and brings its tables up to date.
-    pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
+    pub async fn open(url: &StoreUrl, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let dialect = url.dialect()?;
         let (options, pool, lock) = match dialect {
@@ -63,22 +64,46 @@ impl Store {
             refuse_old_sqlite(row.try_get("version")?)?;
         }
         sqlx::migrate!("../migrations").run(&pool).await?;
-        Ok(Self { pool, dialect, _lock: lock })
+        let store = Self { pool, dialect, time: StoreTime::new(clock, dialect), _lock: lock };
+        // A clock that has gone back while nobody was there is found out by what was written last.
+        if let Some(at) = store.begin().await?.last_event_at().await? {
+            store.time.note(at);
+        }
+        store.ping().await?;
+        Ok(store)
+    }
+
+    /// Goes by this machine's clock, a test's, also where the database has one of its own.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn on_the_tests_time(mut self) -> Self {
+        self.time.ask_the_machine();
+        self
     }
 
     /// Opens the database and makes its rows for what is configured.
     pub async fn open_for(
         url: &StoreUrl,
         directory: &crate::domain::Directory,
-        clock: &dyn Clock,
+        clock: Arc<dyn Clock>,
         random: &dyn Random,
     ) -> Result<(Self, crate::domain::DeploymentId), StoreError> {
-        let store = Self::open(url).await?;
-        let mut tx = store.begin().await?;
-        let deployment = tx.deployment(clock.now(), random).await?;
-        tx.know(directory, clock.now()).await?;
-        tx.commit().await?;
+        let store = Self::open(url, clock).await?;
+        let deployment = store.know(directory, random).await?;
         Ok((store, deployment))
+    }
+
+    /// Makes the database's rows for what is configured; this installation's id.
+    pub async fn know(
+        &self,
+        directory: &crate::domain::Directory,
+        random: &dyn Random,
+    ) -> Result<crate::domain::DeploymentId, StoreError> {
+        let mut tx = self.begin().await?;
+        let deployment = tx.deployment(tx.now(), random).await?;
+        tx.know(directory, tx.now()).await?;
+        tx.commit().await?;
+        Ok(deployment)
     }
 }
 
@@ -132,11 +157,12 @@ mod tests {
     async fn a_second_process_on_the_same_sqlite_file_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let url = StoreUrl::parse(&format!("sqlite://{}", folder.path().join("test.db").display())).unwrap();
-        let first = Store::open(&url).await.unwrap();
-        let refused = Store::open(&url).await.unwrap_err();
+        let clock = || Arc::new(crate::clock::SystemClock);
+        let first = Store::open(&url, clock()).await.unwrap();
+        let refused = Store::open(&url, clock()).await.unwrap_err();
         assert!(matches!(refused, StoreError::InUse(_)), "{refused}");
         drop(first);
-        Store::open(&url).await.unwrap();
+        Store::open(&url, clock()).await.unwrap();
     }
 
     #[test]

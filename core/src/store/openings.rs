@@ -56,14 +56,42 @@ impl Tx {
         Ok(())
     }
 
+    /// Asks the reconciler to remove an opening that nobody wants any more, before it adds others.
+    pub async fn mark_closing(&mut self, opening: &OpeningId) -> Result<(), StoreError> {
+        sqlx::query("UPDATE openings SET due_at = $1, closing = 1 WHERE id = $2 AND state <> 'GONE'")
+            .bind(self.now.as_millis())
+            .bind(opening.as_str())
+            .execute(&mut *self.inner)
+            .await?;
+        Ok(())
+    }
+
+    /// The openings of a resource that are due, and those that stand in their way: at the same address and not gone.
+    pub async fn due_openings(&mut self, resource: &ResourceName) -> Result<Vec<WishedOpening>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM openings WHERE resource = $1 AND state <> 'GONE'
+             AND address IN (SELECT address FROM openings WHERE resource = $1 AND state <> 'GONE' AND due_at <= $2)
+             ORDER BY created_at, id",
+        )
+        .bind(resource.as_str())
+        .bind(self.now.as_millis())
+        .fetch_all(&mut *self.inner)
+        .await?;
+        self.with_wishes(&rows).await
+    }
+
     /// Every opening of a resource that is not gone, with what is wanted of it now.
     pub async fn wished_openings(&mut self, resource: &ResourceName) -> Result<Vec<WishedOpening>, StoreError> {
         let rows = sqlx::query("SELECT * FROM openings WHERE resource = $1 AND state <> 'GONE' ORDER BY created_at, id")
             .bind(resource.as_str())
             .fetch_all(&mut *self.inner)
             .await?;
+        self.with_wishes(&rows).await
+    }
+
+    async fn with_wishes(&mut self, rows: &[AnyRow]) -> Result<Vec<WishedOpening>, StoreError> {
         let mut wished = Vec::with_capacity(rows.len());
-        for row in &rows {
+        for row in rows {
             let opening = opening_from(row)?;
             let due_at = Reader::new(row, "openings", "id")?.optional_time("due_at")?;
             let wish = self.wish_for(&opening.id).await?;
@@ -77,9 +105,9 @@ impl Tx {
         let row = sqlx::query(
             "SELECT sessions.id AS id, sessions.member AS member,
                     (SELECT MAX(s.expires_at) FROM session_rules r JOIN sessions s ON s.id = r.session
-                     WHERE r.opening = $1 AND s.ended_at IS NULL) AS until
+                     WHERE r.opening = $1 AND r.status NOT IN ('REMOVING', 'REMOVED') AND s.ended_at IS NULL) AS until
              FROM session_rules JOIN sessions ON sessions.id = session_rules.session
-             WHERE session_rules.opening = $1 AND sessions.ended_at IS NULL
+             WHERE session_rules.opening = $1 AND session_rules.status NOT IN ('REMOVING', 'REMOVED') AND sessions.ended_at IS NULL
              ORDER BY sessions.started_at, sessions.id LIMIT 1",
         )
         .bind(opening.as_str())
@@ -98,6 +126,7 @@ impl Tx {
     pub async fn save_opening(&mut self, opening: &Opening, due_at: Option<Timestamp>, now: Timestamp) -> Result<(), StoreError> {
         sqlx::query(
             "UPDATE openings SET state = $1, rules = $2, marked_until = $3, attempts = $4, error = $5, due_at = $6,
+             unseen_since = $9, closing = $10,
              present_at = CASE WHEN $1 = 'PRESENT' THEN COALESCE(present_at, $7) ELSE present_at END,
              gone_at = CASE WHEN $1 = 'GONE' THEN COALESCE(gone_at, $7) ELSE gone_at END
              WHERE id = $8",
@@ -110,21 +139,31 @@ impl Tx {
         .bind(due_at.map(Timestamp::as_millis))
         .bind(now.as_millis())
         .bind(opening.id.as_str())
+        .bind(opening.unseen_since.map(Timestamp::as_millis))
+        .bind(i64::from(opening.is_closing()))
         .execute(&mut *self.inner)
         .await?;
         Ok(())
     }
 
     /// Makes everything that was in flight or waiting due at once: what a start does after a crash.
-    pub async fn resume_in_flight(&mut self, now: Timestamp) -> Result<u64, StoreError> {
-        let done = sqlx::query(
-            "UPDATE openings SET due_at = $1 WHERE state <> 'GONE'
-             AND (due_at > $1 OR (due_at IS NULL AND state IN ('ADDING', 'REMOVING')))",
-        )
-        .bind(now.as_millis())
-        .execute(&mut *self.inner)
-        .await?;
+    pub async fn resume_in_flight(&mut self) -> Result<u64, StoreError> {
+        // Not a look at every opening: those that are as they should be have no due time, and are not in its index.
+        let done = sqlx::query("UPDATE openings SET due_at = $1 WHERE due_at > $1")
+            .bind(self.now.as_millis())
+            .execute(&mut *self.inner)
+            .await?;
         Ok(done.rows_affected())
+    }
+
+    /// Whether an opening is as it was when somebody looked at it.
+    pub async fn is_still(&mut self, opening: &OpeningId, state: OpeningState) -> Result<bool, StoreError> {
+        let row = sqlx::query("SELECT id FROM openings WHERE id = $1 AND state = $2")
+            .bind(opening.as_str())
+            .bind(state.as_str())
+            .fetch_optional(&mut *self.inner)
+            .await?;
+        Ok(row.is_some())
     }
 
     /// Whether an opening of another resource is alive: two resources may be parts of one list.
@@ -137,10 +176,10 @@ impl Tx {
         Ok(row.is_some())
     }
 
-    /// When the next opening is due.
+    /// When the next opening is due that is not due yet.
     pub async fn next_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
-        let row =
-            sqlx::query("SELECT MIN(due_at) AS next FROM openings WHERE due_at IS NOT NULL").fetch_one(&mut *self.inner).await?;
+        let sql = "SELECT MIN(due_at) AS next FROM openings WHERE due_at > $1";
+        let row = sqlx::query(sql).bind(self.now.as_millis()).fetch_one(&mut *self.inner).await?;
         Ok(row.try_get::<Option<i64>, _>("next")?.map(Timestamp::from_millis))
     }
 
@@ -182,5 +221,6 @@ fn opening_from(row: &AnyRow) -> Result<Opening, StoreError> {
         marked_until: read.optional_time("marked_until")?,
         attempts: u32::try_from(read.number("attempts")?).unwrap_or(u32::MAX),
         error: read.optional_text("error")?,
+        unseen_since: read.optional_time("unseen_since")?,
     })
 }

@@ -158,11 +158,11 @@ impl Tx {
     }
 
     /// The live sessions whose time has run out, the longest overdue first.
-    pub async fn overdue(&mut self, now: Timestamp, at_most: u32) -> Result<Vec<SessionId>, StoreError> {
+    pub async fn overdue(&mut self, at_most: u32) -> Result<Vec<SessionId>, StoreError> {
         use sqlx::Row;
         let rows =
             sqlx::query("SELECT id FROM sessions WHERE ended_at IS NULL AND expires_at <= $1 ORDER BY expires_at LIMIT $2")
-                .bind(now.as_millis())
+                .bind(self.now.as_millis())
                 .bind(i64::from(at_most))
                 .fetch_all(&mut *self.inner)
                 .await?;

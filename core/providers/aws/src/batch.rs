@@ -9,7 +9,7 @@ use entryguard_core::provider::Addition;
 use crate::mark::description;
 
 /// A tag's value holds 256 characters, and so six ids of 36 with the spaces between them.
-const OPENINGS_A_CALL: usize = 6;
+pub(crate) const OPENINGS_A_CALL: u32 = 6;
 
 /// One call's worth of additions.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(crate) fn batches<'a>(additions: &'a [Addition], parts: &[RulePart]) -> Vec<
     }
     let mut batches = Vec::new();
     for together in by_expiry.values() {
-        for additions in together.chunks(OPENINGS_A_CALL) {
+        for additions in together.chunks(OPENINGS_A_CALL as usize) {
             batches.extend(additions.first().map(|first| Batch { until: first.until, additions: additions.to_vec() }));
         }
     }

@@ -35,8 +35,8 @@ impl Clients {
 async fn connect(credential: &Credential, region: &str) -> Client {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
-        .operation_attempt_timeout(Duration::from_secs(10))
-        .operation_timeout(Duration::from_secs(20))
+        .operation_attempt_timeout(Duration::from_secs(7))
+        .operation_timeout(Duration::from_secs(8))
         .build();
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())

@@ -3,6 +3,7 @@
 mod batch;
 mod client;
 mod error;
+mod limits;
 mod mark;
 mod policy;
 mod security_group;

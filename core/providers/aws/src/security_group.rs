@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{Filter, ResourceType, SecurityGroupRule, TagSpecification};
 use entryguard_core::domain::{DeploymentId, Ports, ProviderRuleId, RulePart, SecurityGroup};
-use entryguard_core::provider::{Addition, Allowlist, Health, ProviderError, Remark, Removal, SeenRule};
+use entryguard_core::provider::{Addition, Allowlist, CallLimits, Health, ProviderError, Remark, Removal, SeenRule};
 
 use crate::batch::{Batch, batches, permissions};
 use crate::error::{is_rule_not_found, provider_error};
+use crate::limits::limits;
 use crate::mark::{EXPIRES_AT, mark, tag, tags};
 
 /// What one call of `CreateTags` takes.
@@ -25,6 +26,7 @@ pub struct SecurityGroupAllowlist {
     pub(crate) name: String,
     pub(crate) owner: DeploymentId,
     parts: Vec<RulePart>,
+    limits: CallLimits,
 }
 
 impl SecurityGroupAllowlist {
@@ -32,7 +34,8 @@ impl SecurityGroupAllowlist {
     pub fn new(client: Client, group: &SecurityGroup, owner: DeploymentId) -> Self {
         let parts = group.ports.iter().map(|ports| RulePart(ports.to_string())).collect();
         let name = format!("security group {} in {}", group.id, group.region);
-        Self { client, id: group.id.clone(), ports: group.ports.clone(), name, owner, parts }
+        let limits = limits(group);
+        Self { client, id: group.id.clone(), ports: group.ports.clone(), name, owner, parts, limits }
     }
 
     async fn authorize(&self, batch: &Batch<'_>) -> Result<(), ProviderError> {
@@ -119,6 +122,10 @@ fn part(rule: &SecurityGroupRule) -> RulePart {
 impl Allowlist for SecurityGroupAllowlist {
     fn parts(&self) -> &[RulePart] {
         &self.parts
+    }
+
+    fn limits(&self) -> Option<&CallLimits> {
+        Some(&self.limits)
     }
 
     async fn observe(&self) -> Result<Vec<SeenRule>, ProviderError> {

@@ -1,0 +1,145 @@
+//! Closes at once, and keeps closed until it is lifted. It needs the database alone, so it works beside a running server.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::{Engine, EngineError, end_session};
+use crate::domain::{
+    Actor, AuditAction, AuditEvent, EndReason, Ending, HostAddress, MemberName, Panic, PanicId, PanicScope, Resource,
+    ResourceName, RuleEvent, SessionId,
+};
+use crate::random::Random;
+use crate::store::{Store, StoreError, Tx};
+
+/// Sessions closed in one transaction.
+const BATCH: u32 = 50;
+
+/// What a panic closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PanicClosed {
+    /// The sessions that were ended, or that lost the resource.
+    pub sessions: Vec<SessionId>,
+}
+
+/// Closes everything in the scope, and opens nothing there until it is lifted. New sessions are kept out first.
+pub async fn close_at_once(
+    store: &Store,
+    scope: &PanicScope,
+    by: &str,
+    reason: Option<String>,
+    random: &dyn Random,
+) -> Result<PanicClosed, StoreError> {
+    let actor = Actor::Operator(by.to_owned());
+    let mut tx = store.begin().await?;
+    let at = tx.now();
+    let panic = Panic { id: PanicId::new(at, random), scope: scope.clone(), reason: reason.clone(), at, by: by.to_owned() };
+    tx.insert_panic(&panic).await?;
+    let details = json!({ "scope": scope.to_string(), "reason": reason });
+    let event = AuditEvent { at, actor: actor.clone(), action: AuditAction::PanicClosed, session: None, details };
+    tx.record(&event, random).await?;
+    tx.commit().await?;
+    let mut sessions = Vec::new();
+    loop {
+        let closed = close_some(store, scope, &actor, random).await?;
+        if closed.is_empty() {
+            return Ok(PanicClosed { sessions });
+        }
+        sessions.extend(closed);
+    }
+}
+
+/// Lets things be opened again; how many panics that ended.
+pub async fn lift_panic(store: &Store, scope: Option<&PanicScope>, by: &str, random: &dyn Random) -> Result<usize, StoreError> {
+    let mut tx = store.begin().await?;
+    let at = tx.now();
+    let lifted: Vec<_> =
+        tx.panics_in_force().await?.into_iter().filter(|panic| scope.is_none_or(|scope| panic.scope == *scope)).collect();
+    for panic in &lifted {
+        tx.lift_panic(&panic.id, by).await?;
+        let details = json!({ "scope": panic.scope.to_string() });
+        let actor = Actor::Operator(by.to_owned());
+        tx.record(&AuditEvent { at, actor, action: AuditAction::PanicLifted, session: None, details }, random).await?;
+    }
+    tx.commit().await?;
+    Ok(lifted.len())
+}
+
+/// What is closed at once, and not lifted.
+pub async fn panics_in_force(store: &Store) -> Result<Vec<Panic>, StoreError> {
+    store.begin().await?.panics_in_force().await
+}
+
+async fn close_some(store: &Store, scope: &PanicScope, actor: &Actor, random: &dyn Random) -> Result<Vec<SessionId>, StoreError> {
+    let mut tx = store.begin().await?;
+    let ids = tx.live_in(scope, BATCH).await?;
+    let mut resources = BTreeSet::<ResourceName>::new();
+    for id in &ids {
+        resources.extend(tx.rules_of(id).await?.into_iter().map(|rule| rule.resource));
+    }
+    tx.lock_resources(&resources).await?;
+    for id in ids.iter().collect::<BTreeSet<_>>() {
+        if tx.lock_session(id).await?.is_none_or(|session| session.ending.is_some()) {
+            continue;
+        }
+        let at = tx.now();
+        match scope {
+            PanicScope::All | PanicScope::Member(_) => {
+                let by = Some(format!("{} (panic)", actor.name()));
+                end_session(&mut tx, id, &Ending { reason: EndReason::Manual, at, by }).await?;
+            }
+            PanicScope::Resource(name) => take_away(&mut tx, id, name).await?,
+        }
+        let details = json!({ "scope": scope.to_string() });
+        let (session, action) = (Some(id.clone()), AuditAction::SessionStopped);
+        tx.record(&AuditEvent { at, actor: actor.clone(), action, session, details }, random).await?;
+    }
+    tx.commit().await?;
+    Ok(ids)
+}
+
+/// Takes one resource from a session that goes on with its others.
+async fn take_away(tx: &mut Tx, id: &SessionId, resource: &ResourceName) -> Result<(), StoreError> {
+    let now = tx.now();
+    for mut rule in tx.rules_of(id).await?.into_iter().filter(|rule| rule.resource == *resource) {
+        rule.status = rule.status.after(RuleEvent::RemovalBegan);
+        rule.error = Some("closed at once by an administrator".to_owned());
+        let opening = rule.opening.clone();
+        tx.set_rule(&rule, &opening, now).await?;
+        tx.mark_closing(&opening).await?;
+    }
+    tx.thread_changed(id, now).await
+}
+
+impl Engine {
+    /// Refuses where everything of the member's is closed.
+    pub(super) async fn check_no_panic(&self, tx: &mut Tx, member: &MemberName) -> Result<(), EngineError> {
+        match tx.panics_in_force().await?.into_iter().find(|panic| panic.scope.closes_member(member)) {
+            Some(panic) => Err(panic.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the closed resources out of the wishes, and says which; refuses where none is left.
+    pub(super) async fn leave_out_what_is_closed(
+        &self,
+        tx: &mut Tx,
+        member: &MemberName,
+        wishes: &mut Vec<(&Resource, HostAddress)>,
+    ) -> Result<BTreeSet<ResourceName>, EngineError> {
+        self.check_no_panic(tx, member).await?;
+        let mut left_out = BTreeSet::new();
+        for panic in tx.panics_in_force().await? {
+            let PanicScope::Resource(closed) = &panic.scope else { continue };
+            let before = wishes.len();
+            wishes.retain(|(resource, _)| resource.name != *closed);
+            if wishes.len() < before {
+                left_out.insert(closed.clone());
+            }
+            if wishes.is_empty() {
+                return Err(panic.into());
+            }
+        }
+        Ok(left_out)
+    }
+}

@@ -1,0 +1,31 @@
+//! Opening is refused where closing is not certain: when nobody would notice that time has run out, or what time it is.
+
+use super::{Engine, EngineError};
+use crate::reconcile::Blindness;
+use crate::store::{ClockDoubt, Tx};
+
+/// Why nothing is opened for now. Closing goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpeningsRefused {
+    /// What closes things does not.
+    #[error("EntryGuard opens nothing for now, because {0}. Closing goes on. Whoever runs EntryGuard should read its log.")]
+    Blind(Blindness),
+    /// The time is not certain.
+    #[error("EntryGuard opens nothing for now, because {0}. Closing goes on.")]
+    Clock(ClockDoubt),
+}
+
+impl Engine {
+    /// Begins a transaction that may open something.
+    pub(super) async fn begin_opening(&self) -> Result<Tx, EngineError> {
+        let tx = self.store.begin().await?;
+        // After the transaction has begun: it has just told the time.
+        self.refused().map_or(Ok(tx), |refused| Err(refused.into()))
+    }
+
+    /// Why nothing is opened, if nothing is.
+    pub fn refused(&self) -> Option<OpeningsRefused> {
+        let blind = self.pulse.blindness().map(OpeningsRefused::Blind);
+        blind.or_else(|| self.store.clock_doubt().map(OpeningsRefused::Clock))
+    }
+}

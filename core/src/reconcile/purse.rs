@@ -1,0 +1,105 @@
+//! What the providers' limits let one claim take: calls are counted in the same transaction as the intent to make them.
+
+use std::collections::BTreeMap;
+
+use crate::domain::{ApiLimit, Bucket, Span};
+use crate::provider::CallLimits;
+use crate::store::{StoreError, Tx};
+
+use super::Plan;
+
+/// Calls that a removal may need too leave it this part of the burst.
+const KEPT_FOR_REMOVALS: u32 = 40;
+
+/// Calls of one API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Need {
+    limit: ApiLimit,
+    calls: u32,
+    // What has to be left in the bucket afterwards.
+    kept: u32,
+}
+
+/// The buckets that a claim has looked into.
+#[derive(Debug, Default)]
+pub(super) struct Purse {
+    buckets: BTreeMap<String, (ApiLimit, Bucket)>,
+}
+
+impl Purse {
+    /// Takes the calls, all or none; or how long to wait until they could be had.
+    pub(super) async fn take(&mut self, tx: &mut Tx, needs: &[Need]) -> Result<Result<(), Span>, StoreError> {
+        // In order of name, as everybody locks them.
+        let mut needs: Vec<_> = needs.iter().collect();
+        needs.sort_by(|a, b| a.limit.api.cmp(&b.limit.api));
+        for need in &needs {
+            if !self.buckets.contains_key(&need.limit.api) {
+                let bucket = tx.bucket(&need.limit).await?;
+                self.buckets.insert(need.limit.api.clone(), (need.limit.clone(), bucket));
+            }
+        }
+        let mut after = self.buckets.clone();
+        let mut wait = None;
+        for need in needs {
+            if let Some((_, bucket)) = after.get_mut(&need.limit.api)
+                && let Err(time) = bucket.take(need.calls, need.kept)
+            {
+                wait = wait.max(Some(time));
+            }
+        }
+        match wait {
+            Some(wait) => Ok(Err(wait)),
+            None => {
+                self.buckets = after;
+                Ok(Ok(()))
+            }
+        }
+    }
+
+    /// Writes what is left.
+    pub(super) async fn save(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        for (limit, bucket) in self.buckets.values() {
+            tx.save_bucket(limit, bucket).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What a plan's removals need, and what the rest of it needs besides.
+pub(super) fn needs(plan: &Plan, limits: &CallLimits) -> (Vec<Need>, Vec<Need>) {
+    let need =
+        |limit: &ApiLimit, calls: usize, kept| Need { limit: limit.clone(), calls: calls.try_into().unwrap_or(u32::MAX), kept };
+    let mut urgent = Vec::new();
+    if !plan.removing.is_empty() {
+        // Where a removal does not know all that it has to remove, it looks first; and everything is read back.
+        let looks = 1 + usize::from(plan.removing.iter().any(super::act::looks_first));
+        urgent = vec![need(&limits.remove, 1, 0), need(&limits.observe, looks, 0)];
+    }
+    let keeping = |limit: &ApiLimit| if *limit == limits.remove || *limit == limits.observe { kept(limit) } else { 0 };
+    let mut rest = Vec::new();
+    if !plan.adding.is_empty() {
+        let calls = plan.adding.len().div_ceil(limits.additions_a_call.max(1) as usize);
+        rest.push(need(&limits.add, calls, keeping(&limits.add)));
+    }
+    if !plan.remarking.is_empty() {
+        rest.push(need(&limits.mark, 1, keeping(&limits.mark)));
+    }
+    if urgent.is_empty() && plan.calls_provider() {
+        rest.push(need(&limits.observe, 1, keeping(&limits.observe)));
+    }
+    (urgent, rest)
+}
+
+/// One look at a list, for whoever is in no hurry.
+pub(super) fn one_look(limits: &CallLimits) -> Need {
+    Need { limit: limits.observe.clone(), calls: 1, kept: kept(&limits.observe) }
+}
+
+/// One removal, and the look after it.
+pub(super) fn one_removal(limits: &CallLimits) -> [Need; 2] {
+    [&limits.remove, &limits.observe].map(|limit| Need { limit: limit.clone(), calls: 1, kept: 0 })
+}
+
+fn kept(limit: &ApiLimit) -> u32 {
+    limit.burst * KEPT_FOR_REMOVALS / 100
+}

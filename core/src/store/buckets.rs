@@ -1,0 +1,42 @@
+//! What is left of the providers' limits, shared by all replicas.
+
+use super::rows::Reader;
+use super::{StoreError, Tx};
+use crate::domain::{ApiLimit, Bucket, Timestamp};
+
+impl Tx {
+    /// What is left of a limit by now, locked until the transaction ends.
+    pub async fn bucket(&mut self, limit: &ApiLimit) -> Result<Bucket, StoreError> {
+        let full = Bucket::full(limit, self.now);
+        sqlx::query(
+            "INSERT INTO buckets (api, tokens_milli, rate_milli, refilled_at) VALUES ($1, $2, $3, $4) ON CONFLICT (api) DO NOTHING",
+        )
+        .bind(&limit.api)
+        .bind(full.tokens_milli)
+        .bind(full.rate_milli)
+        .bind(full.refilled_at.as_millis())
+        .execute(&mut *self.inner)
+        .await?;
+        let sql = self.dialect.pick("SELECT * FROM buckets WHERE api = $1", "SELECT * FROM buckets WHERE api = $1 FOR UPDATE");
+        let row = sqlx::query(sql).bind(&limit.api).fetch_one(&mut *self.inner).await?;
+        let read = Reader::new(&row, "buckets", "api")?;
+        let stored = Bucket {
+            tokens_milli: read.number("tokens_milli")?,
+            rate_milli: read.number("rate_milli")?,
+            refilled_at: Timestamp::from_millis(read.number("refilled_at")?),
+        };
+        Ok(stored.refilled(limit, self.now))
+    }
+
+    /// Writes what is left of a limit.
+    pub async fn save_bucket(&mut self, limit: &ApiLimit, bucket: &Bucket) -> Result<(), StoreError> {
+        sqlx::query("UPDATE buckets SET tokens_milli = $1, rate_milli = $2, refilled_at = $3 WHERE api = $4")
+            .bind(bucket.tokens_milli)
+            .bind(bucket.rate_milli)
+            .bind(bucket.refilled_at.as_millis())
+            .bind(&limit.api)
+            .execute(&mut *self.inner)
+            .await?;
+        Ok(())
+    }
+}

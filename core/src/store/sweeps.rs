@@ -1,0 +1,115 @@
+//! What sweeps ended with, and what they found that people should be told of.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use sqlx::Row;
+
+use super::rows::Reader;
+use super::{StoreError, Tx};
+use crate::domain::{AuditId, Drift, DriftKind, ProviderRuleId, ResourceName, Timestamp};
+use crate::random::Random;
+
+/// What the last sweep of a resource ended with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LastSweep {
+    /// When it was.
+    pub at: Option<Timestamp>,
+    /// Why the resource could not be swept.
+    pub error: Option<String>,
+    /// Rules that it left for the next one to confirm.
+    pub held_back: BTreeSet<ProviderRuleId>,
+    /// Rules of ours without our mark.
+    pub unmarked: BTreeSet<ProviderRuleId>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredRules {
+    held_back: Vec<String>,
+    unmarked: Vec<String>,
+}
+
+impl Tx {
+    /// What the last sweep of a resource ended with.
+    pub async fn last_sweep(&mut self, resource: &ResourceName) -> Result<Option<LastSweep>, StoreError> {
+        let row = sqlx::query("SELECT * FROM sweeps WHERE resource = $1")
+            .bind(resource.as_str())
+            .fetch_optional(&mut *self.inner)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let read = Reader::new(&row, "sweeps", "resource")?;
+        let rules: StoredRules = read.parsed("held_back", |text| serde_json::from_str(text).ok())?;
+        let ids = |ids: Vec<String>| ids.into_iter().map(ProviderRuleId::from_stored).collect();
+        let (held_back, unmarked) = (ids(rules.held_back), ids(rules.unmarked));
+        Ok(Some(LastSweep { at: read.optional_time("at")?, error: read.optional_text("error")?, held_back, unmarked }))
+    }
+
+    /// Writes what a sweep ended with.
+    pub async fn save_sweep(&mut self, resource: &ResourceName, sweep: &LastSweep) -> Result<(), StoreError> {
+        let texts = |ids: &BTreeSet<ProviderRuleId>| ids.iter().map(|id| id.as_str().to_owned()).collect();
+        let rules = StoredRules { held_back: texts(&sweep.held_back), unmarked: texts(&sweep.unmarked) };
+        sqlx::query(
+            "INSERT INTO sweeps (resource, at, error, held_back) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (resource) DO UPDATE SET at = excluded.at, error = excluded.error, held_back = excluded.held_back",
+        )
+        .bind(resource.as_str())
+        .bind(sweep.at.unwrap_or(self.now).as_millis())
+        .bind(sweep.error.as_deref())
+        .bind(serde_json::json!(rules).to_string())
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(())
+    }
+
+    /// Writes down something that is not as it should be.
+    pub async fn note_drift(&mut self, drift: &Drift, random: &dyn Random) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO drifts (id, at, kind, resource, what) VALUES ($1, $2, $3, $4, $5)")
+            .bind(AuditId::new(drift.at, random).as_str())
+            .bind(drift.at.as_millis())
+            .bind(drift.kind.as_str())
+            .bind(drift.resource.as_ref().map(ResourceName::as_str))
+            .bind(&drift.what)
+            .execute(&mut *self.inner)
+            .await?;
+        Ok(())
+    }
+
+    /// What people have not been told of yet, the oldest first.
+    pub async fn untold_drifts(&mut self, at_most: u32) -> Result<Vec<Drift>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM drifts WHERE told_at IS NULL ORDER BY at, id LIMIT $1")
+            .bind(i64::from(at_most))
+            .fetch_all(&mut *self.inner)
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let read = Reader::new(row, "drifts", "id")?;
+                Ok(Drift {
+                    at: read.time("at")?,
+                    kind: read.parsed("kind", DriftKind::parse)?,
+                    resource: read.optional_parsed("resource", |text| ResourceName::new(text).ok())?,
+                    what: read.text("what")?,
+                })
+            })
+            .collect()
+    }
+
+    /// People have been told of everything up to then. Whoever is first tells: false where somebody else was.
+    pub async fn drifts_told(&mut self, up_to: Timestamp) -> Result<bool, StoreError> {
+        let done = sqlx::query("UPDATE drifts SET told_at = $1 WHERE told_at IS NULL AND at <= $2")
+            .bind(self.now.as_millis())
+            .bind(up_to.as_millis())
+            .execute(&mut *self.inner)
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// How often each kind of difference was found.
+    pub async fn count_drifts(&mut self) -> Result<Vec<(DriftKind, i64)>, StoreError> {
+        let rows = sqlx::query("SELECT kind, COUNT(*) AS found FROM drifts GROUP BY kind").fetch_all(&mut *self.inner).await?;
+        let counted = rows.iter().map(|row| {
+            let kind: String = row.try_get("kind")?;
+            Ok(DriftKind::parse(&kind).zip(Some(row.try_get("found")?)))
+        });
+        counted.filter_map(Result::transpose).collect()
+    }
+}

@@ -27,6 +27,7 @@ CREATE TABLE drifts (
     kind      TEXT   NOT NULL,
     resource  TEXT,
     what      TEXT   NOT NULL,
+    taken_at  BIGINT,
     told_at   BIGINT
 );
 CREATE INDEX drifts_untold ON drifts (at) WHERE told_at IS NULL;
@@ -43,3 +44,4 @@ CREATE TABLE panics (
     lifted_by  TEXT
 );
 CREATE INDEX panics_in_force ON panics (scope, name) WHERE lifted_at IS NULL;
+CREATE INDEX sessions_closing ON sessions (ended_at) WHERE ended_at IS NOT NULL AND closed_at IS NULL;

@@ -27,7 +27,7 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<ExitCode> {
     let guard = folder.path().join("guarded.allow");
     std::fs::write(&guard, "").context("cannot write to the temporary folder")?;
     let settings = settings(folder.path(), &guard, address)?;
-    let wired = Wired::build(&settings.database, settings.directory).await?;
+    let wired = Wired::build(&settings.database, settings.directory, settings.later_reads).await?;
     let shared = Shared { engine: Arc::clone(&wired.engine), server: Arc::new(settings.server) };
     let router = http::base_routes().merge(routes(GuardFile(Arc::new(guard)))).with_state(shared);
     let mut workers = workers::start(&wired, settings.sweep);

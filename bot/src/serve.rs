@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::http::{self, Shared};
-use crate::slack::{self, SlackApi, SlackState, ThreadWorker};
+use crate::slack::{self, DigestWorker, SlackApi, SlackState, ThreadWorker};
 use crate::wiring::Wired;
 use crate::workers;
 
@@ -18,7 +18,7 @@ use crate::workers;
 pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
     let settings = Settings::read(config)?;
     let server = Arc::new(settings.server);
-    let wired = Wired::build(&settings.database, settings.directory).await?;
+    let wired = Wired::build(&settings.database, settings.directory, settings.later_reads).await?;
     // Before the first request and before the first pass: what a crash left in flight is due.
     wired.reconciler.resume().await?;
     let shared = Shared { engine: Arc::clone(&wired.engine), server: Arc::clone(&server) };
@@ -27,6 +27,9 @@ pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
     if let Some(slack) = settings.slack {
         let api = Arc::new(SlackApi::new(&slack).context("the system's TLS certificates cannot be read")?);
         workers.spawn(ThreadWorker::new(Arc::clone(&wired.engine), Arc::clone(&api), Arc::clone(&wired.nudges)).run());
+        let digest =
+            DigestWorker::new(Arc::clone(&wired.engine), Arc::clone(&api), slack.team_id.clone(), slack.report_channel.clone());
+        workers.spawn(digest.run());
         router = router.merge(slack::routes(SlackState { shared, settings: Arc::new(slack), api }));
     }
     let listener = TcpListener::bind(server.listen).await.with_context(|| format!("cannot listen on {}", server.listen))?;

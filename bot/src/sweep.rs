@@ -44,7 +44,7 @@ async fn expired(options: &SweepOptions) -> anyhow::Result<(Vec<Value>, bool)> {
 
 async fn compared(options: &SweepOptions) -> anyhow::Result<(Vec<Value>, bool)> {
     let settings = Settings::read(&options.config.config)?;
-    let wired = Wired::build(&settings.database, settings.directory).await.context(
+    let wired = Wired::build(&settings.database, settings.directory, settings.later_reads).await.context(
         "a sweep needs the database for itself where it is SQLite (a running server sweeps by its schedule; `--expired` needs none)",
     )?;
     if !options.dry_run {

@@ -31,7 +31,7 @@ pub struct Wired {
 
 impl Wired {
     /// Opens the database, and builds everything on it.
-    pub async fn build(database: &StoreUrl, directory: Directory) -> anyhow::Result<Self> {
+    pub async fn build(database: &StoreUrl, directory: Directory, later_reads: LaterReads) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let random: SharedRandom = Arc::new(SystemRandom);
         let (nudges, pulse) = (Arc::new(Nudges::default()), Arc::new(Pulse::default()));
@@ -45,7 +45,7 @@ impl Wired {
             random: Arc::clone(&random),
             nudges: Arc::clone(&nudges),
             pulse: Arc::clone(&pulse),
-            later_reads: LaterReads::default(),
+            later_reads,
         }));
         let engine = Engine::new(
             Arc::clone(&store),

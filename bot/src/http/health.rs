@@ -12,12 +12,16 @@ pub(super) fn routes() -> Router<Shared> {
     Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready))
 }
 
-async fn ready(State(shared): State<Shared>) -> (StatusCode, &'static str) {
+async fn ready(State(shared): State<Shared>) -> (StatusCode, String) {
     match shared.engine.ping().await {
-        Ok(()) => (StatusCode::OK, "ready\n"),
+        // The next replica may open; this one goes on closing.
+        Ok(()) => match shared.engine.refused() {
+            None => (StatusCode::OK, "ready\n".to_owned()),
+            Some(refused) => (StatusCode::SERVICE_UNAVAILABLE, format!("{refused}\n")),
+        },
         Err(error) => {
             tracing::error!(error = ?error, "not ready");
-            (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n")
+            (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n".to_owned())
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod client_address;
 mod health;
+mod metrics;
 mod origin;
 mod security_headers;
 
@@ -29,7 +30,7 @@ pub struct Shared {
 
 /// The routes that are always there.
 pub fn base_routes() -> Router<Shared> {
-    health::routes().merge(crate::web::confirm::routes())
+    health::routes().merge(metrics::routes()).merge(crate::web::confirm::routes())
 }
 
 /// How long what was begun may take to end.

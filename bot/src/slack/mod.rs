@@ -3,6 +3,7 @@
 mod blocks;
 mod client;
 mod command;
+mod digest;
 mod interaction;
 pub mod manifest;
 mod place;
@@ -19,6 +20,7 @@ use axum::routing::post;
 use entryguard_core::config::SlackSettings;
 
 pub use client::SlackApi;
+pub use digest::DigestWorker;
 pub use worker::ThreadWorker;
 
 use crate::http::Shared;

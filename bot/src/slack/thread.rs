@@ -61,8 +61,16 @@ fn when(card: &Card) -> String {
                 Some(took) => format!("closed in {:.1} s", took.as_duration().as_secs_f64()),
                 None => "closing".to_owned(),
             };
-            format!("{how}, {closing} · session `{}`", card.session.short())
+            format!("{how}, {closing} · session `{}`{}", card.session.short(), connections(card))
         }
+    }
+}
+
+/// A closed door lets nobody else in; whoever is inside may stay. People should not take one for the other.
+fn connections(card: &Card) -> &'static str {
+    match card.connections_go_on.is_empty() {
+        true => "",
+        false => "\nConnections that were open already may go on: AWS lets them, for up to 5 days. End them where that matters.",
     }
 }
 

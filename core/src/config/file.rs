@@ -25,6 +25,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) sweep: Sweep,
     #[serde(default)]
+    pub(super) removal: Removal,
+    #[serde(default)]
     pub(super) credential: Vec<Credential>,
     #[serde(default)]
     pub(super) resource: Vec<Resource>,
@@ -94,6 +96,7 @@ pub(super) struct Slack {
     pub(super) team_id: String,
     #[serde(default = "slack_api")]
     pub(super) api_url: String,
+    pub(super) report_channel: Option<String>,
 }
 
 fn slack_api() -> String {
@@ -110,6 +113,12 @@ impl Default for Sweep {
     fn default() -> Self {
         Self { schedule: "0 */5 * * * *".to_owned() }
     }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Removal {
+    pub(super) read_again_after: Option<Vec<Span>>,
 }
 
 #[derive(Deserialize)]

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::directory::directory;
 use super::file::{self, DatabaseUrl, File};
 use super::{ConfigError, secret::SecretSource};
-use crate::domain::{Directory, Timestamp};
+use crate::domain::{Directory, LaterReads, Span, Timestamp};
 use crate::store::StoreUrl;
 
 /// The whole configuration.
@@ -24,6 +24,8 @@ pub struct Settings {
     pub slack: Option<SlackSettings>,
     /// When to sweep.
     pub sweep: SweepSchedule,
+    /// When a removal is believed.
+    pub later_reads: LaterReads,
     /// Who may reach what.
     pub directory: Directory,
 }
@@ -52,6 +54,8 @@ pub struct SlackSettings {
     pub team_id: String,
     /// Where Slack's Web API is.
     pub api_url: String,
+    /// The channel that is told of drift; the administrators themselves where there is none.
+    pub report_channel: Option<String>,
 }
 
 /// When to sweep: a cron expression with seconds, in UTC.
@@ -88,6 +92,7 @@ impl Settings {
             database: database_url(&file.database.url, env)?,
             slack,
             sweep: SweepSchedule::parse(&file.sweep.schedule)?,
+            later_reads: later_reads(file.removal.read_again_after.take())?,
             directory: directory(file)?,
         })
     }
@@ -132,7 +137,13 @@ fn slack_settings(slack: file::Slack, env: &dyn Fn(&str) -> Option<String>) -> R
         app_token: slack.app_token.as_ref().map(|source| secret(source, "app_token")).transpose()?,
         team_id: slack.team_id,
         api_url: slack.api_url.trim_end_matches('/').to_owned(),
+        report_channel: slack.report_channel,
     })
+}
+
+fn later_reads(after: Option<Vec<Span>>) -> Result<LaterReads, ConfigError> {
+    let Some(after) = after else { return Ok(LaterReads::default()) };
+    LaterReads::new(after).map_err(|error| ConfigError::senseless(format!("[removal] read_again_after: {error}")))
 }
 
 impl SweepSchedule {

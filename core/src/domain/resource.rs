@@ -167,6 +167,18 @@ pub struct AssumedRole {
     pub external_id: Option<String>,
 }
 
+impl ResourceKind {
+    /// Whether connections that are open already outlive the removal of the rule that let them in.
+    pub const fn keeps_open_connections(&self) -> bool {
+        match self {
+            // EC2 tracks connections, and lets a tracked one go on: for up to five days without traffic.
+            Self::SecurityGroup(_) => true,
+            // Whether the reader of a file cuts connections is its own affair, and it is asked for each new one.
+            Self::AllowlistFile(_) => false,
+        }
+    }
+}
+
 impl Resource {
     /// The provider's own name of the resource: `sg-…`, a path.
     pub fn provider_id(&self) -> String {

@@ -2,6 +2,7 @@
 //! openings due. None of them calls a cloud, so each answers in milliseconds.
 
 mod caller;
+mod digest;
 mod ending;
 mod error;
 mod extend;
@@ -10,6 +11,7 @@ mod offer;
 mod panic;
 mod readiness;
 mod start;
+mod stats;
 mod stop;
 mod threads;
 
@@ -22,6 +24,7 @@ use crate::reconcile::{Nudges, Pulse};
 use crate::store::Store;
 
 pub use caller::Caller;
+pub use digest::Untold;
 pub(crate) use ending::end_session;
 pub use error::EngineError;
 pub use extend::Extended;
@@ -29,6 +32,7 @@ pub use offer::{Link, Offer, OfferRequest, Token};
 pub use panic::{PanicClosed, close_at_once, lift_panic, panics_in_force};
 pub use readiness::OpeningsRefused;
 pub use start::{StartRequest, Started};
+pub use stats::Stats;
 pub use stop::Which;
 
 /// The use cases.
@@ -78,8 +82,7 @@ impl Engine {
     }
 
     fn nudge_all(&self) {
-        self.nudges.reconcile.notify_one();
-        self.nudges.clock.notify_one();
-        self.nudges.chat.notify_one();
+        self.nudges.wake();
+        self.nudges.others.notify_one();
     }
 }

@@ -93,6 +93,21 @@ impl ProviderError {
         }
     }
 
+    /// The error's kind, in a word.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "unreachable",
+            Self::Throttled { .. } => "throttled",
+            Self::Duplicate => "duplicate",
+            Self::NotInForce { .. } => "not_in_force",
+            Self::Missing { .. } => "missing",
+            Self::Denied { .. } => "denied",
+            Self::QuotaReached { .. } => "quota",
+            Self::Rejected { .. } => "rejected",
+            Self::Local { .. } => "local",
+        }
+    }
+
     /// Whether what the list shows proves nothing, because its reader may still go by the old one.
     pub const fn outlives_observation(&self) -> bool {
         matches!(self, Self::NotInForce { .. })

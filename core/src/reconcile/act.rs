@@ -6,8 +6,8 @@ use crate::crash_point;
 use crate::domain::{ApiLimit, Opening};
 use crate::provider::{Addition, Allowlist, CallLimits, ProviderError, Remark, Removal, SeenRule};
 
-use super::Hold;
 use super::plan::{Plan, Wish};
+use super::{Hold, measure};
 
 /// What the calls of one pass brought.
 #[derive(Debug, Default)]
@@ -47,7 +47,9 @@ pub(super) async fn act(plan: &Plan, allowlist: &dyn Allowlist, hold: &Hold) -> 
     if hold.has_time() {
         outcome.marking = mark(&plan.remarking, allowlist).await.err();
     }
-    match allowlist.observe().await {
+    let answer = allowlist.observe().await;
+    measure::call("observe", &answer);
+    match answer {
         Ok(seen) => outcome.seen = Some(seen),
         Err(error) => outcome.observing = Some(error),
     }
@@ -77,6 +79,7 @@ async fn remove(openings: &[Opening], allowlist: &dyn Allowlist) -> Result<(), P
         .collect();
     crash_point!(RemovalNext);
     let answer = allowlist.remove(&removals).await;
+    measure::call("remove", &answer);
     crash_point!(RemovalAnswered);
     answer
 }
@@ -101,6 +104,7 @@ async fn add(openings: &[(Opening, Wish)], allowlist: &dyn Allowlist) -> Result<
         }
         other => other,
     };
+    measure::call("add", &answer);
     crash_point!(AdditionAnswered);
     answer
 }
@@ -135,6 +139,7 @@ async fn mark(openings: &[(Opening, Wish)], allowlist: &dyn Allowlist) -> Result
         .collect();
     crash_point!(MarkNext);
     let answer = allowlist.mark_until(&remarks).await;
+    measure::call("mark", &answer);
     crash_point!(MarkAnswered);
     answer
 }

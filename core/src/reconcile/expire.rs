@@ -9,8 +9,8 @@ use crate::domain::{AuditAction, EndReason, Ending, ResourceName, SessionId};
 use crate::engine::end_session;
 use crate::store::StoreError;
 
-use super::Reconciler;
 use super::worker::report;
+use super::{Reconciler, measure};
 
 /// Sessions ended in one transaction: few enough that nobody waits long behind it.
 const BATCH: u32 = 50;
@@ -20,7 +20,10 @@ impl Reconciler {
     pub async fn expire_overdue(&self) -> Result<usize, StoreError> {
         let mut ended = 0;
         loop {
-            let overdue = self.store.begin().await?.overdue(BATCH).await?;
+            let mut tx = self.store.begin().await?;
+            measure::clock_ticked(tx.now());
+            let overdue = tx.overdue(BATCH).await?;
+            drop(tx);
             if overdue.is_empty() {
                 break;
             }

@@ -17,6 +17,7 @@ mod compare;
 mod expire;
 mod hold;
 mod judge;
+mod measure;
 mod overdue;
 mod pass;
 mod plan;
@@ -27,6 +28,7 @@ mod record_sweep;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod wake;
 mod worker;
 
 use std::sync::Arc;
@@ -54,6 +56,17 @@ pub struct Nudges {
     pub clock: Notify,
     /// A chat's thread is out of date.
     pub chat: Notify,
+    /// Other replicas should look too.
+    pub others: Notify,
+}
+
+impl Nudges {
+    /// Wakes every worker of this process.
+    pub fn wake(&self) {
+        self.reconcile.notify_one();
+        self.clock.notify_one();
+        self.chat.notify_one();
+    }
 }
 
 /// What makes the clouds agree with what is wanted.

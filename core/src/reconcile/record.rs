@@ -15,7 +15,7 @@ use crate::store::{StoreError, Tx};
 use super::judge::{Trouble, Verdict};
 use super::pass::Worked;
 use super::plan::{Plan, Wish, needs_mark};
-use super::{Reconciler, backoff};
+use super::{Reconciler, backoff, measure};
 
 /// After so many tries, people are told that it does not work, even where it may yet.
 const QUIET_TRIES: u32 = 3;
@@ -123,6 +123,7 @@ impl Reconciler {
         let now = tx.now();
         tx.set_rule(&rule, &opening.id, now).await?;
         if rule.status != before.status {
+            measure_rule(&before, &rule, session, now);
             self.audit_rule(tx, &rule, opening, now).await?;
         }
         if rule.status == RuleStatus::Removed && tx.close_if_done(&session.id, now).await? {
@@ -211,6 +212,14 @@ async fn slow_down(tx: &mut Tx, limit: &ApiLimit) -> Result<(), StoreError> {
     let mut bucket = tx.bucket(limit).await?;
     bucket.throttle(limit);
     tx.save_bucket(limit, &bucket).await
+}
+
+fn measure_rule(before: &SessionRule, rule: &SessionRule, session: &Session, now: Timestamp) {
+    match (rule.status, &session.ending) {
+        (RuleStatus::Applied, _) if before.applied_at.is_none() => measure::opened(now.since(session.started_at)),
+        (RuleStatus::Removed, Some(ending)) => measure::closed(now.since(ending.at)),
+        _ => {}
+    }
 }
 
 /// What has become of an opening.

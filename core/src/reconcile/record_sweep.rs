@@ -10,7 +10,7 @@ use crate::domain::{
 use crate::provider::SeenRule;
 use crate::store::{LastSweep, Lease, StoreError, Tx};
 
-use super::{Reconciler, ResourceSweep};
+use super::{Reconciler, ResourceSweep, measure};
 
 impl Reconciler {
     pub(super) async fn record_sweep(&self, lease: &Lease, swept: &ResourceSweep, dry_run: bool) -> Result<(), StoreError> {
@@ -32,6 +32,9 @@ impl Reconciler {
                 self.replace(&mut tx, opening).await?;
             }
             self.note_state(&mut tx, swept).await?;
+        }
+        if swept.error.is_none() {
+            measure::swept(tx.now());
         }
         tx.commit().await?;
         crash_point!(SweepRecorded);
@@ -89,6 +92,7 @@ impl Reconciler {
         resource: Option<&ResourceName>,
         what: String,
     ) -> Result<(), StoreError> {
+        measure::drift(kind);
         tx.note_drift(&Drift { at: tx.now(), kind, resource: resource.cloned(), what }, self.random.as_ref()).await
     }
 

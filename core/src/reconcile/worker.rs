@@ -95,7 +95,7 @@ impl Reconciler {
     }
 }
 
-fn logged<T>(result: Result<T, StoreError>) -> Option<T> {
+pub(super) fn logged<T>(result: Result<T, StoreError>) -> Option<T> {
     result
         .inspect_err(|error| tracing::error!(error = %report(error), "a worker could not reach the database; it tries again"))
         .ok()

@@ -1,10 +1,12 @@
 //! A session as people see it, whatever shows it: the facts, the rows, and what can be done with it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Addresses, Directory, EndReason, HostAddress, MemberName, ResourceName, RuleStatus, SessionId, SessionStatus, Span,
-    Timestamp, extended_end,
+    Addresses, Directory, EndReason, HostAddress, MemberName, ResourceName, RuleStatus, SessionId, SessionRule, SessionStatus,
+    Span, Timestamp, extended_end,
 };
 use crate::store::SessionView;
 
@@ -31,6 +33,8 @@ pub struct Card {
     pub ended: Option<(EndReason, Timestamp, Option<String>)>,
     /// How long closing took.
     pub closing_took: Option<Span>,
+    /// Where its rules went, and connections that were open already may go on.
+    pub connections_go_on: Vec<ResourceName>,
     /// How many resources it opens.
     pub resources: usize,
     /// One row for each rule, failures first.
@@ -91,6 +95,7 @@ impl Card {
             extending_to: confirmed.map(|_| session.expires_at),
             ended: session.ending.as_ref().map(|ending| (ending.reason, ending.at, ending.by.clone())),
             closing_took: session.ending.as_ref().zip(session.closed_at).map(|(ending, closed)| closed.since(ending.at)),
+            connections_go_on: connections_go_on(view, directory),
             resources: view.resource_count(),
             rows,
             can_stop: status.is_live(),
@@ -108,6 +113,14 @@ impl Card {
             removed: count(RuleStatus::Removed),
         }
     }
+}
+
+fn connections_go_on(view: &SessionView, directory: &Directory) -> Vec<ResourceName> {
+    let was_let_in = |rule: &&SessionRule| view.session.ending.is_some() && rule.applied_at.is_some() && !rule.is_foreign();
+    let goes_on =
+        |name: &&ResourceName| directory.resources.get(*name).is_some_and(|resource| resource.kind.keeps_open_connections());
+    let names: BTreeSet<_> = view.rules.iter().filter(was_let_in).map(|rule| &rule.resource).filter(goes_on).collect();
+    names.into_iter().cloned().collect()
 }
 
 impl CardRow {

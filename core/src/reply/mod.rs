@@ -1,12 +1,14 @@
 //! Everything that we may ever say in a chat, before any markup: a surface only renders it.
 
 mod card;
+mod digest;
 mod help;
 
 use crate::domain::{Identity, Limit, MemberName, Resource};
 use crate::engine::Link;
 
 pub use card::{Card, CardRow, Tally};
+pub use digest::digest;
 pub use help::{HelpLine, help};
 
 /// An answer to a command.

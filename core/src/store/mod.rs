@@ -11,6 +11,7 @@ mod deployment;
 mod dialect;
 mod error;
 mod leases;
+mod notify;
 mod open;
 mod openings;
 mod panics;
@@ -18,18 +19,22 @@ mod replay;
 mod rows;
 mod session_rules;
 mod sessions;
+mod stats;
 mod sweeps;
 mod threads;
 mod time;
 
+use secrecy::SecretString;
 use sqlx::{Any, AnyPool, Transaction};
 
 pub use confirmations::Confirmation;
 use dialect::Dialect;
 pub use error::StoreError;
 pub use leases::{Claimable, Lease};
+pub use notify::Listener;
 pub use open::StoreUrl;
 pub use sessions::{SessionFilter, SessionView};
+pub use stats::Stats;
 pub use sweeps::LastSweep;
 pub use threads::{ChatThread, NewThread};
 pub use time::ClockDoubt;
@@ -43,6 +48,8 @@ pub struct Store {
     pool: AnyPool,
     dialect: Dialect,
     time: StoreTime,
+    // Where to listen.
+    url: SecretString,
     // Held for as long as the store: a second process on the same SQLite file must not start.
     _lock: Option<std::fs::File>,
 }

@@ -64,7 +64,7 @@ impl Store {
             refuse_old_sqlite(row.try_get("version")?)?;
         }
         sqlx::migrate!("../migrations").run(&pool).await?;
-        let store = Self { pool, dialect, time: StoreTime::new(clock, dialect), _lock: lock };
+        let store = Self { pool, dialect, url: url.0.clone(), time: StoreTime::new(clock, dialect), _lock: lock };
         // A clock that has gone back while nobody was there is found out by what was written last.
         if let Some(at) = store.begin().await?.last_event_at().await? {
             store.time.note(at);

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use sqlx::Row;
+use sqlx::any::AnyRow;
 
 use super::rows::Reader;
 use super::{StoreError, Tx};
-use crate::domain::{AuditId, Drift, DriftKind, ProviderRuleId, ResourceName, Timestamp};
+use crate::domain::{AuditId, Drift, DriftKind, ProviderRuleId, ResourceName, Span, Timestamp};
 use crate::random::Random;
 
 /// What the last sweep of a resource ended with.
@@ -74,42 +74,40 @@ impl Tx {
         Ok(())
     }
 
-    /// What people have not been told of yet, the oldest first.
-    pub async fn untold_drifts(&mut self, at_most: u32) -> Result<Vec<Drift>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM drifts WHERE told_at IS NULL ORDER BY at, id LIMIT $1")
-            .bind(i64::from(at_most))
-            .fetch_all(&mut *self.inner)
-            .await?;
-        rows.iter()
-            .map(|row| {
-                let read = Reader::new(row, "drifts", "id")?;
-                Ok(Drift {
-                    at: read.time("at")?,
-                    kind: read.parsed("kind", DriftKind::parse)?,
-                    resource: read.optional_parsed("resource", |text| ResourceName::new(text).ok())?,
-                    what: read.text("what")?,
-                })
-            })
-            .collect()
+    /// Takes what people have not been told of yet, for `hold`: if it is not told by then, somebody else takes it. The oldest first.
+    pub async fn take_untold_drifts(&mut self, at_most: u32, hold: Span) -> Result<Vec<Drift>, StoreError> {
+        let rows = sqlx::query(
+            "UPDATE drifts SET taken_at = $1 WHERE id IN
+               (SELECT id FROM drifts WHERE told_at IS NULL AND (taken_at IS NULL OR taken_at <= $2) ORDER BY at, id LIMIT $3)
+             RETURNING *",
+        )
+        .bind(self.now.as_millis())
+        .bind(self.now.minus(hold).as_millis())
+        .bind(i64::from(at_most))
+        .fetch_all(&mut *self.inner)
+        .await?;
+        let mut drifts = rows.iter().map(drift_from).collect::<Result<Vec<_>, _>>()?;
+        drifts.sort_by_key(|drift| drift.at);
+        Ok(drifts)
     }
 
-    /// People have been told of everything up to then. Whoever is first tells: false where somebody else was.
-    pub async fn drifts_told(&mut self, up_to: Timestamp) -> Result<bool, StoreError> {
-        let done = sqlx::query("UPDATE drifts SET told_at = $1 WHERE told_at IS NULL AND at <= $2")
+    /// People have been told of what was taken then.
+    pub async fn drifts_told(&mut self, taken_at: Timestamp) -> Result<(), StoreError> {
+        sqlx::query("UPDATE drifts SET told_at = $1 WHERE told_at IS NULL AND taken_at = $2")
             .bind(self.now.as_millis())
-            .bind(up_to.as_millis())
+            .bind(taken_at.as_millis())
             .execute(&mut *self.inner)
             .await?;
-        Ok(done.rows_affected() > 0)
+        Ok(())
     }
+}
 
-    /// How often each kind of difference was found.
-    pub async fn count_drifts(&mut self) -> Result<Vec<(DriftKind, i64)>, StoreError> {
-        let rows = sqlx::query("SELECT kind, COUNT(*) AS found FROM drifts GROUP BY kind").fetch_all(&mut *self.inner).await?;
-        let counted = rows.iter().map(|row| {
-            let kind: String = row.try_get("kind")?;
-            Ok(DriftKind::parse(&kind).zip(Some(row.try_get("found")?)))
-        });
-        counted.filter_map(Result::transpose).collect()
-    }
+fn drift_from(row: &AnyRow) -> Result<Drift, StoreError> {
+    let read = Reader::new(row, "drifts", "id")?;
+    Ok(Drift {
+        at: read.time("at")?,
+        kind: read.parsed("kind", DriftKind::parse)?,
+        resource: read.optional_parsed("resource", |text| ResourceName::new(text).ok())?,
+        what: read.text("what")?,
+    })
 }

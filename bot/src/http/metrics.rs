@@ -1,0 +1,42 @@
+//! `/metrics`, as Prometheus reads it. No name, address or session is in it.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use entryguard_core::engine::Stats;
+use metrics::gauge;
+
+use super::Shared;
+
+pub(super) fn routes() -> Router<Shared> {
+    Router::new().route("/metrics", get(show))
+}
+
+async fn show(State(shared): State<Shared>) -> (StatusCode, String) {
+    match shared.engine.stats().await {
+        Ok(stats) => {
+            set(&stats);
+            gauge!("entryguard_database_up").set(1);
+        }
+        // What is counted in this process is worth showing all the same.
+        Err(error) => {
+            tracing::error!(error = ?error, "the numbers of the database could not be read");
+            gauge!("entryguard_database_up").set(0);
+        }
+    }
+    gauge!("entryguard_openings_refused").set(u32::from(shared.engine.refused().is_some()));
+    #[expect(clippy::cast_precision_loss, reason = "a skew of 2^53 ms is skew enough")]
+    gauge!("entryguard_clock_skew_seconds").set(shared.engine.clock_skew_millis() as f64 / 1000.0);
+    (StatusCode::OK, crate::telemetry::metrics())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+fn set(stats: &Stats) {
+    gauge!("entryguard_sessions", "state" => "live").set(stats.live as f64);
+    gauge!("entryguard_sessions", "state" => "closing").set(stats.closing as f64);
+    gauge!("entryguard_closing_seconds_max").set(stats.closing_for.as_duration().as_secs_f64());
+    gauge!("entryguard_removals_due").set(stats.removals_due as f64);
+    gauge!("entryguard_removal_attempts_max").set(stats.removal_attempts as f64);
+    gauge!("entryguard_panics").set(stats.panics as f64);
+}

@@ -1,0 +1,44 @@
+//! Wakes the other replicas, and is woken by them: many wishes in one moment are one hint.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Reconciler;
+use super::worker::logged;
+
+/// How long hints are gathered.
+const GATHER: Duration = Duration::from_millis(25);
+/// How long to wait before listening again where that failed: the poll finds what is due meanwhile.
+const AGAIN: Duration = Duration::from_secs(5);
+
+impl Reconciler {
+    /// Passes hints to and from the other replicas, for ever.
+    pub async fn run_wakes(self: Arc<Self>) {
+        tokio::join!(self.tell(), self.hear());
+    }
+
+    async fn tell(&self) {
+        loop {
+            self.nudges.others.notified().await;
+            tokio::time::sleep(GATHER).await;
+            logged(self.store.tell_others().await);
+        }
+    }
+
+    async fn hear(&self) {
+        loop {
+            match logged(self.store.listen().await) {
+                Some(None) => std::future::pending().await,
+                Some(Some(mut listener)) => {
+                    while logged(listener.heard().await).is_some() {
+                        self.nudges.wake();
+                    }
+                }
+                None => {}
+            }
+            // What was told meanwhile was not heard.
+            self.nudges.wake();
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+}

@@ -45,3 +45,8 @@ CREATE TABLE panics (
 );
 CREATE INDEX panics_in_force ON panics (scope, name) WHERE lifted_at IS NULL;
 CREATE INDEX sessions_closing ON sessions (ended_at) WHERE ended_at IS NOT NULL AND closed_at IS NULL;
+
+-- Rows that cannot be read are set aside: the rest goes on.
+ALTER TABLE sessions ADD COLUMN quarantined_at BIGINT;
+ALTER TABLE session_rules ADD COLUMN quarantined_at BIGINT;
+ALTER TABLE openings ADD COLUMN quarantined_at BIGINT;

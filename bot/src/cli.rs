@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use entryguard_core::domain::{MemberName, PanicScope, ResourceName};
 
 /// Opens every resource that a person or a job may reach, for its address alone, for a few hours, and closes it again.
 #[derive(Parser)]
@@ -25,6 +26,9 @@ pub enum Verb {
     Check(CheckOptions),
     /// Compare the clouds with what is wanted, and repair what differs.
     Sweep(SweepOptions),
+    /// Close everything at once, and keep it closed until it is lifted.
+    #[command(subcommand)]
+    Panic(PanicVerb),
     /// Print the least AWS policy for the configured resources.
     IamPolicy(ConfigOptions),
     /// Print the Slack app's manifest (YAML).
@@ -79,6 +83,46 @@ pub struct SweepOptions {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// What to do about a panic.
+#[derive(Subcommand)]
+pub enum PanicVerb {
+    /// End the sessions now, and refuse new ones until `panic lift`.
+    Close(PanicOptions),
+    /// Let sessions start again: in the scope, or wherever something is closed.
+    Lift(PanicOptions),
+    /// Show what is closed.
+    List(ConfigOptions),
+}
+
+/// What a panic is about.
+#[derive(Args)]
+pub struct PanicOptions {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigOptions,
+    /// Every session of everybody.
+    #[arg(long, group = "scope")]
+    pub all: bool,
+    /// Every session of one member.
+    #[arg(long, value_name = "NAME", group = "scope")]
+    pub member: Option<MemberName>,
+    /// One resource, in every session.
+    #[arg(long, value_name = "NAME", group = "scope")]
+    pub resource: Option<ResourceName>,
+    /// Why, for the audit log and for those who are refused.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+impl PanicOptions {
+    /// The scope, where one was given.
+    pub fn scope(&self) -> Option<PanicScope> {
+        let member = self.member.clone().map(PanicScope::Member);
+        let resource = self.resource.clone().map(PanicScope::Resource);
+        self.all.then_some(PanicScope::All).or(member).or(resource)
+    }
 }
 
 /// What to put into the manifest.

@@ -5,6 +5,7 @@ mod cli;
 mod demo;
 mod http;
 mod iam_policy;
+mod panic;
 mod serve;
 mod slack;
 mod sweep;
@@ -43,6 +44,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
             Verb::Serve(options) => serve::run(&options.config).await,
             Verb::Check(options) => check::run(options).await,
             Verb::Sweep(options) => sweep::run(options).await,
+            Verb::Panic(verb) => panic::run(verb).await,
             Verb::IamPolicy(options) => iam_policy::run(&options.config),
             Verb::SlackManifest(options) => slack::manifest::run(&options),
         }

@@ -64,6 +64,8 @@ pub enum AuditAction {
     RuleLost,
     /// A rule that was gone is there again.
     RuleReturned,
+    /// A row that could not be read was set aside.
+    RowQuarantined,
     /// A rule with our mark that nobody wants was found in a cloud.
     OrphanFound,
 }
@@ -85,6 +87,7 @@ impl AuditAction {
             Self::RuleRemoved => "rule.removed",
             Self::RuleLost => "rule.lost",
             Self::RuleReturned => "rule.returned",
+            Self::RowQuarantined => "row.quarantined",
             Self::OrphanFound => "orphan.found",
         }
     }

@@ -81,6 +81,11 @@ impl Engine {
         Ok(first)
     }
 
+    /// Sets aside the row that an error is about, if it is about one: nobody should be kept out by it for ever.
+    async fn set_aside(&self, error: &crate::store::StoreError) -> bool {
+        self.store.set_aside(error, self.random.as_ref()).await.unwrap_or(false)
+    }
+
     fn nudge_all(&self) {
         self.nudges.wake();
         self.nudges.others.notify_one();

@@ -41,6 +41,13 @@ struct Wanted {
 impl Engine {
     /// Starts the session that a one-time link offers, from the addresses that the server saw. The link is used up by it.
     pub async fn confirm(&self, token: &Token, addresses: Addresses) -> Result<Started, EngineError> {
+        match self.try_to_confirm(token, addresses).await {
+            Err(EngineError::Store(error)) if self.set_aside(&error).await => self.try_to_confirm(token, addresses).await,
+            other => other,
+        }
+    }
+
+    async fn try_to_confirm(&self, token: &Token, addresses: Addresses) -> Result<Started, EngineError> {
         let mut tx = self.begin_opening().await?;
         let link = self.open_confirmation(&mut tx, token).await?;
         let member = self.directory.members.get(&link.member).ok_or_else(|| EngineError::MemberLeft(link.member.clone()))?;
@@ -61,6 +68,13 @@ impl Engine {
 
     /// Starts a session for a caller whose address the server saw in this very request.
     pub async fn start(&self, caller: &Caller, request: StartRequest) -> Result<Started, EngineError> {
+        match self.try_to_start(caller, request.clone()).await {
+            Err(EngineError::Store(error)) if self.set_aside(&error).await => self.try_to_start(caller, request).await,
+            other => other,
+        }
+    }
+
+    async fn try_to_start(&self, caller: &Caller, request: StartRequest) -> Result<Started, EngineError> {
         let mut tx = self.begin_opening().await?;
         let duration = self.check_duration(caller.name(), request.duration)?;
         let StartRequest { reason, addresses, .. } = request;

@@ -1,6 +1,6 @@
 //! Compares what is on a list with what should be: pure, and the only place that says what is an orphan.
 
-use crate::domain::{DeploymentId, Opening, OpeningState};
+use crate::domain::{DeploymentId, Opening, OpeningId, OpeningState};
 use crate::provider::SeenRule;
 
 use super::plan::WishedOpening;
@@ -16,6 +16,8 @@ pub struct Differences {
     pub missing: Vec<Opening>,
     /// Rules of ours that bear no mark any more.
     pub unmarked: Vec<SeenRule>,
+    /// Openings whose row was set aside, and whose rules are gone.
+    pub aside_gone: Vec<OpeningId>,
 }
 
 impl Differences {

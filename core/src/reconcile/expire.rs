@@ -49,6 +49,8 @@ impl Reconciler {
         for id in ids {
             match self.expire(std::slice::from_ref(id)).await {
                 Ok(done) => ended += done,
+                // It is over as far as it goes: what it granted is taken back.
+                Err(error) if self.set_aside(&error).await => ended += 1,
                 Err(error) => {
                     tracing::error!(session = %id, error = %report(&error), "a session could not be ended; trying again")
                 }

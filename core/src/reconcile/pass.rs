@@ -29,9 +29,16 @@ pub(super) struct Worked {
 impl Reconciler {
     /// Claims a resource that has something due, and makes it agree with what is wanted. False where nothing could be claimed.
     pub async fn reconcile_one(&self) -> Result<bool, StoreError> {
-        let Some(claim) = self.claim(1).await?.claims.pop() else { return Ok(false) };
-        let worked = self.work(claim).await;
-        self.record(&[worked]).await?;
+        let claims = match self.claim(1).await {
+            Err(error) if self.set_aside(&error).await => return Ok(true),
+            other => other?,
+        };
+        let Some(claim) = claims.claims.into_iter().next() else { return Ok(false) };
+        let worked = [self.work(claim).await];
+        match self.record(&worked).await {
+            Err(error) if self.set_aside(&error).await => self.record(&worked).await?,
+            other => other?,
+        }
         Ok(true)
     }
 

@@ -31,6 +31,9 @@ impl Reconciler {
             for opening in &swept.found.missing {
                 self.replace(&mut tx, opening).await?;
             }
+            for id in &swept.found.aside_gone {
+                self.close_aside(&mut tx, id).await?;
+            }
             self.note_state(&mut tx, swept).await?;
         }
         if swept.error.is_none() {
@@ -38,6 +41,22 @@ impl Reconciler {
         }
         tx.commit().await?;
         crash_point!(SweepRecorded);
+        Ok(())
+    }
+
+    /// An opening whose row was set aside has no rule any more: nothing of it is left to close.
+    async fn close_aside(&self, tx: &mut Tx, id: &OpeningId) -> Result<(), StoreError> {
+        if tx.wish_for(id).await?.is_some() {
+            return Ok(());
+        }
+        let sessions: Vec<_> = tx.rules_on(id).await?.into_iter().map(|rule| rule.session).collect();
+        tx.opening_aside_is_gone(id).await?;
+        for session in sessions {
+            if tx.close_if_done(&session, tx.now()).await? {
+                self.audit(tx, AuditAction::SessionClosed, &session, json!({}), tx.now()).await?;
+            }
+            tx.thread_changed(&session, tx.now()).await?;
+        }
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use crate::crash_point;
-use crate::domain::{ProviderRuleId, ResourceName, Span};
+use crate::domain::{OpeningId, ProviderRuleId, ResourceName, Span};
 use crate::provider::{Allowlist, CallLimits, ProviderError, SeenRule};
 use crate::store::{LastSweep, StoreError};
 
@@ -163,11 +163,16 @@ impl Reconciler {
             }
         }
         let mut found = compare(&seen, &wished, &self.deployment, |opening| settled.contains(&opening.id));
+        let found_aside = tx.openings_aside(name).await?;
+        let is_there = |id: &OpeningId| seen.iter().any(|rule| rule.is_of(&self.deployment, id));
+        found.aside_gone = found_aside.iter().filter(|id| !is_there(id)).cloned().collect();
         let mut orphans = Vec::new();
         for rule in found.orphans {
             let mut accounted_for = false;
             for opening in rule.mark.iter().flat_map(|mark| &mark.openings) {
-                accounted_for |= tx.is_alive_elsewhere(opening, name).await?;
+                // One that was set aside is accounted for as long as somebody wants it.
+                let aside = found_aside.contains(opening) && tx.wish_for(opening).await?.is_some();
+                accounted_for |= aside || tx.is_alive_elsewhere(opening, name).await?;
             }
             if !accounted_for {
                 orphans.push(rule);

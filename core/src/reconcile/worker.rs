@@ -34,7 +34,11 @@ impl Reconciler {
         let mut passes: JoinSet<Worked> = JoinSet::new();
         loop {
             let free = AT_ONCE.saturating_sub(passes.len());
-            let found = logged(self.claim(free).await).unwrap_or_default();
+            let found = match self.claim(free).await {
+                Ok(found) => found,
+                Err(error) if self.set_aside(&error).await => continue,
+                Err(error) => logged(Err(error)).unwrap_or_default(),
+            };
             for claim in found.claims {
                 let this = Arc::clone(&self);
                 passes.spawn(async move { this.work(claim).await });
@@ -75,6 +79,9 @@ impl Reconciler {
     /// Records all together, and where that fails each by itself: one that cannot be recorded must not keep the others from it.
     async fn record_apart(&self, ended: Vec<Worked>) {
         let Err(error) = self.record(&ended).await else { return };
+        if self.set_aside(&error).await && self.record(&ended).await.is_ok() {
+            return;
+        }
         if ended.len() == 1 {
             tracing::error!(error = %report(&error), "a pass could not be recorded; its resource stays due");
             return;
@@ -85,6 +92,11 @@ impl Reconciler {
                 tracing::error!(%resource, error = %report(&error), "a pass could not be recorded; the resource stays due");
             }
         }
+    }
+
+    /// Sets aside the row that an error is about, if it is about one.
+    pub(super) async fn set_aside(&self, error: &StoreError) -> bool {
+        logged(self.store.set_aside(error, self.random.as_ref()).await).unwrap_or(false)
     }
 
     async fn until_next_expiry(&self) -> Result<Duration, StoreError> {

@@ -14,6 +14,19 @@ pub enum StoreError {
     /// Another process has the SQLite file.
     #[error("{} is in use by another EntryGuard process; stop that one, or use Postgres to run several", .0.display())]
     InUse(PathBuf),
+    /// Nothing is there yet.
+    #[error("there is no database of EntryGuard's at {}; start the server first", .0.display())]
+    NoDatabase(PathBuf),
+    /// The tables are another version's.
+    #[error(
+        "the database's tables are of version {found} and this program's of {expected}; use the program that the server is of"
+    )]
+    OtherTables {
+        /// What the database has.
+        found: i64,
+        /// What this program has.
+        expected: i64,
+    },
     /// The lock file could not be made.
     #[error("{} cannot be created or locked: {reason}", path.display())]
     Lock {

@@ -5,6 +5,7 @@
 //! name, then sessions by id, then the audit log's head.
 
 mod audit;
+mod beside;
 mod buckets;
 mod confirmations;
 mod deployment;
@@ -15,6 +16,7 @@ mod notify;
 mod open;
 mod openings;
 mod panics;
+mod quarantine;
 mod replay;
 mod rows;
 mod session_rules;

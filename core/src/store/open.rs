@@ -7,12 +7,15 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{Executor, Row};
+use sqlx::migrate::Migrator;
+use sqlx::{AnyPool, Executor, Row};
 
 use super::dialect::Dialect;
 use super::{Store, StoreError, StoreTime};
 use crate::clock::Clock;
 use crate::random::Random;
+
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
 /// Where the database is. A Postgres URL holds a password, so it shows itself to nobody.
 #[derive(Clone, Debug)]
@@ -25,7 +28,15 @@ impl StoreUrl {
         url.dialect().map(|_| url)
     }
 
-    fn dialect(&self) -> Result<Dialect, StoreError> {
+    pub(super) fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    pub(super) fn secret(&self) -> SecretString {
+        self.0.clone()
+    }
+
+    pub(super) fn dialect(&self) -> Result<Dialect, StoreError> {
         let text = self.0.expose_secret();
         match text.split_once(':') {
             Some(("sqlite", _)) => Ok(Dialect::Sqlite),
@@ -34,7 +45,7 @@ impl StoreUrl {
         }
     }
 
-    fn sqlite_path(&self) -> PathBuf {
+    pub(super) fn sqlite_path(&self) -> PathBuf {
         let text = self.0.expose_secret();
         let path = text.trim_start_matches("sqlite:").trim_start_matches("//");
         PathBuf::from(path.split('?').next().unwrap_or(path))
@@ -46,25 +57,19 @@ impl Store {
     pub async fn open(url: &StoreUrl, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let dialect = url.dialect()?;
-        let (options, pool, lock) = match dialect {
+        let (options, lock) = match dialect {
             Dialect::Sqlite => {
                 let path = real_path(&url.sqlite_path());
                 let lock = lock_beside(&path)?;
                 // The URL's own parameters give way: losing a commit that a cloud was told about is not for configuration.
                 let options = AnyConnectOptions::from_str(&format!("sqlite://{}?mode=rwc", path.display()))?;
-                (options, sqlite_pool(), Some(lock))
+                (options, Some(lock))
             }
-            Dialect::Postgres => {
-                (AnyConnectOptions::from_str(url.0.expose_secret())?, AnyPoolOptions::new().max_connections(10), None)
-            }
+            Dialect::Postgres => (AnyConnectOptions::from_str(url.expose())?, None),
         };
-        let pool = pool.connect_with(options).await?;
-        if dialect == Dialect::Sqlite {
-            let row = sqlx::query("SELECT sqlite_version() AS version").fetch_one(&pool).await?;
-            refuse_old_sqlite(row.try_get("version")?)?;
-        }
-        sqlx::migrate!("../migrations").run(&pool).await?;
-        let store = Self { pool, dialect, url: url.0.clone(), time: StoreTime::new(clock, dialect), _lock: lock };
+        let pool = connect(dialect, options).await?;
+        MIGRATIONS.run(&pool).await?;
+        let store = Self { pool, dialect, url: url.secret(), time: StoreTime::new(clock, dialect), _lock: lock };
         // A clock that has gone back while nobody was there is found out by what was written last.
         if let Some(at) = store.begin().await?.last_event_at().await? {
             store.time.note(at);
@@ -105,6 +110,19 @@ impl Store {
         tx.commit().await?;
         Ok(deployment)
     }
+}
+
+pub(super) async fn connect(dialect: Dialect, options: AnyConnectOptions) -> Result<AnyPool, StoreError> {
+    let pool = match dialect {
+        Dialect::Sqlite => sqlite_pool(),
+        Dialect::Postgres => AnyPoolOptions::new().max_connections(10),
+    };
+    let pool = pool.connect_with(options).await?;
+    if dialect == Dialect::Sqlite {
+        let row = sqlx::query("SELECT sqlite_version() AS version").fetch_one(&pool).await?;
+        refuse_old_sqlite(row.try_get("version")?)?;
+    }
+    Ok(pool)
 }
 
 /// One connection, so one writer; each commit is on disk before anybody hears of it.

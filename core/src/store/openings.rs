@@ -48,7 +48,7 @@ impl Tx {
 
     /// Asks the reconciler to look at an opening now.
     pub async fn mark_due(&mut self, opening: &OpeningId, now: Timestamp) -> Result<(), StoreError> {
-        sqlx::query("UPDATE openings SET due_at = $1 WHERE id = $2 AND state <> 'GONE'")
+        sqlx::query("UPDATE openings SET due_at = $1 WHERE id = $2 AND state NOT IN ('GONE', 'QUARANTINED')")
             .bind(now.as_millis())
             .bind(opening.as_str())
             .execute(&mut *self.inner)
@@ -58,7 +58,7 @@ impl Tx {
 
     /// Asks the reconciler to remove an opening that nobody wants any more, before it adds others.
     pub async fn mark_closing(&mut self, opening: &OpeningId) -> Result<(), StoreError> {
-        sqlx::query("UPDATE openings SET due_at = $1, closing = 1 WHERE id = $2 AND state <> 'GONE'")
+        sqlx::query("UPDATE openings SET due_at = $1, closing = 1 WHERE id = $2 AND state NOT IN ('GONE', 'QUARANTINED')")
             .bind(self.now.as_millis())
             .bind(opening.as_str())
             .execute(&mut *self.inner)
@@ -69,8 +69,8 @@ impl Tx {
     /// The openings of a resource that are due, and those that stand in their way: at the same address and not gone.
     pub async fn due_openings(&mut self, resource: &ResourceName) -> Result<Vec<WishedOpening>, StoreError> {
         let rows = sqlx::query(
-            "SELECT * FROM openings WHERE resource = $1 AND state <> 'GONE'
-             AND address IN (SELECT address FROM openings WHERE resource = $1 AND state <> 'GONE' AND due_at <= $2)
+            "SELECT * FROM openings WHERE resource = $1 AND state NOT IN ('GONE', 'QUARANTINED')
+             AND address IN (SELECT address FROM openings WHERE resource = $1 AND state NOT IN ('GONE', 'QUARANTINED') AND due_at <= $2)
              ORDER BY created_at, id",
         )
         .bind(resource.as_str())
@@ -82,10 +82,12 @@ impl Tx {
 
     /// Every opening of a resource that is not gone, with what is wanted of it now.
     pub async fn wished_openings(&mut self, resource: &ResourceName) -> Result<Vec<WishedOpening>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM openings WHERE resource = $1 AND state <> 'GONE' ORDER BY created_at, id")
-            .bind(resource.as_str())
-            .fetch_all(&mut *self.inner)
-            .await?;
+        let rows = sqlx::query(
+            "SELECT * FROM openings WHERE resource = $1 AND state NOT IN ('GONE', 'QUARANTINED') ORDER BY created_at, id",
+        )
+        .bind(resource.as_str())
+        .fetch_all(&mut *self.inner)
+        .await?;
         self.with_wishes(&rows).await
     }
 
@@ -105,9 +107,11 @@ impl Tx {
         let row = sqlx::query(
             "SELECT sessions.id AS id, sessions.member AS member,
                     (SELECT MAX(s.expires_at) FROM session_rules r JOIN sessions s ON s.id = r.session
-                     WHERE r.opening = $1 AND r.status NOT IN ('REMOVING', 'REMOVED') AND s.ended_at IS NULL) AS until
+                     WHERE r.opening = $1 AND r.quarantined_at IS NULL
+                     AND r.status NOT IN ('REMOVING', 'REMOVED') AND s.ended_at IS NULL) AS until
              FROM session_rules JOIN sessions ON sessions.id = session_rules.session
-             WHERE session_rules.opening = $1 AND session_rules.status NOT IN ('REMOVING', 'REMOVED') AND sessions.ended_at IS NULL
+             WHERE session_rules.opening = $1 AND session_rules.quarantined_at IS NULL
+               AND session_rules.status NOT IN ('REMOVING', 'REMOVED') AND sessions.ended_at IS NULL
              ORDER BY sessions.started_at, sessions.id LIMIT 1",
         )
         .bind(opening.as_str())
@@ -168,11 +172,12 @@ impl Tx {
 
     /// Whether an opening of another resource is alive: two resources may be parts of one list.
     pub async fn is_alive_elsewhere(&mut self, opening: &OpeningId, resource: &ResourceName) -> Result<bool, StoreError> {
-        let row = sqlx::query("SELECT id FROM openings WHERE id = $1 AND resource <> $2 AND state <> 'GONE'")
-            .bind(opening.as_str())
-            .bind(resource.as_str())
-            .fetch_optional(&mut *self.inner)
-            .await?;
+        let row =
+            sqlx::query("SELECT id FROM openings WHERE id = $1 AND resource <> $2 AND state NOT IN ('GONE', 'QUARANTINED')")
+                .bind(opening.as_str())
+                .bind(resource.as_str())
+                .fetch_optional(&mut *self.inner)
+                .await?;
         Ok(row.is_some())
     }
 

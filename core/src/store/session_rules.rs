@@ -30,7 +30,8 @@ impl Tx {
     pub async fn rules_of(&mut self, session: &SessionId) -> Result<Vec<SessionRule>, StoreError> {
         let rows = sqlx::query(
             "SELECT session_rules.*, openings.rules AS held FROM session_rules JOIN openings ON openings.id = session_rules.opening
-             WHERE session_rules.session = $1 ORDER BY session_rules.resource, session_rules.address",
+             WHERE session_rules.session = $1 AND session_rules.quarantined_at IS NULL
+             ORDER BY session_rules.resource, session_rules.address",
         )
             .bind(session.as_str())
             .fetch_all(&mut *self.inner)
@@ -42,7 +43,8 @@ impl Tx {
     pub async fn rules_on(&mut self, opening: &OpeningId) -> Result<Vec<SessionRule>, StoreError> {
         let rows = sqlx::query(
             "SELECT session_rules.*, openings.rules AS held FROM session_rules JOIN openings ON openings.id = session_rules.opening
-             WHERE session_rules.opening = $1 AND session_rules.status <> 'REMOVED' ORDER BY session_rules.session, session_rules.id",
+             WHERE session_rules.opening = $1 AND session_rules.status <> 'REMOVED' AND session_rules.quarantined_at IS NULL
+             ORDER BY session_rules.session, session_rules.id",
         )
             .bind(opening.as_str())
             .fetch_all(&mut *self.inner)
@@ -93,6 +95,7 @@ fn rule_from(row: &AnyRow) -> Result<SessionRule, StoreError> {
         applied_at: read.optional_time("applied_at")?,
         removed_at: read.optional_time("removed_at")?,
         error: read.optional_text("error")?,
-        held: read.parsed("held", super::openings::held_rules)?,
+        // The opening's own column: whoever reads the opening says where it makes no sense.
+        held: super::openings::held_rules(&read.text("held")?).unwrap_or_default(),
     })
 }

@@ -1,0 +1,81 @@
+//! The cloud: it does what it is asked for when it gets round to it, and lists truthfully what is there.
+
+use super::world::{Call, FOREIGN, Opening, OpeningState, Rule, Step, World};
+
+impl World {
+    /// Does what a call asks for. Adding what is there already (EC2: `InvalidPermission.Duplicate`) and removing what is not there
+    /// changes nothing.
+    pub fn apply(&mut self, call: &Call, late: bool) {
+        match call {
+            Call::Add { opening } if self.cloud.is_none() => {
+                self.made += 1;
+                self.cloud = Some(Rule { id: self.made, mark: Some(*opening), late });
+            }
+            Call::Add { .. } => {}
+            Call::Remove { rules } => self.cloud = self.cloud.filter(|rule| !rules.contains(&rule.id)),
+            Call::RemoveAddress => self.cloud = None,
+        }
+    }
+
+    /// Does what a worker asked for, and lets it know. A sweep is done with that.
+    pub fn answer(&mut self, worker: usize) -> Option<()> {
+        let late = !self.workers[worker].as_ref()?.holds_lease;
+        let call = self.end_call(worker, false)?;
+        self.apply(&call, late);
+        Some(())
+    }
+
+    /// Says OK to a removal, and does nothing. Nothing where the call is another one.
+    pub fn answer_falsely(&mut self, worker: usize) -> Option<()> {
+        let call = self.end_call(worker, false)?;
+        (!matches!(call, Call::Add { .. })).then_some(())
+    }
+
+    /// Leaves a worker without an answer; the call may still be done.
+    pub fn give_up(&mut self, worker: usize) -> Option<()> {
+        let call = self.end_call(worker, true)?;
+        self.late.push(call);
+        Some(())
+    }
+
+    /// Lets a worker die. Its call may still be done.
+    pub fn crash(&mut self, worker: usize) -> Option<()> {
+        if let Step::Calling(call) = self.workers[worker].take()?.step {
+            self.late.push(call);
+        }
+        Some(())
+    }
+
+    fn end_call(&mut self, worker: usize, failed: bool) -> Option<Call> {
+        let pass = self.workers[worker].as_mut()?;
+        let Step::Calling(call) = std::mem::replace(&mut pass.step, Step::Answered { failed }) else { return None };
+        if pass.is_sweep() {
+            self.workers[worker] = None;
+        }
+        Some(call)
+    }
+
+    /// A rule of ours that no opening accounts for.
+    pub fn orphan(&self) -> Option<Rule> {
+        self.cloud.filter(|rule| self.is_orphan(*rule))
+    }
+
+    /// `reconcile/compare.rs`, `compare`: ours, and no opening accounts for it as it stands.
+    pub fn is_orphan(&self, rule: Rule) -> bool {
+        let accounts = |(at, opening): (usize, &Opening)| {
+            opening.state != OpeningState::Gone && (rule.mark == Some(at) || opening.rule == Some(rule.id))
+        };
+        rule.mark.is_some() && !self.openings.iter().enumerate().any(accounts)
+    }
+
+    /// Whether what is recorded as gone is gone, or was brought back by a call that nobody waited for any more.
+    pub fn gone_is_gone(&self) -> bool {
+        let of_a_gone_one = |rule: &Rule| rule.mark.is_some_and(|mark| self.openings[mark].state == OpeningState::Gone);
+        self.cloud.filter(of_a_gone_one).is_none_or(|rule| rule.late)
+    }
+
+    /// Whether somebody else's rule is as it was.
+    pub fn foreign_rule_stands(&self) -> bool {
+        !self.foreign || self.cloud.is_some_and(|rule| rule.id == FOREIGN)
+    }
+}

@@ -1,0 +1,217 @@
+//! A worker's pass: lease and intent, one call, a look at the list, verdicts, and the record under the fence.
+
+use super::world::{Call, FOREIGN, Opening, OpeningState, Pass, Rule, RuleId, Session, Step, Variant, World};
+
+/// More than any state needs.
+const PASSES_TO_REST: usize = 12;
+
+impl World {
+    /// The lease of the resource, from whoever has it. The code takes one that has run out: early for its holder is a fault here.
+    fn take_lease(&mut self) {
+        for pass in self.workers.iter_mut().flatten() {
+            pass.holds_lease = false;
+        }
+    }
+
+    /// `reconcile/claim.rs`, `claim`: writes what the pass is about to do before it does it. Nothing where there is nothing to do but
+    /// wait.
+    pub fn claim(&mut self, worker: usize, variant: Variant) -> Option<()> {
+        let plan = self.plan(variant);
+        let step = self.first_step(&plan, variant)?;
+        self.take_lease();
+        if variant != Variant::IntentAfterCall {
+            for (at, opening) in &plan {
+                self.openings[*at].clone_from(opening);
+            }
+        }
+        self.workers[worker] = Some(Pass { holds_lease: true, step, plan });
+        Some(())
+    }
+
+    /// `reconcile/sweep.rs`, `lease_for_sweep`, and the look of `differences_on`. Nothing where no rule of ours is on the list.
+    pub fn sweep(&mut self, worker: usize, variant: Variant) -> Option<()> {
+        let rule = self.cloud.filter(|rule| rule.mark.is_some() && variant != Variant::NeverSweeps)?;
+        self.take_lease();
+        self.workers[worker] = Some(Pass { holds_lease: true, step: Step::Listed(rule), plan: Vec::new() });
+        Some(())
+    }
+
+    /// `reconcile/compare.rs`, and the rest of `look_and_remove`. What is removed is not read back: the next sweep sees it.
+    pub fn compare(&mut self, worker: usize, variant: Variant) -> Option<()> {
+        let Step::Listed(rule) = self.workers[worker].as_ref()?.step else { return None };
+        let orphan = self.is_orphan(rule);
+        let remove = |pass: Pass| Pass { step: removal(vec![rule.id], variant), ..pass };
+        self.workers[worker] = self.workers[worker].take().filter(|_| orphan).map(remove);
+        Some(())
+    }
+
+    /// `reconcile/plan.rs`, `plan`, and `reconcile/claim.rs`, `intended`: the openings that are due, as far as the intent moves them.
+    fn plan(&self, variant: Variant) -> Vec<(usize, Opening)> {
+        let due = self.openings.iter().enumerate().filter(|(_, opening)| opening.due);
+        due.map(|(at, opening)| {
+            let mut opening = opening.clone();
+            match (opening.state, self.is_wanted(at)) {
+                (OpeningState::Gone, _) | (OpeningState::Adding | OpeningState::Present, true) => {}
+                (OpeningState::Removing, true) if variant == Variant::RevivesRemovals => {
+                    (opening.state, opening.unseen) = (OpeningState::Adding, false);
+                }
+                (OpeningState::Removing, _) if opening.unseen => {}
+                (OpeningState::Removing, _) => opening.attempts = 2.min(opening.attempts + 1),
+                (OpeningState::Adding | OpeningState::Present, false) => {
+                    (opening.state, opening.attempts) = (OpeningState::Removing, 1);
+                }
+            }
+            (at, opening)
+        })
+        .collect()
+    }
+
+    /// `reconcile/act.rs`, `act`: removals before additions. The two never meet on one address, for an addition waits.
+    fn first_step(&self, plan: &[(usize, Opening)], variant: Variant) -> Option<Step> {
+        let removing: Vec<_> = plan.iter().filter(|(_, opening)| opening.is_closing()).collect();
+        if !removing.is_empty() {
+            return Some(removal(self.rules_to_remove(&removing), variant));
+        }
+        let in_state = |state| move |(_, opening): &&(usize, Opening)| opening.state == state;
+        if let Some((opening, _)) = plan.iter().filter(in_state(OpeningState::Adding)).find(|(at, _)| !self.is_blocked(*at)) {
+            return Some(Step::Calling(Call::Add { opening: *opening }));
+        }
+        if plan.iter().any(|planned| in_state(OpeningState::Removing)(&planned)) {
+            return Some(Step::Answered { failed: false });
+        }
+        plan.iter().any(|planned| in_state(OpeningState::Present)(&planned)).then_some(Step::Judged)
+    }
+
+    /// `reconcile/act.rs`, `remove`: the ids that are known, and those that bear an opening's mark where that may not be all.
+    fn rules_to_remove(&self, removing: &[&(usize, Opening)]) -> Vec<RuleId> {
+        let look = removing.iter().any(|(_, opening)| opening.rule.is_none() || opening.attempts > 1);
+        let seen = self.cloud.filter(|_| look);
+        let found = seen.filter(|rule| removing.iter().any(|(at, _)| rule.mark == Some(*at))).map(|rule| rule.id);
+        let known = removing.iter().filter_map(|(_, opening)| opening.rule).filter(|rule| *rule != FOREIGN);
+        let mut rules: Vec<_> = known.chain(found).collect();
+        rules.sort_unstable();
+        rules.dedup();
+        rules
+    }
+
+    /// `reconcile/plan.rs`, `is_blocked`: while the old instance is there, adding would find it and take it for the new one.
+    fn is_blocked(&self, opening: usize) -> bool {
+        self.openings.iter().enumerate().filter(|(at, _)| *at != opening).any(|(at, other)| match other.state {
+            OpeningState::Adding | OpeningState::Present => !self.is_wanted(at),
+            OpeningState::Removing => other.is_closing(),
+            OpeningState::Gone => false,
+        })
+    }
+
+    /// `reconcile/act.rs`, `observe`, and `reconcile/judge.rs`: what became of each opening is decided by what is on the list.
+    pub fn read_back(&mut self, worker: usize, variant: Variant) {
+        let seen = self.cloud;
+        let Some(pass) = &mut self.workers[worker] else { return };
+        let Step::Answered { failed } = pass.step else { return };
+        let removes = pass.plan.iter().any(|(_, opening)| opening.is_closing());
+        for (at, opening) in &mut pass.plan {
+            match opening.state {
+                OpeningState::Removing => {
+                    let failed = failed && opening.is_closing();
+                    judge_unwanted(*at, opening, seen, failed, variant);
+                }
+                // Beside a removal it only waits.
+                OpeningState::Adding if !removes => judge_wanted(*at, opening, seen),
+                OpeningState::Adding | OpeningState::Present | OpeningState::Gone => {}
+            }
+        }
+        pass.step = Step::Judged;
+    }
+
+    /// The list could not be read: whatever was called, nothing is known.
+    pub fn read_nothing(&mut self, worker: usize) -> Option<()> {
+        self.workers[worker].as_mut()?.step = Step::Judged;
+        Some(())
+    }
+
+    /// `reconcile/record.rs`, `record`: one transaction under the lease's fence.
+    pub fn record(&mut self, worker: usize, variant: Variant) {
+        let Some(pass) = self.workers[worker].take() else { return };
+        if !pass.holds_lease && variant != Variant::NoFence {
+            return;
+        }
+        for (at, mut opening) in pass.plan {
+            opening.due = match opening.state {
+                OpeningState::Gone => false,
+                OpeningState::Present => !self.is_wanted(at),
+                OpeningState::Adding | OpeningState::Removing => true,
+            };
+            self.show(at, opening.state);
+            let gone = opening.state == OpeningState::Gone;
+            self.openings[at] = opening;
+            if gone && let Some(next) = self.joinable(variant) {
+                self.openings[next].due = true;
+            }
+        }
+    }
+
+    /// `reconcile/record.rs`, `event_for`: what an opening's state means for the sessions on it.
+    fn show(&mut self, at: usize, state: OpeningState) {
+        for session in &mut self.sessions {
+            if let Session::Live { opening, active } = session
+                && *opening == at
+            {
+                *active = match state {
+                    OpeningState::Adding => *active,
+                    OpeningState::Present => true,
+                    OpeningState::Removing | OpeningState::Gone => false,
+                };
+            }
+        }
+    }
+
+    /// Whether one worker without faults, and a sweep where there is something to sweep, leave nothing to do after a while.
+    pub fn comes_to_rest(&self, variant: Variant) -> bool {
+        let mut world = self.clone();
+        (0..PASSES_TO_REST).any(|_| {
+            world.pass_undisturbed(variant);
+            world.is_settled(variant)
+        })
+    }
+
+    fn pass_undisturbed(&mut self, variant: Variant) {
+        if self.orphan().is_some() && self.sweep(0, variant).is_some() {
+            self.compare(0, variant).and_then(|()| self.answer(0));
+        } else if self.claim(0, variant).is_some() {
+            self.answer(0);
+            self.read_back(0, variant);
+            self.record(0, variant);
+        }
+    }
+}
+
+fn removal(rules: Vec<RuleId>, variant: Variant) -> Step {
+    let by_address = variant == Variant::RemovesByAddress;
+    match rules.is_empty() {
+        _ if by_address => Step::Calling(Call::RemoveAddress),
+        true => Step::Answered { failed: false },
+        false => Step::Calling(Call::Remove { rules }),
+    }
+}
+
+/// `reconcile/judge.rs`, `find_part`: a rule of ours that was made for another instance is none of this one's.
+fn judge_wanted(at: usize, opening: &mut Opening, seen: Option<Rule>) {
+    opening.rule = seen.filter(|rule| rule.mark.is_none_or(|mark| mark == at)).map(|rule| rule.id);
+    if opening.rule.is_some() {
+        (opening.state, opening.attempts) = (OpeningState::Present, 0);
+    }
+}
+
+/// Here and in `reconcile/record.rs`, `apply_verdict`: a removal is final only once a read, after a call that did not fail, and a later
+/// one show no rule of the opening. The code waits for as long as a late call may still come; here the sweep has to make up for it.
+fn judge_unwanted(at: usize, opening: &mut Opening, seen: Option<Rule>, failed: bool, variant: Variant) {
+    let still_there = seen.is_some_and(|rule| rule.mark == Some(at) || (rule.id != FOREIGN && opening.rule == Some(rule.id)));
+    let is_final = if variant == Variant::BelievesAnswers { !failed } else { !still_there && !failed && opening.unseen };
+    if is_final {
+        *opening = Opening { state: OpeningState::Gone, due: false, ..Opening::new() };
+    } else if still_there {
+        opening.unseen = false;
+    } else if !failed {
+        (opening.unseen, opening.attempts) = (true, 0);
+    }
+}

@@ -3,6 +3,7 @@
 
 mod commands;
 mod harness;
+mod operations;
 mod refusals;
 mod session;
 mod smoke;

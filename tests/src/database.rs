@@ -41,6 +41,17 @@ impl Database {
 }
 
 impl OwnDatabase {
+    /// Loses it, as a disk or an intruder would. Nothing may run on it.
+    pub async fn lose(&self) {
+        self.drop_it().await;
+        if let Some(path) = self.url.strip_prefix("sqlite://") {
+            for file in [path.to_owned(), format!("{path}-wal"), format!("{path}-shm")] {
+                // SQLite tidies up behind itself where it can.
+                let _ = std::fs::remove_file(file);
+            }
+        }
+    }
+
     /// Removes it from the shared Postgres, whoever is still connected.
     pub async fn drop_it(&self) {
         if let Some(name) = &self.postgres {

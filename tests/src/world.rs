@@ -112,6 +112,11 @@ impl World {
         &self.database.url
     }
 
+    /// Loses the database. The server must have been killed.
+    pub async fn lose_the_database(&self) {
+        self.database.lose().await;
+    }
+
     /// The configuration that the server reads.
     pub fn config(&self) -> &str {
         &self.config

@@ -27,7 +27,7 @@ pub use identity::{Identity, IdentityError, Surface};
 pub use limits::{DurationRefused, Limit, LimitSource, extended_end};
 pub use name::{CredentialName, MemberName, NameError, ResourceName, RoleName, TierName};
 pub use opening::{HeldRule, IllegalTransition, Opening, OpeningEvent, OpeningState, RuleOwner, RulePart};
-pub use panic::{Panic, PanicScope};
+pub use panic::{CLOSED_AT_ONCE, Panic, PanicScope};
 pub use removal::{Absence, LaterReads, NotGrowing};
 pub use resource::{
     AllowlistFile, AssumedRole, Credential, FileFormat, Ports, PortsError, Protocol, Resource, ResourceKind, SecurityGroup,

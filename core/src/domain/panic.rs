@@ -4,6 +4,9 @@ use std::fmt;
 
 use super::{MemberName, PanicId, ResourceName, Timestamp};
 
+/// What a rule shows that a panic took from a session which goes on.
+pub const CLOSED_AT_ONCE: &str = "closed at once by an administrator";
+
 /// What is closed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PanicScope {

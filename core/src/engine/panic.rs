@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::{Engine, EngineError, end_session};
 use crate::domain::{
-    Actor, AuditAction, AuditEvent, EndReason, Ending, HostAddress, MemberName, Panic, PanicId, PanicScope, Resource,
-    ResourceName, RuleEvent, SessionId,
+    Actor, AuditAction, AuditEvent, CLOSED_AT_ONCE, EndReason, Ending, HostAddress, MemberName, Panic, PanicId, PanicScope,
+    Resource, ResourceName, RuleEvent, SessionId,
 };
 use crate::random::Random;
 use crate::store::{Store, StoreError, Tx};
@@ -103,7 +103,7 @@ async fn take_away(tx: &mut Tx, id: &SessionId, resource: &ResourceName) -> Resu
     let now = tx.now();
     for mut rule in tx.rules_of(id).await?.into_iter().filter(|rule| rule.resource == *resource) {
         rule.status = rule.status.after(RuleEvent::RemovalBegan);
-        rule.error = Some("closed at once by an administrator".to_owned());
+        rule.error = Some(CLOSED_AT_ONCE.to_owned());
         let opening = rule.opening.clone();
         tx.set_rule(&rule, &opening, now).await?;
         tx.mark_closing(&opening).await?;

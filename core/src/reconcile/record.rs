@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::crash_point;
 use crate::domain::{
-    Absence, Actor, ApiLimit, AuditAction, AuditEvent, DriftKind, Opening, OpeningEvent, OpeningState, RuleEvent, RuleStatus,
-    Session, SessionId, SessionRule, Span, Timestamp,
+    Absence, Actor, ApiLimit, AuditAction, AuditEvent, CLOSED_AT_ONCE, DriftKind, Opening, OpeningEvent, OpeningState, RuleEvent,
+    RuleStatus, Session, SessionId, SessionRule, Span, Timestamp,
 };
 use crate::provider::Next;
 use crate::store::{StoreError, Tx};
@@ -112,6 +112,9 @@ impl Reconciler {
             rule.status = rule.status.after(event);
         }
         rule.error = match (rule.status, trouble) {
+            // Its session goes on: people should see what took it away.
+            (RuleStatus::Removed, _) if session.ending.is_none() => Some(CLOSED_AT_ONCE.to_owned()),
+            (RuleStatus::Removing, None) if session.ending.is_none() => Some(CLOSED_AT_ONCE.to_owned()),
             (RuleStatus::Removed, _) | (RuleStatus::Applied, None) => None,
             (_, Some(trouble)) => Some(trouble.message.clone()),
             (RuleStatus::Removing, None) => opening.error.clone(),

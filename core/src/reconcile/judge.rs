@@ -1,6 +1,6 @@
 //! What became of an opening: decided by what was seen, not by what a call answered.
 
-use crate::domain::{DeploymentId, HeldRule, Opening, OpeningEvent, RuleOwner, RulePart, Timestamp};
+use crate::domain::{DeploymentId, HeldRule, Opening, OpeningEvent, OpeningState, RuleOwner, RulePart, Timestamp};
 use crate::provider::{Next, ProviderError, SeenRule};
 
 use super::act::{Outcome, bears};
@@ -80,7 +80,9 @@ pub(super) fn judge_wanted(opening: &Opening, error: Option<&ProviderError>, out
         || Trouble { message: "the provider does not show the rule yet; EntryGuard keeps trying".into(), next: Next::Retry },
         Trouble::from,
     );
-    Verdict { event: None, rules: Some(rules), marked_until, absent: None, trouble: Some(trouble) }
+    // What was there before stays written down: the sweep tells by it what has vanished.
+    let rules = (opening.state == OpeningState::Adding).then_some(rules);
+    Verdict { event: None, rules, marked_until, absent: None, trouble: Some(trouble) }
 }
 
 /// Judges an opening that was to be removed.

@@ -354,6 +354,21 @@ async fn a_sweep_removes_what_nobody_wants_and_makes_anew_what_vanished() {
 }
 
 #[tokio::test]
+async fn i6_a_rule_that_vanished_before_its_end_was_to_move_is_made_anew() {
+    let world = World::new().await;
+    let id = world.start("ANA", HOME, 2).await.unwrap();
+    world.settle().await;
+    world.clock.advance(Span::from_minutes(2));
+    world.group.wipe_by_hand();
+    world.engine.extend(&world.member("ANA"), &Which::TheOnly, None).await.unwrap();
+    world.reconciler.reconcile_one().await.unwrap();
+    let swept = world.reconciler.sweep(false).await.unwrap();
+    assert_eq!(swept.resources[0].found.missing.len(), 1);
+    world.settle().await;
+    assert_eq!((world.status(&id).await, world.group.rules().len()), (SessionStatus::Active, 1));
+}
+
+#[tokio::test]
 async fn a_link_starts_one_session_and_only_while_it_lasts() {
     let world = World::new().await;
     let ana = world.member("ANA");

@@ -3,8 +3,8 @@
 use super::world::{Call, FOREIGN, Opening, OpeningState, Rule, Step, World};
 
 impl World {
-    /// Does what a call asks for. Adding what is there already (EC2: `InvalidPermission.Duplicate`) and removing what is not there
-    /// changes nothing.
+    /// Does what a call asks for. Adding what is there already (EC2: `InvalidPermission.Duplicate`) and removing what is not
+    /// there changes nothing.
     pub fn apply(&mut self, call: &Call, late: bool) {
         match call {
             Call::Add { opening } if self.cloud.is_none() => {

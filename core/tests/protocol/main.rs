@@ -1,11 +1,11 @@
-//! The protocol, modelled: every order in which sessions, workers and a cloud can take their steps, with a bounded number of faults.
+//! The protocol, modelled: every order in which sessions, workers and a cloud can take their steps, with a few faults.
 //!
-//! The model is written a second time and small, but it takes the code's steps: each [`moves::Action`] names the file and the function
-//! that it stands for, and a transaction or a call of the code is one step of the model. Whoever changes one changes the other.
+//! The model is written a second time and small, but it takes the code's steps: each [`moves::Action`] names the file and the
+//! function that it stands for, and a transaction or a call of the code is one step here. Whoever changes one changes the other.
 //! [`sessions`] is what is wanted, [`pass`] what a worker does about it, [`cloud`] what comes of that.
 //!
-//! A fault is a worker that dies, a lease taken over from a worker that goes on, an answer or a list that does not come, or an OK
-//! to a removal that was not done. A call whose sender has given up or died is done at any later time, or never.
+//! A fault is a worker that dies, a lease taken over from a worker that goes on, an answer or a list that does not come, or an
+//! OK to a removal that was not done. A call whose sender has given up or died is done at any later time, or never.
 //! Left out: what people change by hand, lists that lie, resources with several parts, and the moving of a session's end.
 //!
 //! Then each rule of the protocol is broken, one at a time, and the model has to find out what it is good for.
@@ -38,29 +38,29 @@ fn the_protocol_holds_to_four_faults() {
     holds(3, 3);
 }
 
-/// Somebody else's rule lets the address in already. A session starts and ends before a worker looks. The removal of what was never
-/// added takes whatever lets the address in.
+/// Somebody else's rule lets the address in already. A session starts and ends before a worker looks. The removal of what was
+/// never added takes whatever lets the address in.
 #[test]
 fn i3_a_removal_by_address_takes_a_foreign_rule() {
     breaks(Variant::RemovesByAddress, FOREIGN_RULES_STAND, Story { faults: 0, steps: 4 });
 }
 
-/// The first session ends. Worker one calls for the removal, and its lease is taken over. Worker two removes as well, sees that all
-/// is gone, and adds the rule of a second session. Only now is worker one's call done, and takes that one.
+/// The first session ends. Worker one calls for the removal, and its lease is taken over. Worker two removes as well, sees that
+/// all is gone, and adds the rule of a second session. Only now is worker one's call done, and takes that one.
 #[test]
 fn i2_a_removal_by_address_takes_the_next_sessions_rule() {
     breaks(Variant::RemovesByAddress, ACTIVE_HAS_ITS_RULE, Story { faults: 1, steps: 13 });
 }
 
-/// A session ends, and its removal is under way. A second one takes the instance back. The removal is recorded: the second session
-/// wants what is gone for good, and nobody is ever going to look at it again. No fault is needed.
+/// A session ends, and its removal is under way. A second one takes the instance back. The removal is recorded: the second
+/// session wants what is gone for good, and nobody is ever going to look at it again. No fault is needed.
 #[test]
 fn i6_a_revived_removal_leaves_its_session_waiting_for_ever() {
     breaks(Variant::RevivesRemovals, EVERY_WISH_IS_GRANTED, Story { faults: 0, steps: 9 });
 }
 
-/// Worker one calls for the removal. A second session takes the instance back, worker two takes the lease over, and sees the rule
-/// there. Now the removal is done. Worker two records what it saw: the session reads ACTIVE, and has no rule.
+/// Worker one calls for the removal. A second session takes the instance back, worker two takes the lease over, and sees the
+/// rule there. Now the removal is done. Worker two records what it saw: the session reads ACTIVE, and has no rule.
 #[test]
 fn i2_a_revived_removal_takes_the_rule_of_the_session_that_revived_it() {
     breaks(Variant::RevivesRemovals, ACTIVE_HAS_ITS_RULE, Story { faults: 1, steps: 13 });
@@ -73,14 +73,14 @@ fn i7_without_a_fence_a_slow_worker_records_what_is_gone_as_present() {
     breaks(Variant::NoFence, ACTIVE_HAS_ITS_RULE, Story { faults: 1, steps: 13 });
 }
 
-/// A session ends, and worker one calls for the removal of its rule, which still reads PRESENT. A second session joins it. Worker two
-/// takes the lease over and finds nothing to do. The removal is done, and the second session reads ACTIVE.
+/// A session ends, and worker one calls for the removal of its rule, which still reads PRESENT. A second session joins it.
+/// Worker two takes the lease over and finds nothing to do. The removal is done, and the second session reads ACTIVE.
 #[test]
 fn i2_without_an_intent_before_the_call_a_session_joins_what_is_being_removed() {
     breaks(Variant::IntentAfterCall, ACTIVE_HAS_ITS_RULE, Story { faults: 1, steps: 11 });
 }
 
-/// A session opens and ends. EC2 answers OK to the revoke, and has revoked nothing: the session reads closed, and its rule is there.
+/// A session opens and ends. EC2 answers OK to the revoke, and has revoked nothing: the rule is recorded as gone, and is there.
 #[test]
 fn i1_a_removal_that_is_believed_and_not_read_may_not_have_happened() {
     breaks(Variant::BelievesAnswers, GONE_IS_GONE, Story { faults: 1, steps: 10 });
@@ -120,7 +120,8 @@ fn breaks(variant: Variant, property: &'static str, told: Story) {
     }
 }
 
-/// A checker that stops at the first state it finds need not have found the nearest one, so it may look a step further each time.
+/// A checker that stops at the first state it finds need not have found the nearest one, so it may look a step further each
+/// time.
 fn shortest(variant: Variant, property: &'static str, faults: u8) -> Option<Vec<Action>> {
     let within = |depth| {
         let protocol = Protocol { variant, sessions: 2, faults };

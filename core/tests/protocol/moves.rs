@@ -19,8 +19,8 @@ pub enum Action {
     Start(usize),
     /// A session is stopped or runs out: `engine/stop.rs` and `reconcile/expire.rs`, one transaction.
     End(usize),
-    /// A worker leases the resource and writes its intent: `reconcile/claim.rs`, `claim`, one transaction. A fault where somebody is
-    /// still at work.
+    /// A worker leases the resource and writes its intent: `reconcile/claim.rs`, `claim`, one transaction. A fault where
+    /// somebody is still at work.
     Lease(usize),
     /// A worker leases the resource and reads its list, to sweep it: `reconcile/sweep.rs`, `sweep_resource`. A fault where
     /// somebody is still at work.
@@ -31,7 +31,8 @@ pub enum Action {
     Answer(usize),
     /// A fault. The cloud answers OK to a removal that it did not do, as EC2's revoke may.
     AnswerFalsely(usize),
-    /// A fault. A worker waits no longer: the call is late, or it was done and its answer is lost (`reconcile/pass.rs`, `call`).
+    /// A fault. A worker waits no longer: the call is late, or it was done and its answer is lost (`reconcile/pass.rs`,
+    /// `call`).
     GiveUp(usize),
     /// A worker reads the list and judges: `reconcile/act.rs`, `observe`, and `reconcile/judge.rs`.
     ReadBack(usize),

@@ -6,15 +6,16 @@ use super::world::{Call, FOREIGN, Opening, OpeningState, Pass, Rule, RuleId, Ses
 const PASSES_TO_REST: usize = 12;
 
 impl World {
-    /// The lease of the resource, from whoever has it. The code takes one that has run out: early for its holder is a fault here.
+    /// The lease of the resource, from whoever has it. The code takes one that has run out: early for its holder is a fault
+    /// here.
     fn take_lease(&mut self) {
         for pass in self.workers.iter_mut().flatten() {
             pass.holds_lease = false;
         }
     }
 
-    /// `reconcile/claim.rs`, `claim`: writes what the pass is about to do before it does it. Nothing where there is nothing to do but
-    /// wait.
+    /// `reconcile/claim.rs`, `claim`: writes what the pass is about to do before it does it. Nothing where there is nothing to
+    /// do but wait.
     pub fn claim(&mut self, worker: usize, variant: Variant) -> Option<()> {
         let plan = self.plan(variant);
         let step = self.first_step(&plan, variant)?;
@@ -45,7 +46,8 @@ impl World {
         Some(())
     }
 
-    /// `reconcile/plan.rs`, `plan`, and `reconcile/claim.rs`, `intended`: the openings that are due, as far as the intent moves them.
+    /// `reconcile/plan.rs`, `plan`, and `reconcile/claim.rs`, `intended`: the openings that are due, as far as the intent moves
+    /// them.
     fn plan(&self, variant: Variant) -> Vec<(usize, Opening)> {
         let due = self.openings.iter().enumerate().filter(|(_, opening)| opening.due);
         due.map(|(at, opening)| {
@@ -202,8 +204,9 @@ fn judge_wanted(at: usize, opening: &mut Opening, seen: Option<Rule>) {
     }
 }
 
-/// Here and in `reconcile/record.rs`, `apply_verdict`: a removal is final only once a read, after a call that did not fail, and a later
-/// one show no rule of the opening. The code waits for as long as a late call may still come; here the sweep has to make up for it.
+/// Here and in `reconcile/record.rs`, `apply_verdict`: a removal is final only once a read, after a call that did not fail, and
+/// a later one show no rule of the opening. The code waits for as long as a late call may still come; here the sweep has to
+/// make up for it.
 fn judge_unwanted(at: usize, opening: &mut Opening, seen: Option<Rule>, failed: bool, variant: Variant) {
     let still_there = seen.is_some_and(|rule| rule.mark == Some(at) || (rule.id != FOREIGN && opening.rule == Some(rule.id)));
     let is_final = if variant == Variant::BelievesAnswers { !failed } else { !still_there && !failed && opening.unseen };

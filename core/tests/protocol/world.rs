@@ -1,7 +1,7 @@
 //! Everything that the protocol's parties know and have done: one state of the model.
 //!
-//! There is one resource with one part, and one address that all sessions want. Time is left out: what the code does after a delay
-//! (a try again, a lease that runs out) may happen here at any moment.
+//! There is one resource with one part, and one address that all sessions want. Time is left out: what the code does after a
+//! delay (a try again, a lease that runs out) may happen here at any moment.
 
 /// What is changed about the protocol, to see what each of its rules is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

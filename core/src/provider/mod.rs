@@ -26,7 +26,7 @@ use crate::domain::{
 
 pub use error::{Next, ProviderError};
 #[cfg(any(test, feature = "testing"))]
-pub use simulated::SimulatedAllowlist;
+pub use simulated::{Call, Change, Event, Fault, Hand, SimCloud, SimulatedAllowlist};
 
 /// One resource's allowlist.
 #[async_trait]

@@ -46,6 +46,8 @@ pub enum AuditAction {
     SessionExtended,
     /// A session was stopped by somebody.
     SessionStopped,
+    /// A session lost one of its resources, and goes on with the others.
+    SessionNarrowed,
     /// A session's time ran out.
     SessionExpired,
     /// The last rule of an ended session was seen to be gone.
@@ -78,6 +80,7 @@ impl AuditAction {
             Self::SessionStarted => "session.started",
             Self::SessionExtended => "session.extended",
             Self::SessionStopped => "session.stopped",
+            Self::SessionNarrowed => "session.narrowed",
             Self::SessionExpired => "session.expired",
             Self::SessionClosed => "session.closed",
             Self::PanicClosed => "panic.closed",

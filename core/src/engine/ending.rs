@@ -1,17 +1,36 @@
 //! How a session ends, whoever or whatever ends it: one place, so that stopping and running out cannot differ.
 
-use crate::domain::{Ending, RuleEvent, SessionId};
+use serde_json::json;
+
+use crate::domain::{Actor, AuditAction, AuditEvent, Ending, RuleEvent, RuleStatus, SessionId};
+use crate::random::Random;
 use crate::store::{StoreError, Tx};
 
-/// Ends a session: its wishes are over, and its openings are due. Where another live session wants an opening, this one's rule is
-/// done with at once; the others go. The caller holds the locks on the session and its resources.
-pub(crate) async fn end_session(tx: &mut Tx, id: &SessionId, ending: &Ending) -> Result<(), StoreError> {
+/// Ends a session, as `event` tells it: its wishes are over, and its openings are due. Where another live session wants an opening,
+/// this one's rule is done with at once; the others go. The caller holds the locks on the session and its resources.
+pub(crate) async fn end_session(
+    tx: &mut Tx,
+    id: &SessionId,
+    ending: &Ending,
+    event: &AuditEvent,
+    random: &dyn Random,
+) -> Result<(), StoreError> {
+    let follows =
+        |action, details| AuditEvent { at: ending.at, actor: Actor::System, action, session: Some(id.clone()), details };
     tx.end_session(id, ending).await?;
+    tx.record(event, random).await?;
     for mut rule in tx.rules_of(id).await? {
         let opening = rule.opening.clone();
         let wanted_by_others = tx.wish_for(&opening).await?.is_some();
         rule.status = rule.status.after(if wanted_by_others { RuleEvent::Removed } else { RuleEvent::RemovalBegan });
         tx.set_rule(&rule, &opening, ending.at).await?;
+        if rule.status == RuleStatus::Removed {
+            let details = json!({
+                "resource": rule.resource.as_str(), "address": rule.address.to_string(), "opening": opening.as_str(),
+                "leftToOthers": true,
+            });
+            tx.record(&follows(AuditAction::RuleRemoved, details), random).await?;
+        }
         if wanted_by_others {
             // The end that it bears in the cloud may have to move back to the others' end.
             tx.mark_due(&opening, ending.at).await?;
@@ -19,6 +38,8 @@ pub(crate) async fn end_session(tx: &mut Tx, id: &SessionId, ending: &Ending) ->
             tx.mark_closing(&opening).await?;
         }
     }
-    tx.close_if_done(id, ending.at).await?;
+    if tx.close_if_done(id, ending.at).await? {
+        tx.record(&follows(AuditAction::SessionClosed, json!({})), random).await?;
+    }
     tx.thread_changed(id, ending.at).await
 }

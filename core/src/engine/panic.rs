@@ -78,21 +78,28 @@ async fn close_some(store: &Store, scope: &PanicScope, actor: &Actor, random: &d
         resources.extend(tx.rules_of(id).await?.into_iter().map(|rule| rule.resource));
     }
     tx.lock_resources(&resources).await?;
+    // All are locked, in order of id, before the audit log is, as everybody does.
+    let mut live = BTreeSet::new();
     for id in ids.iter().collect::<BTreeSet<_>>() {
-        if tx.lock_session(id).await?.is_none_or(|session| session.ending.is_some()) {
-            continue;
+        if tx.lock_session(id).await?.is_some_and(|session| session.ending.is_none()) {
+            live.insert(id);
         }
+    }
+    for id in live {
         let at = tx.now();
+        let (session, action) = (Some(id.clone()), AuditAction::SessionStopped);
+        let details = json!({ "scope": scope.to_string() });
+        let event = AuditEvent { at, actor: actor.clone(), action, session, details };
         match scope {
             PanicScope::All | PanicScope::Member(_) => {
                 let by = Some(format!("{} (panic)", actor.name()));
-                end_session(&mut tx, id, &Ending { reason: EndReason::Manual, at, by }).await?;
+                end_session(&mut tx, id, &Ending { reason: EndReason::Manual, at, by }, &event, random).await?;
             }
-            PanicScope::Resource(name) => take_away(&mut tx, id, name).await?,
+            PanicScope::Resource(name) => {
+                take_away(&mut tx, id, name).await?;
+                tx.record(&AuditEvent { action: AuditAction::SessionNarrowed, ..event }, random).await?;
+            }
         }
-        let details = json!({ "scope": scope.to_string() });
-        let (session, action) = (Some(id.clone()), AuditAction::SessionStopped);
-        tx.record(&AuditEvent { at, actor: actor.clone(), action, session, details }, random).await?;
     }
     tx.commit().await?;
     Ok(ids)

@@ -41,11 +41,10 @@ impl Engine {
         let session = tx.lock_session(id).await?.ok_or_else(unknown)?;
         if session.ending.is_none() {
             let ending = Ending { reason: EndReason::Manual, at: now, by: Some(caller.name().to_string()) };
-            end_session(&mut tx, id, &ending).await?;
             let action = AuditAction::SessionStopped;
             let details = json!({ "member": session.member.as_str() });
             let event = AuditEvent { at: now, actor: caller.actor(), action, session: Some(id.clone()), details };
-            tx.record(&event, self.random.as_ref()).await?;
+            end_session(&mut tx, id, &ending, &event, self.random.as_ref()).await?;
         }
         let view = tx.session(id).await?.ok_or_else(unknown)?;
         crash_point!(WishWritten);

@@ -12,7 +12,7 @@ pub struct Differences {
     pub orphans: Vec<SeenRule>,
     /// Rules of live openings that let in others than they were made for.
     pub widened: Vec<SeenRule>,
-    /// Wanted openings that have vanished.
+    /// Wanted openings that have vanished, with those of their rules that are there still.
     pub missing: Vec<Opening>,
     /// Rules of ours that bear no mark any more.
     pub unmarked: Vec<SeenRule>,
@@ -46,7 +46,7 @@ pub(super) fn compare(
         }
     }
     let vanished = wished.iter().filter(|wished| settled(&wished.opening) && has_vanished(wished, seen));
-    found.missing = vanished.map(|wished| wished.opening.clone()).collect();
+    found.missing = vanished.map(|wished| as_left(&wished.opening, seen)).collect();
     found
 }
 
@@ -63,4 +63,11 @@ fn has_vanished(wished: &WishedOpening, seen: &[SeenRule]) -> bool {
     let opening = &wished.opening;
     let there = |id| seen.iter().any(|rule| rule.id == id && rule.is_for(opening.address));
     opening.state == OpeningState::Present && wished.wish.is_some() && !opening.rules.iter().all(|held| there(held.id.clone()))
+}
+
+/// A vanished opening, with those of its rules that are there still.
+fn as_left(opening: &Opening, seen: &[SeenRule]) -> Opening {
+    let there = |id| seen.iter().any(|rule| rule.id == id && rule.is_for(opening.address));
+    let rules = opening.rules.iter().filter(|held| there(held.id.clone())).cloned().collect();
+    Opening { rules, ..opening.clone() }
 }

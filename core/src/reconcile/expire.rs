@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::crash_point;
-use crate::domain::{AuditAction, EndReason, Ending, ResourceName, SessionId};
+use crate::domain::{Actor, AuditAction, AuditEvent, EndReason, Ending, ResourceName, SessionId};
 use crate::engine::end_session;
 use crate::store::StoreError;
 
@@ -67,19 +67,23 @@ impl Reconciler {
             resources.extend(tx.rules_of(id).await?.into_iter().map(|rule| rule.resource));
         }
         tx.lock_resources(&resources).await?;
-        let mut ended = 0;
-        // In order of id, as everybody locks sessions.
+        // All are locked, in order of id, before the audit log is, as everybody does.
+        let mut overdue = BTreeSet::new();
         for id in ids.iter().collect::<BTreeSet<_>>() {
             // Somebody may have extended or stopped it since it was listed.
             if tx.lock_session(id).await?.is_some_and(|s| s.ending.is_none() && s.expires_at <= now) {
-                end_session(&mut tx, id, &Ending { reason: EndReason::Expired, at: now, by: None }).await?;
-                self.audit(&mut tx, AuditAction::SessionExpired, id, json!({}), now).await?;
-                ended += 1;
+                overdue.insert(id);
             }
+        }
+        for &id in &overdue {
+            let ending = Ending { reason: EndReason::Expired, at: now, by: None };
+            let (actor, action, session) = (Actor::System, AuditAction::SessionExpired, Some(id.clone()));
+            let event = AuditEvent { at: now, actor, action, session, details: json!({}) };
+            end_session(&mut tx, id, &ending, &event, self.random.as_ref()).await?;
         }
         crash_point!(ExpiryWritten);
         tx.commit().await?;
         crash_point!(ExpiryCommitted);
-        Ok(ended)
+        Ok(overdue.len())
     }
 }

@@ -115,16 +115,19 @@ impl Reconciler {
         tx.note_drift(&Drift { at: tx.now(), kind, resource: resource.cloned(), what }, self.random.as_ref()).await
     }
 
-    /// Makes a vanished opening anew: the old instance is gone for good, and what wanted it wants the new one.
+    /// Makes a vanished opening anew: the old instance is done with for good, and what wanted it wants the new one. What is left of
+    /// the old one goes first: it was made for that one, and would never count for another.
     async fn replace(&self, tx: &mut Tx, opening: &Opening) -> Result<(), StoreError> {
         let now = tx.now();
-        let Ok(gone) = opening.state.after(OpeningEvent::SeenGone) else { return Ok(()) };
+        let left = opening.our_rules().next().is_some();
+        let (event, due) = if left { (OpeningEvent::Unwanted, Some(now)) } else { (OpeningEvent::SeenGone, None) };
+        let Ok(done_with) = opening.state.after(event) else { return Ok(()) };
         // Somebody may have ended what wanted it since it was compared.
         if !tx.is_still(&opening.id, opening.state).await? {
             return Ok(());
         }
         tracing::warn!(resource = %opening.resource, address = %opening.address, "a wanted rule has vanished; it is made anew");
-        tx.save_opening(&Opening { state: gone, ..opening.clone() }, None, now).await?;
+        tx.save_opening(&Opening { state: done_with, ..opening.clone() }, due, now).await?;
         let anew = self.anew(opening, now);
         tx.insert_opening(&anew, now).await?;
         for mut rule in tx.rules_on(&opening.id).await? {

@@ -8,6 +8,7 @@ use crate::provider::SeenRule;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a journal of a test's, read once")]
 pub enum Event {
     /// We called.
     Call(Call),

@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
-use entryguard_core::domain::{MemberName, PanicScope, ResourceName};
+use entryguard_core::domain::{Anchor, MemberName, PanicScope, ResourceName, Timestamp};
 
 /// Opens every resource that a person or a job may reach, for its address alone, for a few hours, and closes it again.
 #[derive(Parser)]
@@ -29,6 +30,9 @@ pub enum Verb {
     /// Close everything at once, and keep it closed until it is lifted.
     #[command(subcommand)]
     Panic(PanicVerb),
+    /// Print the audit log, or check that nobody has changed it.
+    #[command(subcommand)]
+    Audit(AuditVerb),
     /// Print the least AWS policy for the configured resources.
     IamPolicy(ConfigOptions),
     /// Print the Slack app's manifest (YAML).
@@ -83,6 +87,72 @@ pub struct SweepOptions {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// What to do with the audit log.
+#[derive(Subcommand)]
+pub enum AuditVerb {
+    /// Print it as JSON lines, the oldest entry first.
+    Export(ExportOptions),
+    /// Check its chain of hashes: in the database, or in an export.
+    Verify(VerifyOptions),
+}
+
+/// What to export.
+#[derive(Args)]
+pub struct ExportOptions {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigOptions,
+    /// Only entries from this time on.
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<TimeArg>,
+    /// Only entries from before this time.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<TimeArg>,
+}
+
+/// What to verify.
+#[derive(Args)]
+pub struct VerifyOptions {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigOptions,
+    /// An export (`-` is standard input); without it, the database.
+    #[arg(value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// An entry that was noted down before: it has to be there as it was.
+    #[arg(long, value_name = "SEQ:HASH")]
+    pub expect: Option<AnchorArg>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A time in RFC 3339, as `2026-11-24T12:00:00Z`.
+#[derive(Clone, Copy)]
+pub struct TimeArg(pub Timestamp);
+
+impl FromStr for TimeArg {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Timestamp::parse(text).map(Self).ok_or("a time must be like 2026-11-24T12:00:00Z")
+    }
+}
+
+/// An entry of the audit log and its hash.
+#[derive(Clone)]
+pub struct AnchorArg(pub Anchor);
+
+impl FromStr for AnchorArg {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (seq, hash) = text.split_once(':').ok_or("it must be like 42:0f3a…, as `audit verify` prints it")?;
+        let seq = seq.parse().map_err(|_| "it must begin with an entry's number")?;
+        Ok(Self(Anchor { seq, hash: hash.to_owned() }))
+    }
 }
 
 /// What to do about a panic.

@@ -1,5 +1,6 @@
 //! `entryguard`: the server and the command-line program.
 
+mod audit;
 mod check;
 mod cli;
 mod demo;
@@ -45,6 +46,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
             Verb::Check(options) => check::run(options).await,
             Verb::Sweep(options) => sweep::run(options).await,
             Verb::Panic(verb) => panic::run(verb).await,
+            Verb::Audit(verb) => audit::run(verb).await,
             Verb::IamPolicy(options) => iam_policy::run(&options.config),
             Verb::SlackManifest(options) => slack::manifest::run(&options),
         }

@@ -1,6 +1,7 @@
 //! The black-box tests. Run them with `./x test`.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop loudly")]
 
+mod audit;
 mod commands;
 mod harness;
 mod operations;
@@ -8,4 +9,5 @@ mod refusals;
 mod session;
 mod smoke;
 mod speed;
+mod tamper;
 mod trouble;

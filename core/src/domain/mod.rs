@@ -2,6 +2,7 @@
 
 mod address;
 mod audit;
+mod audit_chain;
 mod bucket;
 mod directory;
 mod drift;
@@ -19,6 +20,7 @@ mod time;
 
 pub use address::{AddressClass, AddressRefused, Addresses, HostAddress, Network};
 pub use audit::{Actor, AuditAction, AuditEvent};
+pub use audit_chain::{Anchor, ChainBroken, ChainCheck, ChainedEvent};
 pub use bucket::{ApiLimit, Bucket};
 pub use directory::{Directory, Member, Organization, Role, Tier};
 pub use drift::{Drift, DriftKind};

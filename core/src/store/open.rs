@@ -69,6 +69,7 @@ impl Store {
         };
         let pool = connect(dialect, options).await?;
         MIGRATIONS.run(&pool).await?;
+        super::append_only::keep_append_only(&pool, dialect).await?;
         let store = Self { pool, dialect, url: url.secret(), time: StoreTime::new(clock, dialect), _lock: lock };
         // A clock that has gone back while nobody was there is found out by what was written last.
         if let Some(at) = store.begin().await?.last_event_at().await? {

@@ -16,6 +16,7 @@ use crate::wiring::allowlists;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Row {
     resource: String,
     provider: &'static str,
@@ -23,6 +24,7 @@ struct Row {
     health: &'static str,
     summary: String,
     warnings: Vec<String>,
+    keeps_open_connections: bool,
 }
 
 /// Checks, prints, and fails if a resource is unhealthy.
@@ -41,7 +43,9 @@ pub async fn run(options: CheckOptions) -> anyhow::Result<ExitCode> {
             Some(allowlist) => verify(allowlist).await,
         };
         let provider = resource.kind_words().0;
-        rows.push(Row { resource: name.to_string(), provider, id: resource.provider_id(), health, summary, warnings });
+        let keeps_open_connections = resource.kind.keeps_open_connections();
+        let (resource, id) = (name.to_string(), resource.provider_id());
+        rows.push(Row { resource, provider, id, health, summary, warnings, keeps_open_connections });
     }
     print(&rows, options.json)?;
     Ok(if rows.iter().any(|row| row.health == "Invalid") { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -66,11 +70,18 @@ fn print(rows: &[Row], json: bool) -> anyhow::Result<()> {
     }
     let width = |text: fn(&Row) -> &str| rows.iter().map(|row| text(row).len()).max().unwrap_or_default();
     let (names, ids) = (width(|row| &row.resource), width(|row| &row.id));
+    let lasting: Vec<_> = rows.iter().filter(|row| row.keeps_open_connections).map(|row| row.resource.as_str()).collect();
     for row in rows {
         println!("{:names$}  {:4}  {:ids$}  {:10}  {}", row.resource, row.provider, row.id, row.health, row.summary);
         for warning in &row.warnings {
             println!("{:names$}  warning: {warning}", "");
         }
+    }
+    if !lasting.is_empty() {
+        println!(
+            "Open connections survive a removed rule on {}: AWS tracks them, by default for up to 5 days (docs/operations.md).",
+            lasting.join(", ")
+        );
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ pub fn iam_policy<'a>(groups: impl Iterator<Item = &'a SecurityGroup>) -> Value 
             {
                 "Sid": "Read",
                 "Effect": "Allow",
-                "Action": ["ec2:DescribeSecurityGroups", "ec2:DescribeSecurityGroupRules"],
+                "Action": ["ec2:DescribeManagedPrefixLists", "ec2:DescribeSecurityGroups", "ec2:DescribeSecurityGroupRules"],
                 "Resource": "*"
             },
             {
@@ -70,6 +70,7 @@ mod tests {
           "Statement": [
             {
               "Action": [
+                "ec2:DescribeManagedPrefixLists",
                 "ec2:DescribeSecurityGroups",
                 "ec2:DescribeSecurityGroupRules"
               ],

@@ -85,6 +85,18 @@ impl SecurityGroupAllowlist {
         }
     }
 
+    /// Every rule that lets somebody in, of whatever shape.
+    pub(crate) async fn ingress_rules(&self) -> Result<Vec<SecurityGroupRule>, ProviderError> {
+        let of_group = Filter::builder().name("group-id").values(&self.id).build();
+        let mut pages = self.client.describe_security_group_rules().filters(of_group).max_results(1000).into_paginator().send();
+        let mut rules = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| provider_error(&error, "reading the rules", &self.name))?;
+            rules.extend(page.security_group_rules().iter().filter(|rule| rule.is_egress() != Some(true)).cloned());
+        }
+        Ok(rules)
+    }
+
     async fn still_there(&self, ids: &[ProviderRuleId]) -> Result<Vec<ProviderRuleId>, ProviderError> {
         let seen = self.observe().await?;
         Ok(seen.into_iter().map(|rule| rule.id).filter(|id| ids.contains(id)).collect())
@@ -129,16 +141,7 @@ impl Allowlist for SecurityGroupAllowlist {
     }
 
     async fn observe(&self) -> Result<Vec<SeenRule>, ProviderError> {
-        let of_group = Filter::builder().name("group-id").values(&self.id).build();
-        let mut pages = self.client.describe_security_group_rules().filters(of_group).max_results(1000).into_paginator().send();
-        let mut seen = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| provider_error(&error, "reading the rules", &self.name))?;
-            for rule in page.security_group_rules().iter().filter(|rule| rule.is_egress() != Some(true)) {
-                seen.extend(self.seen(rule).transpose()?);
-            }
-        }
-        Ok(seen)
+        self.ingress_rules().await?.iter().filter_map(|rule| self.seen(rule)).collect()
     }
 
     async fn add(&self, additions: &[Addition]) -> Result<(), ProviderError> {

@@ -9,7 +9,7 @@ use entryguard_core::domain::{DeploymentId, Directory, LaterReads, ResourceKind,
 use entryguard_core::engine::Engine;
 use entryguard_core::provider::{Allowlist, Allowlists};
 use entryguard_core::random::{SharedRandom, SystemRandom};
-use entryguard_core::reconcile::{Nudges, Pulse, Reconciler, ReconcilerParts};
+use entryguard_core::reconcile::{Nudges, Pulse, Reconciler, ReconcilerParts, SweepPace};
 use entryguard_core::store::{Store, StoreUrl};
 use entryguard_host::FileAllowlist;
 
@@ -46,6 +46,7 @@ impl Wired {
             nudges: Arc::clone(&nudges),
             pulse: Arc::clone(&pulse),
             later_reads,
+            sweep_pace: SweepPace::default(),
         }));
         let engine = Engine::new(
             Arc::clone(&store),

@@ -13,6 +13,8 @@ pub enum DriftKind {
     Missing,
     /// A rule of ours whose mark somebody took away: removed with its session all the same.
     Unmarked,
+    /// A rule that bore another end than the wanted one: marked again.
+    Mismarked,
     /// A rule that was gone and is there again: removed again.
     Returned,
     /// More rules than one sweep removes without being asked twice: the next one removes them.
@@ -27,11 +29,12 @@ pub enum DriftKind {
 
 impl DriftKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Orphan,
         Self::Widened,
         Self::Missing,
         Self::Unmarked,
+        Self::Mismarked,
         Self::Returned,
         Self::HeldBack,
         Self::Unread,
@@ -46,6 +49,7 @@ impl DriftKind {
             Self::Widened => "widened",
             Self::Missing => "missing",
             Self::Unmarked => "unmarked",
+            Self::Mismarked => "mismarked",
             Self::Returned => "returned",
             Self::HeldBack => "held_back",
             Self::Unread => "unread",

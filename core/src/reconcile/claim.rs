@@ -59,7 +59,7 @@ impl Reconciler {
             }
         }
         // What is due and was not claimed is at work on already, and its end wakes us.
-        let next = tx.next_due().await?.map(|at| at.since(tx.now())).filter(|left| !left.is_zero());
+        let next = tx.next_due_later().await?.map(|at| at.since(tx.now())).filter(|left| !left.is_zero());
         found.sleep = [next, found.wait].into_iter().flatten().min().map(Span::as_duration);
         if !found.claims.is_empty() {
             purse.save(&mut tx).await?;

@@ -1,9 +1,9 @@
 //! Compares what is on a list with what should be: pure, and the only place that says what is an orphan.
 
-use crate::domain::{DeploymentId, Opening, OpeningId, OpeningState};
+use crate::domain::{DeploymentId, Opening, OpeningId, OpeningState, Timestamp};
 use crate::provider::SeenRule;
 
-use super::plan::WishedOpening;
+use super::plan::{Wish, WishedOpening, needs_mark};
 
 /// What differs on one resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Differences {
     pub missing: Vec<Opening>,
     /// Rules of ours that bear no mark any more.
     pub unmarked: Vec<SeenRule>,
+    /// Wanted openings whose rules bear another end than the wanted one, with that end.
+    pub mismarked: Vec<Opening>,
     /// Openings whose row was set aside, and whose rules are gone.
     pub aside_gone: Vec<OpeningId>,
 }
@@ -47,7 +49,22 @@ pub(super) fn compare(
     }
     let vanished = wished.iter().filter(|wished| settled(&wished.opening) && has_vanished(wished, seen));
     found.missing = vanished.map(|wished| as_left(&wished.opening, seen)).collect();
+    let whole = |wished: &&WishedOpening| found.missing.iter().all(|missing| missing.id != wished.opening.id);
+    found.mismarked = wished.iter().filter(whole).filter_map(|wished| as_marked(wished, seen, owner)).collect();
     found
+}
+
+/// An opening with the end that its rules really bear, where that is not the wanted one: a call that was given up may have been
+/// done long after, over a newer end.
+fn as_marked(wished: &WishedOpening, seen: &[SeenRule], owner: &DeploymentId) -> Option<Opening> {
+    let WishedOpening { opening, wish, .. } = wished;
+    // What is known to need another end is on its way to it.
+    let settled = |wish: &&Wish| opening.state == OpeningState::Present && !needs_mark(opening, wish.until);
+    let wanted = wish.as_ref().filter(settled)?.until.as_seconds();
+    let ours = seen.iter().filter(|rule| rule.is_of(owner, &opening.id) && rule.is_for(opening.address));
+    let mut ends = ours.map(|rule| rule.mark.as_ref().and_then(|mark| mark.expires_at));
+    let other = ends.find(|end| end.map(Timestamp::as_seconds) != Some(wanted))?;
+    Some(Opening { marked_until: other, ..opening.clone() })
 }
 
 /// Whether the rule is the opening's: by its mark, or by its id where that was written down.

@@ -45,7 +45,7 @@ use hold::{Hold, LEASE};
 pub use overdue::{OverdueRule, close_overdue};
 pub use plan::{Plan, Wish, WishedOpening, plan};
 pub use pulse::{Blindness, Pulse};
-pub use sweep::{ResourceSweep, SweepReport};
+pub use sweep::{ResourceSweep, SweepPace, SweepReport};
 
 /// Wakes the workers: a hint and never the truth, for each also looks by itself.
 #[derive(Debug, Default)]
@@ -78,6 +78,7 @@ pub struct Reconciler {
     nudges: Arc<Nudges>,
     pulse: Arc<Pulse>,
     later_reads: LaterReads,
+    sweep_pace: SweepPace,
     // Who takes the leases: this process.
     worker: String,
 }
@@ -98,13 +99,15 @@ pub struct ReconcilerParts {
     pub pulse: Arc<Pulse>,
     /// When a removal is believed.
     pub later_reads: LaterReads,
+    /// How a sweep goes about it.
+    pub sweep_pace: SweepPace,
 }
 
 impl Reconciler {
     /// A reconciler.
     pub fn new(parts: ReconcilerParts) -> Self {
-        let ReconcilerParts { store, allowlists, deployment, random, nudges, pulse, later_reads } = parts;
+        let ReconcilerParts { store, allowlists, deployment, random, nudges, pulse, later_reads, sweep_pace } = parts;
         let worker = hex::encode(crate::random::bytes::<8>(random.as_ref()));
-        Self { store, allowlists, deployment, random, nudges, pulse, later_reads, worker }
+        Self { store, allowlists, deployment, random, nudges, pulse, later_reads, sweep_pace, worker }
     }
 }

@@ -99,9 +99,11 @@ pub fn plan(now: Timestamp, wished: &[WishedOpening]) -> Plan {
     plan
 }
 
-/// Whether rules of ours bear another end than the wanted one. Clouds keep it to the second.
+/// Whether rules of ours may bear another end than the wanted one. Clouds keep it to the second. A try that did not come good, or
+/// whose outcome nobody recorded, may have moved the end all the same.
 pub(super) fn needs_mark(opening: &Opening, until: Timestamp) -> bool {
-    !opening.is_foreign() && opening.marked_until.map(Timestamp::as_seconds) != Some(until.as_seconds())
+    let unknown = opening.attempts > 0;
+    !opening.is_foreign() && (unknown || opening.marked_until.map(Timestamp::as_seconds) != Some(until.as_seconds()))
 }
 
 /// A cloud has one rule of a shape: while the old instance is there, adding would find it and take it for the new one.

@@ -31,6 +31,13 @@ impl Reconciler {
             for opening in &swept.found.missing {
                 self.replace(&mut tx, opening).await?;
             }
+            for opening in &swept.found.mismarked {
+                if tx.is_still(&opening.id, opening.state).await? {
+                    let now = tx.now();
+                    tx.save_opening(opening, Some(now), now).await?;
+                    self.note(&mut tx, DriftKind::Mismarked, Some(&opening.resource), opening.address.cidr()).await?;
+                }
+            }
             for id in &swept.found.aside_gone {
                 self.close_aside(&mut tx, id).await?;
             }

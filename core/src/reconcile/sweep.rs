@@ -21,11 +21,28 @@ use super::{Hold, LEASE, Reconciler};
 const GRACE: Span = Span::from_seconds(60);
 /// More removals than this on one resource are left for the next sweep to confirm: a mistake of ours must not empty a firewall.
 const MOST_REMOVALS: usize = 10;
-/// Resources swept at once.
-const AT_ONCE: usize = 8;
-/// How often a resource is asked for that a worker is busy with, and how long apart.
-const TRIES: u32 = 25;
+/// How long apart a resource is asked for that a worker is busy with.
 const BETWEEN_TRIES: Span = Span::from_millis(200);
+
+/// How a sweep goes about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SweepPace {
+    /// Resources swept at once.
+    pub at_once: usize,
+    /// How often a resource is asked for that a worker is busy with.
+    pub tries: u32,
+}
+
+impl SweepPace {
+    /// One resource after the other, without waiting: for tests that count steps.
+    pub const STEP_BY_STEP: Self = Self { at_once: 1, tries: 1 };
+}
+
+impl Default for SweepPace {
+    fn default() -> Self {
+        Self { at_once: 8, tries: 25 }
+    }
+}
 
 /// What a sweep found on all resources.
 #[derive(Debug, Default)]
@@ -64,7 +81,7 @@ impl Reconciler {
     pub async fn sweep(&self, dry_run: bool) -> Result<SweepReport, StoreError> {
         let names: Vec<_> = self.allowlists.keys().cloned().collect();
         let sweeps = stream::iter(names).map(|name| self.sweep_resource(name, dry_run));
-        let mut resources: Vec<_> = sweeps.buffer_unordered(AT_ONCE).try_collect().await?;
+        let mut resources: Vec<_> = sweeps.buffer_unordered(self.sweep_pace.at_once).try_collect().await?;
         resources.sort_by(|a: &ResourceSweep, b| a.resource.cmp(&b.resource));
         if !dry_run {
             self.nudges.reconcile.notify_one();
@@ -113,7 +130,7 @@ impl Reconciler {
     }
 
     async fn lease_for_sweep(&self, name: &ResourceName) -> Result<Option<Hold>, StoreError> {
-        for _ in 0..TRIES {
+        for attempt in 1..=self.sweep_pace.tries {
             let began = std::time::Instant::now();
             let mut tx = self.store.begin().await?;
             let lease = tx.lease(name, &self.worker, LEASE).await?;
@@ -121,7 +138,9 @@ impl Reconciler {
             if let Some(lease) = lease {
                 return Ok(Some(Hold::new(lease, began)));
             }
-            tokio::time::sleep(BETWEEN_TRIES.as_duration()).await;
+            if attempt < self.sweep_pace.tries {
+                tokio::time::sleep(BETWEEN_TRIES.as_duration()).await;
+            }
         }
         Ok(None)
     }

@@ -81,6 +81,7 @@ impl World {
             nudges: Arc::clone(&nudges),
             pulse: Arc::default(),
             later_reads: LaterReads::default(),
+            sweep_pace: SweepPace::STEP_BY_STEP,
         });
         let engine =
             Engine::new(store, directory, Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SystemRandom), nudges, Arc::default());

@@ -29,6 +29,7 @@ const fn words(kind: DriftKind) -> &'static str {
         DriftKind::Widened => "removed a rule of ours that somebody had changed, and made it anew as it was:",
         DriftKind::Missing => "made anew what had vanished:",
         DriftKind::Unmarked => "somebody took our tags from a rule; it is removed with its session all the same:",
+        DriftKind::Mismarked => "put the expiry on a rule right:",
         DriftKind::Returned => "a rule that was gone is there again, and is removed again:",
         DriftKind::HeldBack => "many rules are to go at once, so the next sweep has to agree first:",
         DriftKind::Unread => "could not be swept:",

@@ -82,9 +82,8 @@ impl Store {
     /// Goes by this machine's clock, a test's, also where the database has one of its own.
     #[cfg(any(test, feature = "testing"))]
     #[must_use]
-    pub fn on_the_tests_time(mut self) -> Self {
-        self.time.ask_the_machine();
-        self
+    pub fn on_the_tests_time(self) -> Self {
+        Self { time: self.time.ask_the_machine(), ..self }
     }
 
     /// Opens the database and makes its rows for what is configured.

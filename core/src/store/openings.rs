@@ -181,8 +181,14 @@ impl Tx {
         Ok(row.is_some())
     }
 
-    /// When the next opening is due that is not due yet.
+    /// Since when the longest due opening has been due, or when the next one is.
     pub async fn next_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        let row = sqlx::query("SELECT MIN(due_at) AS next FROM openings").fetch_one(&mut *self.inner).await?;
+        Ok(row.try_get::<Option<i64>, _>("next")?.map(Timestamp::from_millis))
+    }
+
+    /// When the next opening is due that is not due yet.
+    pub async fn next_due_later(&mut self) -> Result<Option<Timestamp>, StoreError> {
         let sql = "SELECT MIN(due_at) AS next FROM openings WHERE due_at > $1";
         let row = sqlx::query(sql).bind(self.now.as_millis()).fetch_one(&mut *self.inner).await?;
         Ok(row.try_get::<Option<i64>, _>("next")?.map(Timestamp::from_millis))

@@ -43,8 +43,8 @@ impl StoreTime {
 
     /// Goes by this machine's clock whatever the database.
     #[cfg(any(test, feature = "testing"))]
-    pub(super) fn ask_the_machine(&mut self) {
-        self.from_database = false;
+    pub(super) fn ask_the_machine(self) -> Self {
+        Self { from_database: false, ..Self::new(self.clock, Dialect::Sqlite) }
     }
 
     /// The time at which a transaction begins.

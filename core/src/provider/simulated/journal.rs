@@ -8,12 +8,11 @@ use crate::provider::SeenRule;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "a journal of a test's, read once")]
 pub enum Event {
     /// We called.
     Call(Call),
     /// A rule changed, by our call or without one.
-    Change(Change),
+    Change(Box<Change>),
 }
 
 /// A call of ours.
@@ -64,7 +63,8 @@ impl fmt::Display for Event {
                 write!(f, "{} {resource}: call {number}, {name}", at.as_millis())?;
                 fault.map_or(Ok(()), |fault| write!(f, ", {fault:?}"))
             }
-            Self::Change(Change { at, resource, by, before, after }) => {
+            Self::Change(change) => {
+                let Change { at, resource, by, before, after } = change.as_ref();
                 write!(f, "{} {resource}:   {by:?}: {} -> {}", at.as_millis(), Shown(before.as_ref()), Shown(after.as_ref()))
             }
         }

@@ -56,7 +56,7 @@ impl SimCloud {
 
     /// What became of rules so far.
     pub fn changes(&self) -> Vec<Change> {
-        let change = |event: &Event| if let Event::Change(change) = event { Some(change.clone()) } else { None };
+        let change = |event: &Event| if let Event::Change(change) = event { Some(change.as_ref().clone()) } else { None };
         self.state().journal.iter().filter_map(change).collect()
     }
 
@@ -126,6 +126,13 @@ impl SimCloud {
     /// Lets a rule let in others as well, and leaves its mark as it is.
     pub fn widen_by_hand(&self, resource: &ResourceName, id: &ProviderRuleId, source: IpNet) {
         self.edit_by_hand(resource, id, |rule| Some(SeenRule { source, ..rule }));
+    }
+
+    /// Puts a rule back that is gone, mark and all, as a tool does that goes by an old list. It gets another id.
+    pub fn restore_by_hand(&self, resource: &ResourceName, rule: &SeenRule) {
+        let mut state = self.state();
+        let id = state.next_id();
+        state.edit(self.by_hand(resource, None, Some(SeenRule { id, ..rule.clone() })));
     }
 
     /// Takes a rule's mark away.

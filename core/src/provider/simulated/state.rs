@@ -109,7 +109,7 @@ impl State {
         }
         list.rules.extend(change.after.clone());
         list.past.push((change.at, list.rules.clone()));
-        self.journal.push(Event::Change(change));
+        self.journal.push(Event::Change(Box::new(change)));
     }
 
     pub(super) fn next_id(&mut self) -> ProviderRuleId {

@@ -1,0 +1,65 @@
+//! A database that outlives the processes of one test: a new SQLite file, or a new database in the Postgres of all tests.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+/// Which kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+/// The database of one test.
+pub struct Database {
+    pub url: String,
+    // The file goes with it.
+    _folder: Option<tempfile::TempDir>,
+    postgres: Option<String>,
+}
+
+impl Kind {
+    /// The kinds that can be had here: Postgres only under `./x services`.
+    pub fn is_here(self) -> bool {
+        self == Self::Sqlite || postgres_address().is_some()
+    }
+
+    pub async fn make(self) -> Database {
+        match self {
+            Self::Sqlite => {
+                // In memory where that can be had: processes die here, and never the machine.
+                let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+                let url = format!("sqlite://{}", folder.path().join("test.db").display());
+                Database { url, _folder: Some(folder), postgres: None }
+            }
+            Self::Postgres => {
+                static NEXT: AtomicU32 = AtomicU32::new(1);
+                let name = format!("engine_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+                administer(&format!("CREATE DATABASE {name}")).await;
+                let address = postgres_address().unwrap();
+                let (server, _) = address.rsplit_once('/').expect("the address ends in a database's name");
+                Database { url: format!("{server}/{name}"), _folder: None, postgres: Some(name) }
+            }
+        }
+    }
+}
+
+impl Database {
+    /// Removes it from the shared Postgres.
+    pub async fn drop_it(&self) {
+        if let Some(name) = &self.postgres {
+            administer(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+        }
+    }
+}
+
+fn postgres_address() -> Option<String> {
+    std::env::var("ENTRYGUARD_TEST_POSTGRES").ok()
+}
+
+async fn administer(statement: &str) {
+    let mut connection = PgConnection::connect(&postgres_address().unwrap()).await.expect("Postgres is up");
+    sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut connection).await.expect(statement);
+    connection.close().await.unwrap();
+}

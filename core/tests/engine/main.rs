@@ -1,0 +1,15 @@
+//! The real use cases, the real reconciler and the real store, under a simulated cloud that misbehaves.
+//!
+//! [`histories`] tries random histories against a model; [`every_step`] tries every step of a few of them, and every call.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop loudly")]
+
+mod database;
+mod every_step;
+mod found;
+mod histories;
+mod invariants;
+mod model;
+mod process;
+mod seeded;
+mod step;
+mod world;

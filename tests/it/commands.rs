@@ -42,7 +42,7 @@ on_both_databases! {
         assert_eq!(dry.code, Some(0), "{dry:?}");
         world.server.restart().await;
         world.slack.command("U111", "stop").await;
-        world.wait_until_thread_says("CANCELLED").await;
+        world.wait_until_over(&["CANCELLED"]).await;
         world.wait_until_group_allows(&world.groups[0], &[]).await;
         world.finish().await;
     }

@@ -3,11 +3,14 @@
 
 mod audit;
 mod commands;
+mod crash_points;
 mod harness;
 mod operations;
 mod refusals;
+mod replicas;
 mod session;
 mod smoke;
+mod soak;
 mod speed;
 mod tamper;
 mod trouble;

@@ -24,7 +24,7 @@ on_both_databases! {
         let answer = world.slack.command("U111", "stop").await;
         assert!(answer.says("Closing"), "{}", answer.text());
         world.wait_until_group_allows(&world.groups[0], &[]).await;
-        world.wait_until_thread_says_all(&["CANCELLED", "Stopped by ana", "closed in", "REMOVED"]).await;
+        world.wait_until_over(&["CANCELLED", "Stopped by ana", "closed in", "REMOVED"]).await;
         world.finish().await;
     }
 
@@ -33,7 +33,7 @@ on_both_databases! {
         world.start_session("U111", "4s", HOME).await;
         world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
         world.wait_until_group_allows(&world.groups[0], &[]).await;
-        world.wait_until_thread_says_all(&["EXPIRED", "Ran out"]).await;
+        world.wait_until_over(&["EXPIRED", "Ran out"]).await;
         world.finish().await;
     }
 
@@ -48,11 +48,7 @@ on_both_databases! {
         assert!(before[0].tags["entryguard:expires-at"] < shared[0].tags["entryguard:expires-at"], "the mark is the latest end");
 
         world.slack.command("U111", "stop").await;
-        entryguard_tests::eventually("ana's session is over", entryguard_tests::SOON, async || {
-            let threads = world.slack.threads_of(SlackDouble::CHANNEL);
-            threads.first().filter(|thread| thread.says("CANCELLED")).map(|_| ()).ok_or_else(|| threads[0].text())
-        })
-        .await;
+        world.wait_until_over_where("ana's thread", &["CANCELLED"], |thread| thread.says("*ana*")).await;
         assert_eq!(world.rules_of(&world.groups[0]).await.len(), 1, "bo still wants it");
         world.slack.command("U222", "stop").await;
         world.wait_until_group_allows(&world.groups[0], &[]).await;
@@ -95,7 +91,7 @@ on_both_databases! {
         world.wait_until_thread_says("ACTIVE").await;
         assert_eq!(world.lines_of("intranet"), [HOME]);
         world.slack.command("U111", "stop").await;
-        world.wait_until_thread_says("CANCELLED").await;
+        world.wait_until_over(&["CANCELLED"]).await;
         assert_eq!(world.lines_of("intranet"), [""; 0]);
         world.finish().await;
     }

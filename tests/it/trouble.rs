@@ -18,7 +18,7 @@ on_both_databases! {
         world.wait_until_thread_says_all(&["PARTIAL", "group-2", "does not exist", &world.groups[1]]).await;
         world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
         world.slack.command("U111", "stop").await;
-        world.wait_until_thread_says("CANCELLED").await;
+        world.wait_until_over(&["CANCELLED"]).await;
         world.wait_until_group_allows(&world.groups[0], &[]).await;
         world.finish().await;
     }
@@ -30,7 +30,7 @@ on_both_databases! {
         world.start_session("U111", "1h", HOME).await;
         world.wait_until_thread_says_all(&["ACTIVE", "somebody else's rule"]).await;
         world.slack.command("U111", "stop").await;
-        world.wait_until_thread_says("CANCELLED").await;
+        world.wait_until_over(&["CANCELLED"]).await;
         assert_eq!(world.rules_of(&world.groups[0]).await, before);
         world.finish().await;
     }
@@ -54,7 +54,7 @@ on_both_databases! {
         world.proxy.behave();
         world.server.restart().await;
         world.wait_until_group_allows(&world.groups[0], &[]).await;
-        world.wait_until_thread_says("CANCELLED").await;
+        world.wait_until_over(&["CANCELLED"]).await;
         world.finish().await;
     }
 
@@ -67,7 +67,7 @@ on_both_databases! {
         assert_eq!(world.rules_of(&world.groups[0]).await.len(), 1);
         world.server.restart().await;
         world.wait_until_group_allows(&world.groups[0], &[]).await;
-        world.wait_until_thread_says("EXPIRED").await;
+        world.wait_until_over(&["EXPIRED"]).await;
         world.finish().await;
     }
 
@@ -76,6 +76,7 @@ on_both_databases! {
         world.proxy.slow_down(Duration::from_millis(60));
         // A dead replica's leases run out first, and what was never seen is looked for more than once.
         world.patience = Duration::from_secs(60);
+        world.until_over = world.until_over.max(world.patience);
         for round in 0..KILLS {
             world.start_session("U111", "1s", &format!("93.184.216.{}", 34 + round)).await;
             // Spread over the second that it lasts and the half that closing takes.
@@ -86,7 +87,7 @@ on_both_databases! {
         for group in &world.groups {
             world.wait_until_group_allows(group, &[]).await;
         }
-        let over = eventually("every session is over", world.patience, async || {
+        let over = eventually("every session is over", world.until_over, async || {
             let threads = world.slack.threads_of(SlackDouble::CHANNEL);
             let over = threads.iter().filter(|thread| thread.says("EXPIRED")).count();
             if over >= KILLS as usize { Ok(over) } else { Err(threads.iter().map(entryguard_tests::Thread::text).collect()) }
@@ -115,7 +116,7 @@ on_both_databases! {
         world.slack.command("U111", "stop").await;
         world.wait_until_group_allows(&world.groups[0], &[]).await;
         world.slack.come_back();
-        world.wait_until_thread_says("CANCELLED").await;
+        world.wait_until_over(&["CANCELLED"]).await;
         world.finish().await;
     }
 

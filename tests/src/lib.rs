@@ -3,28 +3,36 @@
 //! A test builds a [`World`], tells its Slack or its cloud to misbehave, and says what people and firewalls must see in the end.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop loudly")]
 
+mod chance;
 mod clock;
+mod crowd;
 mod database;
 mod eventually;
 mod form;
 mod loopback;
 mod moto;
 mod proxy;
+mod records;
 mod server;
 mod services;
 mod slack;
 mod unique;
+mod watch;
 mod world;
 
-pub use clock::unix_seconds;
+pub use chance::Chance;
+pub use clock::{unix_millis, unix_seconds};
+pub use crowd::Crowd;
 pub use database::{Database, OwnDatabase};
 pub use eventually::{SOON, eventually};
 pub use moto::{Ec2, GroupId, Rule};
 pub use proxy::{Call, CallId, Fate, Proxy};
+pub use records::{AuditEntry, Records, Wish};
 pub use server::{Server, Setup, program};
 pub use services::{moto_address, postgres_address};
 pub use slack::{Edit, Message, SlackAnswer, SlackDouble, Thread, ToServer, button, link_in, text_of, what_slack_refuses};
 pub use unique::unique;
+pub use watch::{Findings, Watch};
 pub use world::{Browser, Form, Page, Ran, Started, World, WorldBuilder};
 
 /// Makes of each `async fn name(database: Database)` two tests: `name::on_sqlite` and `name::on_postgres`.

@@ -14,6 +14,8 @@ pub type GroupId = String;
 pub struct Rule {
     /// `sgr-…`
     pub id: String,
+    /// The group that it is of.
+    pub group: GroupId,
     /// `tcp`, `udp`, …
     pub protocol: String,
     /// The first port.
@@ -26,6 +28,13 @@ pub struct Rule {
     pub description: String,
     /// The rule's tags.
     pub tags: BTreeMap<String, String>,
+}
+
+impl Rule {
+    /// Whether the program made it, by its mark.
+    pub fn is_ours(&self) -> bool {
+        self.tags.contains_key("entryguard:owner")
+    }
 }
 
 /// A client of EC2 in one region.
@@ -51,7 +60,14 @@ impl Ec2 {
 
     /// The group's ingress rules, as the cloud lists them.
     pub async fn rules(&self, group: &str) -> Vec<Rule> {
-        let filter = [("Filter.1.Name", "group-id"), ("Filter.1.Value.1", group)];
+        self.rules_of_all(&[group.to_owned()]).await
+    }
+
+    /// The ingress rules of several groups, all at one instant.
+    pub async fn rules_of_all(&self, groups: &[GroupId]) -> Vec<Rule> {
+        let names: Vec<_> = (1..=groups.len()).map(|number| format!("Filter.1.Value.{number}")).collect();
+        let values = names.iter().map(String::as_str).zip(groups.iter().map(String::as_str));
+        let filter: Vec<_> = [("Filter.1.Name", "group-id")].into_iter().chain(values).collect();
         let xml = self.ask("DescribeSecurityGroupRules", &filter).await;
         let document = Document::parse(&xml).unwrap();
         let items = child(document.root_element(), "securityGroupRuleSet").into_iter().flat_map(|set| set.children());
@@ -60,10 +76,19 @@ impl Ec2 {
 
     /// Lets an address in as somebody with a console would: without our tags. Gives the rule's id.
     pub async fn authorize_by_hand(&self, group: &str, port: u16, cidr: &str, description: &str) -> String {
+        self.authorize(group, port, cidr, description, &[]).await
+    }
+
+    /// Makes a rule with these tags, as if the program had. Gives the rule's id.
+    pub async fn authorize_tagged(&self, group: &str, port: u16, cidr: &str, tags: &[(&str, &str)]) -> String {
+        self.authorize(group, port, cidr, "of a test", tags).await
+    }
+
+    async fn authorize(&self, group: &str, port: u16, cidr: &str, description: &str, tags: &[(&str, &str)]) -> String {
         let port = port.to_string();
         let (range, address) = if cidr.contains(':') { ("Ipv6Ranges", "CidrIpv6") } else { ("IpRanges", "CidrIp") };
         let (address, note) = (format!("IpPermissions.1.{range}.1.{address}"), format!("IpPermissions.1.{range}.1.Description"));
-        let parameters = [
+        let mut parameters = vec![
             ("GroupId", group),
             ("IpPermissions.1.IpProtocol", "tcp"),
             ("IpPermissions.1.FromPort", &port),
@@ -71,6 +96,15 @@ impl Ec2 {
             (&address, cidr),
             (&note, description),
         ];
+        let place = |(index, (key, value))| {
+            let tag = format!("TagSpecification.1.Tag.{}", index + 1);
+            [(format!("{tag}.Key"), key), (format!("{tag}.Value"), value)]
+        };
+        let tags: Vec<(String, &str)> = tags.iter().copied().enumerate().flat_map(place).collect();
+        if !tags.is_empty() {
+            parameters.push(("TagSpecification.1.ResourceType", "security-group-rule"));
+        }
+        parameters.extend(tags.iter().map(|(name, value)| (name.as_str(), *value)));
         let xml = self.ask("AuthorizeSecurityGroupIngress", &parameters).await;
         let document = Document::parse(&xml).unwrap();
         let id = document.descendants().find(|node| node.is_named("securityGroupRuleId"));
@@ -111,6 +145,7 @@ fn rule(item: Node) -> Rule {
     let tags = child(item, "tagSet").into_iter().flat_map(|set| set.children()).filter(Node::is_element);
     Rule {
         id: text(item, "securityGroupRuleId"),
+        group: text(item, "groupId"),
         protocol: text(item, "ipProtocol"),
         from: port("fromPort"),
         to: port("toPort"),

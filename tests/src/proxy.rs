@@ -102,6 +102,15 @@ impl Proxy {
         .await
     }
 
+    /// Waits for a call of `action` that is under way; calls that are over by now do not count.
+    pub async fn wait_for_one_under_way(&self, action: &str) -> Call {
+        eventually(&format!("a call of {action} is under way"), SOON, async || {
+            let under_way = self.calls_of(action).into_iter().find(|call| call.fate.is_none());
+            under_way.ok_or_else(|| format!("{:#?}", self.shape_of_calls()))
+        })
+        .await
+    }
+
     /// Every call, in order of arrival.
     pub fn calls(&self) -> Vec<Call> {
         self.shared.state().calls.clone()

@@ -8,6 +8,9 @@ use std::time::Duration;
 use crate::eventually::{SOON, eventually};
 use crate::loopback;
 
+/// Where the program finds the name of its credentials.
+pub const ACCESS_KEY: &str = "AWS_ACCESS_KEY_ID";
+
 /// What the program is started with.
 #[derive(Debug, Clone)]
 pub struct Setup {
@@ -65,10 +68,24 @@ impl Server {
         self.child.wait().expect("a killed process ends");
     }
 
+    /// SIGSTOP: it stands still, and the world goes on.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// SIGCONT: it goes on as if no time had passed.
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    /// How it ended, where it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child can be waited for")
+    }
+
     /// SIGTERM, and waits until it has ended.
     pub async fn terminate(&mut self) -> ExitStatus {
-        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill is installed");
-        assert!(asked.success(), "the server had ended before SIGTERM");
+        self.signal("-TERM");
         let child = &mut self.child;
         let ended = async || child.try_wait().expect("a child can be waited for").ok_or_else(|| "still running".to_owned());
         eventually("the server ended after SIGTERM", SOON, ended).await
@@ -79,6 +96,26 @@ impl Server {
         self.kill_9();
         self.child = spawn(&self.setup);
         self.wait_until_ready().await;
+    }
+
+    /// Starts it again, killing it first where it still runs, with this on top of its environment, and does not wait for anything:
+    /// it may not live so long.
+    pub fn start_over(&mut self, environment: &[(&str, &str)]) {
+        self.kill_9();
+        let mut setup = self.setup.clone();
+        setup.environment.extend(environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        self.child = spawn(&setup);
+    }
+
+    /// The access key that it shows the cloud, which tells the proxy one replica from another.
+    pub fn access_key(&self) -> &str {
+        let named = self.setup.environment.iter().rfind(|(name, _)| name == ACCESS_KEY);
+        named.map(|(_, key)| key.as_str()).expect("every server has credentials")
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().expect("kill is installed");
+        assert!(sent.success(), "the server had ended before {signal}");
     }
 
     async fn wait_until_ready(&mut self) {

@@ -20,8 +20,10 @@ use crate::database::{Database, OwnDatabase};
 use crate::eventually::eventually;
 use crate::moto::{Ec2, GroupId, Rule};
 use crate::proxy::Proxy;
-use crate::server::{Server, Setup};
+use crate::records::Records;
+use crate::server::{ACCESS_KEY, Server, Setup};
 use crate::slack::{SlackDouble, Thread};
+use crate::watch::Watch;
 
 /// Everything around one test; the parts are there to be told to misbehave.
 #[derive(Debug)]
@@ -38,6 +40,9 @@ pub struct World {
     pub groups: Vec<GroupId>,
     /// How long the world's waits last; [`crate::SOON`] unless a test expects something slow, as a dead worker's lease to run out.
     pub patience: Duration,
+    /// How long a session may take from its end until its thread says so. The firewall is closed long before: its rule is looked for
+    /// again and again before it is taken for gone.
+    pub until_over: Duration,
     setup: Setup,
     config: String,
     database: OwnDatabase,
@@ -96,6 +101,23 @@ impl World {
         .await
     }
 
+    /// Waits until the newest thread says that its session is over, in these words: `CANCELLED`, `EXPIRED`, ….
+    pub async fn wait_until_over(&self, words: &[&str]) -> Thread {
+        self.wait_until_over_where("the newest thread", words, |_| true).await
+    }
+
+    /// Waits until the newest of the threads that are meant says that its session is over, in these words.
+    pub async fn wait_until_over_where(&self, whose: &str, words: &[&str], is_meant: impl Fn(&Thread) -> bool) -> Thread {
+        eventually(&format!("{whose} says {words:?}"), self.until_over, async || self.look_if_over(words, &is_meant)).await
+    }
+
+    /// The newest of the threads that are meant, if it says that its session is over, in these words; else what it says.
+    pub fn look_if_over(&self, words: &[&str], is_meant: impl Fn(&Thread) -> bool) -> Result<Thread, String> {
+        let threads = self.slack.threads_of(SlackDouble::CHANNEL);
+        let thread = threads.into_iter().rfind(|thread| is_meant(thread)).ok_or("no such thread in the channel")?;
+        if words.iter().all(|words| thread.says(words)) { Ok(thread) } else { Err(thread.text()) }
+    }
+
     /// Where the allowlist file of this resource is.
     pub fn file(&self, resource: &str) -> PathBuf {
         config::allowlist(self.place.path(), resource)
@@ -117,18 +139,31 @@ impl World {
         self.database.lose().await;
     }
 
+    /// What the program writes down.
+    pub async fn records(&self) -> Records {
+        Records::of(&self.database).await
+    }
+
+    /// Begins to watch the groups: a rule that is there for longer than `patience` after its last session's end has leaked.
+    pub async fn watch(&self, patience: Duration) -> Watch {
+        Watch::begin(self.ec2.clone(), self.groups.clone(), self.records().await, patience)
+    }
+
     /// The configuration that the server reads.
     pub fn config(&self) -> &str {
         &self.config
     }
 
-    /// Starts a replica: the same configuration on another port. Only Postgres serves two.
+    /// Starts a replica: the same configuration on another port, to which its links lead, with credentials of a name of its own. Only
+    /// Postgres serves two.
     pub async fn another_server(&self) -> Server {
         let port = crate::loopback::free_port();
         let [config, log] = ["toml", "log"].map(|kind| self.place.path().join(format!("replica-{port}.{kind}")));
-        let listen = |port| format!("listen = \"127.0.0.1:{port}\"");
-        std::fs::write(&config, self.config.replace(&listen(self.setup.port), &listen(port))).unwrap();
-        Server::start(Setup { config, port, log, ..self.setup.clone() }).await
+        let address = |port| format!("127.0.0.1:{port}\"");
+        std::fs::write(&config, self.config.replace(&address(self.setup.port), &address(port))).unwrap();
+        let mut setup = Setup { config, port, log, ..self.setup.clone() };
+        setup.environment.push((ACCESS_KEY.to_owned(), format!("replica-{port}")));
+        Server::start(setup).await
     }
 
     /// Runs the program with the world's configuration: `["sweep", "--expired"]`, `["audit", "verify"]`, ….

@@ -25,6 +25,8 @@ pub struct Call {
     pub id: CallId,
     /// EC2's `Action`, or the method and path of what is no Query call.
     pub action: String,
+    /// The access key of whoever called.
+    pub caller: String,
     /// The form that was sent.
     pub form: Vec<(String, String)>,
     /// When it arrived.

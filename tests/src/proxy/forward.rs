@@ -27,7 +27,7 @@ async fn pass_on(shared: Arc<Shared>, request: Request) -> Response {
     let form = form::pairs(body.clone()).await;
     let named = form.iter().find(|(name, _)| name == "Action").map(|(_, action)| action.clone());
     let action = named.unwrap_or_else(|| format!("{} {}", head.method, head.uri.path()));
-    let (id, latency, verdict) = shared.arrival(action, form);
+    let (id, latency, verdict) = shared.arrival(action, caller(&head.headers), form);
     tokio::time::sleep(latency).await;
     match verdict {
         Verdict::HoldBefore => hold(&shared, id, Fate::HeldBefore).await,
@@ -59,12 +59,12 @@ fn xml(status: u16, body: Bytes) -> Response {
 }
 
 impl Shared {
-    fn arrival(&self, action: String, form: Vec<(String, String)>) -> (CallId, std::time::Duration, Verdict) {
+    fn arrival(&self, action: String, caller: String, form: Vec<(String, String)>) -> (CallId, std::time::Duration, Verdict) {
         let mut state = self.state();
         let verdict = state.faults.verdict(&action);
         let id = state.next;
         state.next += 1;
-        state.calls.push(Call { id, action, form, started: Instant::now(), ended: None, fate: None });
+        state.calls.push(Call { id, action, caller, form, started: Instant::now(), ended: None, fate: None });
         (id, state.latency, verdict)
     }
 
@@ -81,6 +81,13 @@ impl Shared {
         let answer = request.headers(end_to_end(&head.headers)).body(body).send().await.unwrap();
         (answer.status().as_u16(), answer.bytes().await.unwrap())
     }
+}
+
+/// The access key of a signature, `AWS4-HMAC-SHA256 Credential=KEY/20260101/…`.
+fn caller(headers: &HeaderMap) -> String {
+    let signed = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let key = signed.split_once("Credential=").and_then(|(_, scope)| scope.split('/').next());
+    key.unwrap_or_default().to_owned()
 }
 
 /// The headers that are not about one connection.

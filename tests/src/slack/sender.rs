@@ -18,6 +18,7 @@ use payload::Sent;
 #[derive(Debug, Clone)]
 pub struct ToServer<'a> {
     shared: &'a Shared,
+    server: String,
     slack: String,
     team: String,
     channel: String,
@@ -29,7 +30,13 @@ pub struct ToServer<'a> {
 impl<'a> ToServer<'a> {
     pub(super) fn new(shared: &'a Shared, slack: &str) -> Self {
         let [team, channel, secret] = [SlackDouble::TEAM, SlackDouble::CHANNEL, SlackDouble::SIGNING_SECRET].map(str::to_owned);
-        Self { shared, slack: slack.to_owned(), team, channel, secret, timestamp: None, signature: None }
+        let server = shared.state().server.clone();
+        Self { shared, server, slack: slack.to_owned(), team, channel, secret, timestamp: None, signature: None }
+    }
+
+    /// To another server than the one that the app is installed with: one replica of several, as a load balancer would choose it.
+    pub fn at_server(self, address: &str) -> Self {
+        Self { server: address.to_owned(), ..self }
     }
 
     /// From another workspace, as Slack Connect brings them.
@@ -59,6 +66,11 @@ impl<'a> ToServer<'a> {
 
     /// Somebody types `/entryguard TEXT`.
     pub async fn command(&self, user: &str, text: &str) -> SlackAnswer {
+        self.try_command(user, text).await.expect("the server answers Slack")
+    }
+
+    /// The same where the server may be dead, or die before it has answered.
+    pub async fn try_command(&self, user: &str, text: &str) -> reqwest::Result<SlackAnswer> {
         let sent = self.sent(user, None);
         let form = payload::command(&sent, text);
         self.post_form("/slack/commands", form, sent).await
@@ -88,31 +100,36 @@ impl<'a> ToServer<'a> {
 
     /// Any bytes at all, signed: for replays and bodies that nobody sends. Gives the status and the body.
     pub async fn raw(&self, path: &str, content_type: &str, body: &str) -> (u16, String) {
-        let url = format!("{}{path}", self.shared.state().server);
+        self.try_raw(path, content_type, body).await.expect("the server answers Slack")
+    }
+
+    async fn try_raw(&self, path: &str, content_type: &str, body: &str) -> reqwest::Result<(u16, String)> {
+        let url = format!("{}{path}", self.server);
         let timestamp = self.timestamp.unwrap_or_else(unix_seconds).to_string();
         let signature = self.signature.clone().unwrap_or_else(|| signature::of(&self.secret, &timestamp, body));
         let request = self.shared.http.post(url).header("Content-Type", content_type).body(body.to_owned());
         let request = request.header("X-Slack-Request-Timestamp", timestamp).header("X-Slack-Signature", signature);
-        let answer = request.send().await.expect("the server answers Slack");
-        (answer.status().as_u16(), answer.text().await.unwrap())
+        let answer = request.send().await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
     }
 
     async fn interact(&self, payload: Value, sent: Sent) -> SlackAnswer {
-        self.post_form("/slack/interactions", vec![("payload".to_owned(), payload.to_string())], sent).await
+        let form = vec![("payload".to_owned(), payload.to_string())];
+        self.post_form("/slack/interactions", form, sent).await.expect("the server answers Slack")
     }
 
-    async fn post_form(&self, path: &str, form: Vec<(String, String)>, sent: Sent) -> SlackAnswer {
+    async fn post_form(&self, path: &str, form: Vec<(String, String)>, sent: Sent) -> reqwest::Result<SlackAnswer> {
         // reqwest encodes the form; the signature is over those very bytes.
         let encoded = self.shared.http.post("http://form/").form(&form).build().unwrap();
         let raw = String::from_utf8(encoded.body().unwrap().as_bytes().unwrap().to_vec()).unwrap();
         let started = Instant::now();
-        let (status, text) = self.raw(path, "application/x-www-form-urlencoded", &raw).await;
+        let (status, text) = self.try_raw(path, "application/x-www-form-urlencoded", &raw).await?;
         let took = started.elapsed();
         let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
         let Sent { user, channel, ts, response_url, .. } = sent;
         let mut answer = SlackAnswer { status, body, took, response_url, channel, user, ts };
         self.judge(path, &mut answer);
-        answer
+        Ok(answer)
     }
 
     /// What Slack would make of the answer.

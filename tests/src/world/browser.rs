@@ -41,7 +41,8 @@ impl Page {
 }
 
 impl Browser {
-    pub(super) fn at(ip: &str) -> Self {
+    /// A browser at this address.
+    pub fn at(ip: &str) -> Self {
         Self { ip: ip.to_owned(), http: loopback::client(), cookies: Mutex::default() }
     }
 
@@ -50,8 +51,19 @@ impl Browser {
         self.send(self.request(Method::GET, url)).await
     }
 
+    /// Opens a link and presses the button of its page, where the server may be dead or die meanwhile: then nothing comes back.
+    pub async fn try_confirm(&self, url: &str) -> Option<Page> {
+        let page = self.try_send(self.request(Method::GET, url)).await.ok()?;
+        form_in(&page.body)?;
+        self.try_send(self.submission(&page, &[])).await.ok()
+    }
+
     /// Fills in the page's form (`typed` adds to its hidden fields) and presses its button.
     pub async fn submit(&self, page: &Page, typed: &[(&str, &str)]) -> Page {
+        self.send(self.submission(page, typed)).await
+    }
+
+    fn submission(&self, page: &Page, typed: &[(&str, &str)]) -> RequestBuilder {
         let form = page.form();
         let url = reqwest::Url::parse(&page.url).unwrap();
         let target = form.action.as_deref().map_or_else(|| url.clone(), |action| url.join(action).unwrap());
@@ -59,7 +71,7 @@ impl Browser {
         let fields: Vec<_> = form.fields.into_iter().chain(typed).collect();
         let request = self.request(Method::POST, target.as_str()).form(&fields);
         let request = request.header("Origin", url.origin().ascii_serialization()).header("Referer", page.url.as_str());
-        self.send(request.header("Sec-Fetch-Site", "same-origin").header("Sec-Fetch-Mode", "navigate")).await
+        request.header("Sec-Fetch-Site", "same-origin").header("Sec-Fetch-Mode", "navigate")
     }
 
     /// Any request from this address, for the ones that no form makes.
@@ -71,7 +83,11 @@ impl Browser {
 
     /// Sends it and keeps the cookies of the answer.
     pub async fn send(&self, request: RequestBuilder) -> Page {
-        let answer = request.send().await.expect("the server answers a browser");
+        self.try_send(request).await.expect("the server answers a browser")
+    }
+
+    async fn try_send(&self, request: RequestBuilder) -> reqwest::Result<Page> {
+        let answer = request.send().await?;
         let (url, status, headers) = (answer.url().to_string(), answer.status().as_u16(), answer.headers().clone());
         for cookie in headers.get_all(header::SET_COOKIE).iter().filter_map(|value| value.to_str().ok()) {
             let pair = cookie.split(';').next().unwrap_or_default();
@@ -81,6 +97,6 @@ impl Browser {
                 cookies.push((name.to_owned(), value.to_owned()));
             }
         }
-        Page { url, status, headers, body: answer.text().await.unwrap() }
+        Ok(Page { url, status, headers, body: answer.text().await? })
     }
 }

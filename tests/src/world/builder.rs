@@ -9,7 +9,7 @@ use crate::eventually::SOON;
 use crate::loopback::free_port;
 use crate::moto::{Ec2, GroupId};
 use crate::proxy::Proxy;
-use crate::server::{Server, Setup};
+use crate::server::{ACCESS_KEY, Server, Setup};
 use crate::services::moto_address;
 use crate::slack::SlackDouble;
 use crate::unique::unique;
@@ -101,7 +101,7 @@ impl WorldBuilder {
         let setup = setup(place.path(), port, &config);
         let server = Server::start(setup.clone()).await;
         slack.install(&server.address());
-        World { server, ec2, proxy, slack, groups, patience: SOON, setup, config, database, place }
+        World { server, ec2, proxy, slack, groups, patience: SOON, until_over: SOON, setup, config, database, place }
     }
 
     fn config(&self, place: &Path, peers: &Peers, groups: &[GroupId]) -> String {
@@ -135,7 +135,7 @@ fn setup(place: &Path, port: u16, config: &str) -> Setup {
     let file = place.join("entryguard.toml");
     std::fs::write(&file, config).unwrap();
     let environment = [
-        ("AWS_ACCESS_KEY_ID", "test"),
+        (ACCESS_KEY, "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
         ("AWS_EC2_METADATA_DISABLED", "true"),
         ("AWS_CONFIG_FILE", "/dev/null"),

@@ -1,0 +1,105 @@
+//! What the program has written down in its database, read from beside it: what was wanted when, and the audit log.
+
+use sqlx::any::{AnyRow, install_default_drivers};
+use sqlx::{AnyConnection, Connection, Row};
+
+use crate::database::OwnDatabase;
+
+/// A reader of the program's database.
+#[derive(Debug)]
+pub struct Records {
+    connection: AnyConnection,
+}
+
+/// One session × one resource × one address, with its session's end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// The session's id.
+    pub session: String,
+    /// The resource's name.
+    pub resource: String,
+    /// The address, without a prefix length.
+    pub address: String,
+    /// `APPLIED`, ….
+    pub status: String,
+    /// When its time runs out, in milliseconds since 1970.
+    pub expires_at: i64,
+    /// When it was stopped or had run out.
+    pub ended_at: Option<i64>,
+}
+
+/// One entry of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// `session.started`, ….
+    pub action: String,
+    /// Which session it is about.
+    pub session: Option<String>,
+}
+
+impl Wish {
+    /// From when on nobody wants it for this session's sake.
+    pub fn over_at(&self) -> i64 {
+        self.ended_at.map_or(self.expires_at, |ended| ended.min(self.expires_at))
+    }
+}
+
+impl Records {
+    pub(crate) async fn of(database: &OwnDatabase) -> Self {
+        install_default_drivers();
+        let connection = AnyConnection::connect(&database.url).await.expect("the database is there");
+        Self { connection }
+    }
+
+    /// The id that the program marks its rules with.
+    pub async fn deployment(&mut self) -> String {
+        self.rows("SELECT id FROM deployment").await.iter().map(|row| row.get("id")).next().expect("the program has been started")
+    }
+
+    /// Every wish that there ever was, in order of the sessions' starts.
+    pub async fn wishes(&mut self) -> Vec<Wish> {
+        let sql = "SELECT sessions.id AS session, resource, address, status, expires_at, ended_at
+                   FROM session_rules JOIN sessions ON sessions.id = session_rules.session ORDER BY started_at, resource, address";
+        let wish = |row: &AnyRow| Wish {
+            session: row.get("session"),
+            resource: row.get("resource"),
+            address: row.get("address"),
+            status: row.get("status"),
+            expires_at: row.get("expires_at"),
+            ended_at: row.get("ended_at"),
+        };
+        self.rows(sql).await.iter().map(wish).collect()
+    }
+
+    /// How many sessions have ever been started.
+    pub async fn sessions(&mut self) -> usize {
+        self.rows("SELECT id FROM sessions").await.len()
+    }
+
+    /// The audit log, oldest first.
+    pub async fn audit(&mut self) -> Vec<AuditEntry> {
+        let entry = |row: &AnyRow| AuditEntry { action: row.get("action"), session: row.get("session") };
+        self.rows("SELECT action, session FROM audit_events ORDER BY seq").await.iter().map(entry).collect()
+    }
+
+    /// What the log has of sessions that is not as it must be: each started once, ended once at the most, and never closed before.
+    pub async fn what_the_audit_log_gets_wrong(&mut self) -> Vec<String> {
+        let audit = self.audit().await;
+        let mut sessions: Vec<_> = audit.iter().filter_map(|entry| entry.session.clone()).collect();
+        sessions.sort();
+        sessions.dedup();
+        let wrong = |session: &String| {
+            let told: Vec<_> = audit.iter().filter(|entry| entry.session.as_ref() == Some(session)).collect();
+            let times = |actions: &[&str]| told.iter().filter(|entry| actions.contains(&entry.action.as_str())).count();
+            let (starts, ends) = (times(&["session.started"]), times(&["session.stopped", "session.expired"]));
+            let closed = times(&["session.closed"]);
+            let right = starts == 1 && ends <= 1 && closed <= ends && told[0].action == "session.started";
+            (!right).then(|| format!("{session}: {:?}", told.iter().map(|entry| &entry.action).collect::<Vec<_>>()))
+        };
+        sessions.iter().filter_map(wrong).collect()
+    }
+
+    async fn rows(&mut self, sql: &'static str) -> Vec<AnyRow> {
+        sqlx::query(sql).fetch_all(&mut self.connection).await.expect(sql)
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use entryguard_tests::{SOON, World, eventually, on_both_databases};
+use entryguard_tests::{Database, SOON, World, eventually, on_both_databases};
 
 use crate::tamper::tamper;
 
@@ -140,4 +140,23 @@ on_both_databases! {
         assert_eq!((ran.code, world.rules_of(&world.groups[0]).await), (Some(0), vec![]), "{ran:?}");
         world.finish().await;
     }
+}
+
+#[tokio::test]
+async fn a_replica_whose_clock_is_off_opens_nothing_and_says_so_and_closes_all_the_same() {
+    let mut world = World::on(Database::Postgres).with_groups(1).member("ana", "U111").start().await;
+    world.start_session("U111", "3s", HOME).await;
+    world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
+    world.server.start_over(&[("ENTRYGUARD_CLOCK_FAST_BY", "6s")]);
+    eventually("the server says that it is not ready to open", SOON, async || {
+        let answer = reqwest::get(format!("{}/readyz", world.server.address())).await.map_err(|error| error.to_string())?;
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        if status == 503 && text.contains("off the database's") { Ok(()) } else { Err(format!("{status} {text}")) }
+    })
+    .await;
+    let refused = world.slack.command("U111", "start 1h").await;
+    assert!(refused.says("opens nothing for now") && refused.says("off the database's"), "{}", refused.text());
+    world.patience = Duration::from_secs(60);
+    world.wait_until_group_allows(&world.groups[0], &[]).await;
+    world.finish().await;
 }

@@ -6,6 +6,7 @@
 mod database;
 mod every_step;
 mod found;
+mod guards;
 mod histories;
 mod invariants;
 mod model;

@@ -9,7 +9,7 @@ use entryguard_core::domain::{DeploymentId, LaterReads, ResourceName};
 use entryguard_core::engine::Engine;
 use entryguard_core::provider::{Allowlist, Allowlists, SimCloud};
 use entryguard_core::random::SharedRandom;
-use entryguard_core::reconcile::{Nudges, Reconciler, ReconcilerParts, SweepPace};
+use entryguard_core::reconcile::{Nudges, Pulse, Reconciler, ReconcilerParts, SweepPace};
 use entryguard_core::store::{Store, StoreUrl};
 
 /// The parts of each resource.
@@ -73,6 +73,7 @@ pub struct Process {
     pub reconciler: Reconciler,
     pub store: Arc<Store>,
     pub deployment: DeploymentId,
+    pub pulse: Arc<Pulse>,
 }
 
 impl Process {
@@ -91,18 +92,18 @@ impl Process {
                 (name, Arc::new(allowlist) as Arc<dyn Allowlist>)
             })
             .collect();
-        let nudges = Arc::new(Nudges::default());
+        let (nudges, pulse) = (Arc::new(Nudges::default()), Arc::new(Pulse::default()));
         let reconciler = Reconciler::new(ReconcilerParts {
             store: Arc::clone(&store),
             allowlists: Arc::new(allowlists),
             deployment: deployment.clone(),
             random: Arc::clone(random),
             nudges: Arc::clone(&nudges),
-            pulse: Arc::default(),
+            pulse: Arc::clone(&pulse),
             later_reads: LaterReads::default(),
             sweep_pace: SweepPace::STEP_BY_STEP,
         });
-        let engine = Engine::new(Arc::clone(&store), directory, time(), Arc::clone(random), nudges, Arc::default());
-        Self { engine, reconciler, store, deployment }
+        let engine = Engine::new(Arc::clone(&store), directory, time(), Arc::clone(random), nudges, Arc::clone(&pulse));
+        Self { engine, reconciler, store, deployment, pulse }
     }
 }

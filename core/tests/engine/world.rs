@@ -17,7 +17,7 @@ use crate::database::{Database, Kind};
 use crate::model::{EndedBy, Expected, Model};
 use crate::process::{PARTS, Process};
 use crate::seeded::Seeded;
-use crate::step::{Edit, MEMBERS, Step, Work};
+use crate::step::{Edit, HOME, MEMBERS, Step, Work};
 
 /// Rounds of waiting within which everything must come to rest. Delays are capped at a minute.
 const ROUNDS: usize = 40;
@@ -218,6 +218,27 @@ impl World {
 
     pub async fn audit_of(&self, id: &SessionId) -> Vec<String> {
         self.process().store.begin().await.unwrap().audit_of(id).await.unwrap()
+    }
+
+    pub fn random(&self) -> SharedRandom {
+        Arc::clone(&self.random)
+    }
+
+    /// Starts a session that the model knows nothing of.
+    pub async fn try_to_start(&self, member: usize) -> Result<SessionId, EngineError> {
+        self.try_to_start_at(member, HOME).await
+    }
+
+    pub async fn try_to_start_at(&self, member: usize, address: &str) -> Result<SessionId, EngineError> {
+        let addresses = Addresses::new(&[HostAddress::parse(address).unwrap()]).unwrap();
+        let request = StartRequest { duration: Some(Span::from_hours(1)), reason: None, addresses };
+        Ok(self.process().engine.start(&self.caller(member), request).await?.view.session.id)
+    }
+
+    /// Stops such a session.
+    pub async fn stop(&self, member: usize, id: &SessionId) {
+        let which = Which::Named(id.to_string());
+        self.process().engine.stop(&self.caller(member), &which).await.unwrap();
     }
 
     fn caller(&self, member: usize) -> Caller {

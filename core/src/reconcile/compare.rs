@@ -1,6 +1,6 @@
 //! Compares what is on a list with what should be: pure, and the only place that says what is an orphan.
 
-use crate::domain::{DeploymentId, Opening, OpeningId, OpeningState, Timestamp};
+use crate::domain::{DeploymentId, HeldRule, Opening, OpeningId, OpeningState, RuleOwner, Timestamp};
 use crate::provider::SeenRule;
 
 use super::plan::{Wish, WishedOpening, needs_mark};
@@ -48,7 +48,7 @@ pub(super) fn compare(
         }
     }
     let vanished = wished.iter().filter(|wished| settled(&wished.opening) && has_vanished(wished, seen));
-    found.missing = vanished.map(|wished| as_left(&wished.opening, seen)).collect();
+    found.missing = vanished.map(|wished| as_left(&wished.opening, seen, owner)).collect();
     let whole = |wished: &&WishedOpening| found.missing.iter().all(|missing| missing.id != wished.opening.id);
     found.mismarked = wished.iter().filter(whole).filter_map(|wished| as_marked(wished, seen, owner)).collect();
     found
@@ -82,9 +82,10 @@ fn has_vanished(wished: &WishedOpening, seen: &[SeenRule]) -> bool {
     opening.state == OpeningState::Present && wished.wish.is_some() && !opening.rules.iter().all(|held| there(held.id.clone()))
 }
 
-/// A vanished opening, with those of its rules that are there still.
-fn as_left(opening: &Opening, seen: &[SeenRule]) -> Opening {
-    let there = |id| seen.iter().any(|rule| rule.id == id && rule.is_for(opening.address));
-    let rules = opening.rules.iter().filter(|held| there(held.id.clone())).cloned().collect();
-    Opening { rules, ..opening.clone() }
+/// A vanished opening, with those rules that count for it and are there still, by whatever id.
+fn as_left(opening: &Opening, seen: &[SeenRule], owner: &DeploymentId) -> Opening {
+    let known = |rule: &SeenRule| opening.our_rules().any(|held| held.id == rule.id);
+    let left = seen.iter().filter(|rule| rule.is_for(opening.address) && (known(rule) || rule.is_of(owner, &opening.id)));
+    let held = |rule: &SeenRule| HeldRule { id: rule.id.clone(), part: rule.part.clone(), owner: RuleOwner::Ours };
+    Opening { rules: left.map(held).collect(), ..opening.clone() }
 }

@@ -20,11 +20,6 @@ pub struct Database {
 }
 
 impl Kind {
-    /// The kinds that can be had here: Postgres only under `./x services`.
-    pub fn is_here(self) -> bool {
-        self == Self::Sqlite || postgres_address().is_some()
-    }
-
     pub async fn make(self) -> Database {
         match self {
             Self::Sqlite => {
@@ -37,7 +32,7 @@ impl Kind {
                 static NEXT: AtomicU32 = AtomicU32::new(1);
                 let name = format!("engine_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
                 administer(&format!("CREATE DATABASE {name}")).await;
-                let address = postgres_address().unwrap();
+                let address = postgres_address();
                 let (server, _) = address.rsplit_once('/').expect("the address ends in a database's name");
                 Database { url: format!("{server}/{name}"), _folder: None, postgres: Some(name) }
             }
@@ -54,12 +49,12 @@ impl Database {
     }
 }
 
-fn postgres_address() -> Option<String> {
-    std::env::var("ENTRYGUARD_TEST_POSTGRES").ok()
+fn postgres_address() -> String {
+    std::env::var("ENTRYGUARD_TEST_POSTGRES").expect("Postgres is up: run the tests with ./x test, which starts it")
 }
 
 async fn administer(statement: &str) {
-    let mut connection = PgConnection::connect(&postgres_address().unwrap()).await.expect("Postgres is up");
+    let mut connection = PgConnection::connect(&postgres_address()).await.expect("Postgres is up");
     sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut connection).await.expect(statement);
     connection.close().await.unwrap();
 }

@@ -55,9 +55,6 @@ async fn i6_a_death_at_any_step_comes_to_the_same_end() {
 
 #[tokio::test]
 async fn i6_a_death_at_any_step_comes_to_the_same_end_on_postgres() {
-    if !Kind::Postgres.is_here() {
-        return;
-    }
     for history in histories().into_iter().filter(|(name, _)| POSTGRES.contains(name)) {
         die_at_every_step(Kind::Postgres, &history).await;
     }

@@ -63,3 +63,11 @@ async fn i6_an_old_end_that_is_written_late_is_put_right_by_a_sweep() {
     let extend = Step::Do(Work::Extend(0, 1));
     live_and_sweep(&[start(CY, 3), Step::Settle, late, extend.clone(), Step::Do(Work::Pass), extend]).await;
 }
+
+#[tokio::test]
+async fn i6_a_rule_that_somebody_put_back_does_not_outlive_the_opening_that_it_was_made_for() {
+    let delete = Step::Edit(Edit::Delete { resource: DATABASE, rule: 0 });
+    let widen = Step::Edit(Edit::Widen { resource: DATABASE, rule: 0 });
+    let restore = Step::Edit(Edit::Restore { resource: DATABASE, rule: 0 });
+    live_and_sweep(&[start(0, 1), Step::Settle, delete, widen, restore]).await;
+}

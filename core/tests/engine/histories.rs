@@ -4,7 +4,7 @@ use entryguard_core::domain::Span;
 use entryguard_core::provider::Fault;
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngSeed, TestRunner};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest};
 use tokio::runtime::{Builder, Runtime};
 
@@ -13,9 +13,9 @@ use crate::step::{Edit, From, Step, Work};
 use crate::world::World;
 
 /// Histories tried where `PROPTEST_CASES` says nothing else.
-const CASES: u32 = 96;
+const CASES: u32 = 80;
 /// One on Postgres for so many on SQLite: making a database takes longer there.
-const ON_POSTGRES: u32 = 8;
+const ON_POSTGRES: u32 = 10;
 const LONGEST: usize = 40;
 
 #[test]
@@ -25,13 +25,15 @@ fn i1_to_i6_hold_in_every_history_on_sqlite() {
 
 #[test]
 fn i1_to_i6_hold_in_every_history_on_postgres() {
-    if Kind::Postgres.is_here() {
-        try_histories(Kind::Postgres, CASES / ON_POSTGRES);
-    }
+    try_histories(Kind::Postgres, CASES / ON_POSTGRES);
 }
 
 fn try_histories(kind: Kind, cases: u32) {
-    let config = Config { failure_persistence: None, max_shrink_iters: 500, ..Config::default() };
+    let mut config = Config { failure_persistence: None, max_shrink_iters: 500, ..Config::default() };
+    // The same histories each time, so that a change is judged by its own merits; PROPTEST_RNG_SEED tries others.
+    if std::env::var("PROPTEST_RNG_SEED").is_err() {
+        config.rng_seed = RngSeed::Fixed(1);
+    }
     let asked = std::env::var("PROPTEST_CASES").is_ok();
     let cases = match (asked, kind) {
         (false, _) => cases,
@@ -132,6 +134,8 @@ fn any_edit() -> impl Strategy<Value = Edit> {
 struct Running {
     world: World,
     runtime: Runtime,
+    // Something happened that only a sweep can put right.
+    needs_sweep: bool,
 }
 
 struct Histories;
@@ -143,10 +147,12 @@ impl StateMachineTest for Histories {
     fn init_test(history: &History) -> Running {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let world = runtime.block_on(World::new(history.kind, history.seed));
-        Running { world, runtime }
+        Running { world, runtime, needs_sweep: false }
     }
 
     fn apply(mut running: Running, _: &History, step: Step) -> Running {
+        let late = matches!(step, Step::ChangeFails(Fault::Late(_) | Fault::Pretended));
+        running.needs_sweep |= late || matches!(step, Step::Edit(_) | Step::Lag(_));
         running.runtime.block_on(running.world.step(&step));
         running
     }
@@ -158,6 +164,11 @@ impl StateMachineTest for Histories {
     fn teardown(mut running: Running, _: History) {
         running.runtime.block_on(async {
             let world = &mut running.world;
+            if !running.needs_sweep {
+                world.cloud.heal();
+                world.settle().await;
+                world.check_at_rest().await;
+            }
             world.come_to_rest().await;
             world.check_at_rest().await;
             // And when all time has run out, nothing of ours is left.

@@ -125,6 +125,21 @@ impl OpeningState {
 }
 
 impl Opening {
+    /// A new instance, wanted and not there yet.
+    pub const fn wanted(id: OpeningId, resource: ResourceName, address: HostAddress) -> Self {
+        Self {
+            id,
+            resource,
+            address,
+            state: OpeningState::Adding,
+            rules: Vec::new(),
+            marked_until: None,
+            unseen_since: None,
+            attempts: 0,
+            error: None,
+        }
+    }
+
     /// The rules that we made, and so have to remove.
     pub fn our_rules(&self) -> impl Iterator<Item = &HeldRule> {
         self.rules.iter().filter(|rule| rule.owner == RuleOwner::Ours)

@@ -7,8 +7,8 @@ use serde_json::json;
 use super::{Caller, Engine, EngineError, Token};
 use crate::crash_point;
 use crate::domain::{
-    Actor, AddressRefused, Addresses, AuditAction, AuditEvent, HostAddress, Member, MemberName, Opening, OpeningId, OpeningState,
-    Resource, ResourceName, RuleStatus, Session, SessionId, SessionRule, SessionRuleId, Span, Surface, Timestamp,
+    Actor, AddressRefused, Addresses, AuditAction, AuditEvent, HostAddress, Member, MemberName, Opening, OpeningId, Resource,
+    ResourceName, RuleStatus, Session, SessionId, SessionRule, SessionRuleId, Span, Surface, Timestamp,
 };
 use crate::store::{NewThread, SessionView, Tx};
 
@@ -167,17 +167,8 @@ impl Engine {
                 opening.id
             }
             None => {
-                let opening = Opening {
-                    id: OpeningId::new(now, self.random.as_ref()),
-                    resource: resource.clone(),
-                    address,
-                    state: OpeningState::Adding,
-                    rules: Vec::new(),
-                    marked_until: None,
-                    unseen_since: None,
-                    attempts: 0,
-                    error: None,
-                };
+                let id = OpeningId::new(now, self.random.as_ref());
+                let opening = Opening::wanted(id, resource.clone(), address);
                 tx.insert_opening(&opening, now).await?;
                 opening.id
             }

@@ -4,8 +4,7 @@ use serde_json::json;
 
 use crate::crash_point;
 use crate::domain::{
-    Actor, AuditAction, AuditEvent, Drift, DriftKind, Opening, OpeningEvent, OpeningId, OpeningState, ResourceName, RuleEvent,
-    Timestamp,
+    Actor, AuditAction, AuditEvent, Drift, DriftKind, Opening, OpeningEvent, OpeningId, ResourceName, RuleEvent,
 };
 use crate::provider::SeenRule;
 use crate::store::{LastSweep, Lease, StoreError, Tx};
@@ -135,7 +134,8 @@ impl Reconciler {
         }
         tracing::warn!(resource = %opening.resource, address = %opening.address, "a wanted rule has vanished; it is made anew");
         tx.save_opening(&Opening { state: done_with, ..opening.clone() }, due, now).await?;
-        let anew = self.anew(opening, now);
+        let id = OpeningId::new(now, self.random.as_ref());
+        let anew = Opening::wanted(id, opening.resource.clone(), opening.address);
         tx.insert_opening(&anew, now).await?;
         for mut rule in tx.rules_on(&opening.id).await? {
             rule.status = rule.status.after(RuleEvent::Lost);
@@ -145,18 +145,5 @@ impl Reconciler {
             tx.thread_changed(&rule.session, now).await?;
         }
         self.note(tx, DriftKind::Missing, Some(&opening.resource), opening.address.cidr()).await
-    }
-
-    fn anew(&self, opening: &Opening, now: Timestamp) -> Opening {
-        Opening {
-            id: OpeningId::new(now, self.random.as_ref()),
-            state: OpeningState::Adding,
-            rules: Vec::new(),
-            marked_until: None,
-            unseen_since: None,
-            attempts: 0,
-            error: None,
-            ..opening.clone()
-        }
     }
 }

@@ -97,41 +97,53 @@ impl Tx {
 
     /// Sessions with their rules, the newest first.
     pub async fn sessions(&mut self, filter: &SessionFilter) -> Result<Vec<SessionView>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM sessions
-             WHERE (member = $1 OR $1 = '') AND substr(id, 1, $2) = $3 AND (ended_at IS NULL OR $4 = 0)
-               AND quarantined_at IS NULL
-             ORDER BY started_at DESC, id LIMIT $5",
-        )
-        .bind(filter.member.as_ref().map_or("", MemberName::as_str))
-        .bind(i32::try_from(filter.prefix.as_deref().map_or(0, str::len)).unwrap_or(i32::MAX))
-        .bind(filter.prefix.as_deref().unwrap_or(""))
-        .bind(i64::from(filter.live_only))
-        .bind(i64::from(filter.at_most))
-        .fetch_all(&mut *self.inner)
-        .await?;
+        // Two texts, so that one member's sessions are found by their index.
+        let sql = match filter.member {
+            Some(_) => {
+                "SELECT * FROM sessions
+                 WHERE member = $1 AND substr(id, 1, $2) = $3 AND (ended_at IS NULL OR $4 = 0) AND quarantined_at IS NULL
+                 ORDER BY started_at DESC, id LIMIT $5"
+            }
+            None => {
+                "SELECT * FROM sessions
+                 WHERE $1 = '' AND substr(id, 1, $2) = $3 AND (ended_at IS NULL OR $4 = 0) AND quarantined_at IS NULL
+                 ORDER BY started_at DESC, id LIMIT $5"
+            }
+        };
+        let rows = sqlx::query(sql)
+            .bind(filter.member.as_ref().map_or("", MemberName::as_str))
+            .bind(i32::try_from(filter.prefix.as_deref().map_or(0, str::len)).unwrap_or(i32::MAX))
+            .bind(filter.prefix.as_deref().unwrap_or(""))
+            .bind(i64::from(filter.live_only))
+            .bind(i64::from(filter.at_most))
+            .fetch_all(&mut *self.inner)
+            .await?;
         let mut views = Vec::with_capacity(rows.len());
         for row in &rows {
-            let session = match session_from(row) {
-                Ok(session) => session,
+            match self.view_of(row).await {
+                Ok(view) => views.push(view),
                 // One that cannot be read hides no other; whoever has to end it sets it aside.
-                Err(error @ StoreError::Unreadable { .. }) => {
-                    tracing::error!(%error, "a session is left out of a list");
-                    continue;
-                }
+                Err(error @ StoreError::Unreadable { .. }) => tracing::error!(%error, "a session is left out of a list"),
                 Err(error) => return Err(error),
-            };
-            let rules = self.rules_of(&session.id).await?;
-            let marked_until = self.marked_until(&session.id).await?;
-            views.push(SessionView { session, rules, marked_until });
+            }
         }
         Ok(views)
     }
 
+    async fn view_of(&mut self, row: &AnyRow) -> Result<SessionView, StoreError> {
+        let session = session_from(row)?;
+        let rules = self.rules_of(&session.id).await?;
+        let marked_until = self.marked_until(&session.id).await?;
+        Ok(SessionView { session, rules, marked_until })
+    }
+
     /// One session with its rules.
     pub async fn session(&mut self, id: &SessionId) -> Result<Option<SessionView>, StoreError> {
-        let filter = SessionFilter { prefix: Some(id.as_str().to_owned()), at_most: 1, ..SessionFilter::default() };
-        Ok(self.sessions(&filter).await?.pop())
+        let query = sqlx::query("SELECT * FROM sessions WHERE id = $1 AND quarantined_at IS NULL").bind(id.as_str());
+        match query.fetch_optional(&mut *self.inner).await? {
+            Some(row) => Ok(Some(self.view_of(&row).await?)),
+            None => Ok(None),
+        }
     }
 
     /// Moves a session's end.

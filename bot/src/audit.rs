@@ -1,4 +1,4 @@
-//! `entryguard audit`: prints the log as JSON lines, and checks its chain. Both work beside a running server.
+//! `entryguard audit`: the log of who did what, printed and checked. It works beside a running server.
 
 mod line;
 
@@ -11,128 +11,173 @@ use std::sync::Arc;
 use anyhow::Context;
 use entryguard_core::clock::SystemClock;
 use entryguard_core::config::Settings;
-use entryguard_core::domain::{Anchor, ChainBroken, ChainCheck, Timestamp};
+use entryguard_core::domain::{ChainBreak, ChainCheck, SoundChain};
 use entryguard_core::store::Store;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::{AuditVerb, ConfigOptions, ExportOptions, VerifyOptions};
-use line::Line;
 
-/// Entries read at once.
+/// So many entries are in memory at once.
 const PAGE: u32 = 500;
+
+/// What to do about a log that does not fit together.
+const WHAT_TO_DO: &str =
+    "keep a copy of it as it is, find out who could write to it, and compare it with earlier exports and backups";
 
 /// Exports or verifies.
 pub async fn run(verb: AuditVerb) -> anyhow::Result<ExitCode> {
     match verb {
-        AuditVerb::Export(options) => export(&options).await,
-        AuditVerb::Verify(options) => verify(&options).await,
+        AuditVerb::Export(options) => export(&options).await?,
+        AuditVerb::Verify(options) => verify(options).await?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
-async fn open(config: &ConfigOptions) -> anyhow::Result<Store> {
-    let settings = Settings::read(&config.config)?;
-    Ok(Store::open_beside(&settings.database, Arc::new(SystemClock)).await?)
-}
-
-async fn export(options: &ExportOptions) -> anyhow::Result<ExitCode> {
+async fn export(options: &ExportOptions) -> anyhow::Result<()> {
     let store = open(&options.config).await?;
-    let mut out = BufWriter::new(io::stdout().lock());
-    let mut after = 0;
-    loop {
-        let page = store.begin().await?.audit_page(after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = last.seq;
-        for event in page {
-            let at = Timestamp::from_millis(event.at);
-            if options.since.is_some_and(|since| at < since.0) || options.until.is_some_and(|until| at >= until.0) {
-                continue;
-            }
-            serde_json::to_writer(&mut out, &Line::of(&event)?)?;
-            match writeln!(out) {
-                // Whoever reads has read enough.
-                Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
-                written => written?,
-            }
+    let range = store.audit_range(options.since, options.until).await?;
+    let mut out = BufWriter::new(io::stdout());
+    let mut rest = Some(range);
+    while let Some(range) = rest {
+        let page = store.audit_page(range, PAGE).await?;
+        let written = page.iter().try_for_each(|entry| writeln!(out, "{}", line::write(entry)?)).and_then(|()| out.flush());
+        match written {
+            // Whoever reads has seen enough, as `head` has.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => break,
+            written => written.context("the entries could not be written to standard output")?,
         }
+        rest = page.last().and_then(|entry| range.after(entry));
     }
-    match out.flush() {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(ExitCode::SUCCESS),
-    }
+    store.close().await;
+    Ok(())
 }
 
-async fn verify(options: &VerifyOptions) -> anyhow::Result<ExitCode> {
-    let expected = options.expect.clone().map(|anchor| anchor.0);
+async fn verify(options: VerifyOptions) -> anyhow::Result<()> {
     let checked = match &options.file {
-        Some(path) => check_file(path, expected)?,
-        None => check_database(&open(&options.config).await?, expected).await?,
+        Some(file) => verify_copy(file, &options)?,
+        None => verify_log(&options).await?,
     };
     match checked {
-        Ok((entries, last)) => {
-            print(&json!({ "sound": true, "entries": entries, "seq": last.seq, "hash": last.hash }), options.json);
-            Ok(ExitCode::SUCCESS)
+        Ok(sound) => {
+            print(&sound, &options);
+            Ok(())
         }
-        Err(broken) if options.json => {
-            print(&json!({ "sound": false, "error": broken.to_string() }), true);
-            Ok(ExitCode::FAILURE)
-        }
-        Err(broken) => anyhow::bail!(
-            "the audit log is broken: {broken}. Keep the database as it is, compare it with a backup or an export, and find out who may write to it"
-        ),
-    }
-}
-
-type Checked = Result<(u64, Anchor), ChainBroken>;
-
-async fn check_database(store: &Store, expected: Option<Anchor>) -> anyhow::Result<Checked> {
-    // The head first: what is written meanwhile comes after it, and is looked at up to the head alone.
-    let head = store.begin().await?.audit_head().await?;
-    let mut check = ChainCheck::new(head.chained_from, "", expected);
-    let mut after = head.chained_from - 1;
-    while after < head.last.seq {
-        let page = store.begin().await?.audit_page(after, PAGE).await?;
-        if page.is_empty() {
-            break;
-        }
-        for event in page.iter().take_while(|event| event.seq <= head.last.seq) {
-            if let Err(broken) = check.next(event) {
-                return Ok(Err(broken));
+        Err(broken) => {
+            if options.json {
+                print_json(&json!({ "sound": false, "seq": broken.seq, "problem": broken.to_string() }));
             }
+            anyhow::bail!("the audit log is broken: {broken}; {WHAT_TO_DO}")
         }
-        after = page.last().map_or(after, |last| last.seq);
     }
-    Ok(check.end(Some(&head.last)))
 }
 
-/// An export says nothing of its head: whether its end was cut off, only an anchor that was noted down can tell.
-fn check_file(path: &Path, expected: Option<Anchor>) -> anyhow::Result<Checked> {
-    let reader: Box<dyn BufRead> = match path.to_str() {
-        Some("-") => Box::new(BufReader::new(io::stdin())),
-        _ => Box::new(BufReader::new(File::open(path).with_context(|| format!("{} cannot be read", path.display()))?)),
-    };
-    let mut check: Option<ChainCheck> = None;
-    for (number, text) in reader.lines().enumerate() {
-        let text = text.with_context(|| format!("{} cannot be read", path.display()))?;
-        let line: Line = serde_json::from_str(&text).with_context(|| format!("line {} is no entry of an export", number + 1))?;
-        let event = line.into_event();
-        if event.hash.is_empty() && check.is_none() {
-            continue; // from before the chain
+async fn verify_log(options: &VerifyOptions) -> anyhow::Result<Result<SoundChain, ChainBreak>> {
+    let store = open(&options.config).await?;
+    // What is written from here on is left to the next check.
+    let (head, range) = store.audit_head().await?;
+    let mut check = ChainCheck::of_log(head).expecting(options.expect.clone());
+    let mut rest = Some(range);
+    while let Some(range) = rest {
+        let page = store.audit_page(range, PAGE).await?;
+        if let Err(broken) = page.iter().try_for_each(|entry| check.see(entry)) {
+            return Ok(Err(broken));
         }
-        let check = check.get_or_insert_with(|| ChainCheck::new(event.seq, &event.prev_hash, expected.clone()));
-        if let Err(broken) = check.next(&event) {
+        rest = page.last().and_then(|entry| range.after(entry));
+    }
+    store.close().await;
+    Ok(check.finish())
+}
+
+fn verify_copy(file: &Path, options: &VerifyOptions) -> anyhow::Result<Result<SoundChain, ChainBreak>> {
+    let unreadable = || format!("{} cannot be read", file.display());
+    let lines: Box<dyn BufRead> = match file.as_os_str() == "-" {
+        true => Box::new(BufReader::new(io::stdin())),
+        false => Box::new(BufReader::new(File::open(file).with_context(unreadable)?)),
+    };
+    let mut check = ChainCheck::of_copy().expecting(options.expect.clone());
+    for (index, text) in lines.split(b'\n').enumerate() {
+        let text = text.with_context(unreadable)?;
+        let entry = line::read(&text).map_err(|why| {
+            anyhow::anyhow!("line {} of {} is not as it was exported: {why}; {WHAT_TO_DO}", index + 1, file.display())
+        })?;
+        if let Err(broken) = check.see(&entry) {
             return Ok(Err(broken));
         }
     }
-    let check = check.context("there is no entry with a hash in it")?;
-    Ok(check.end(None))
+    let checked = check.finish();
+    // Nothing is what a failed export leaves behind; that it is sound would be the wrong thing to read.
+    let empty = checked.as_ref().is_ok_and(|sound| sound.entries == 0);
+    anyhow::ensure!(!empty, "{} has no entries, so there is nothing to verify; export again", file.display());
+    Ok(checked)
+}
+
+async fn open(config: &ConfigOptions) -> anyhow::Result<Store> {
+    Ok(Store::open_beside(&Settings::read_database(&config.config)?, Arc::new(SystemClock)).await?)
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
-fn print(found: &serde_json::Value, json: bool) {
-    if json {
-        println!("{found}");
-    } else {
-        let (entries, seq, hash) = (&found["entries"], &found["seq"], found["hash"].as_str().unwrap_or_default());
-        println!("The audit log is sound: {entries} entries. Note this down elsewhere, and check it with --expect: {seq}:{hash}");
+fn print(sound: &SoundChain, options: &VerifyOptions) {
+    match options.json {
+        true => print_json(&in_json(sound)),
+        false => println!("{}", in_words(sound)),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+fn print_json(value: &Value) {
+    println!("{value:#}");
+}
+
+fn in_json(sound: &SoundChain) -> Value {
+    json!({
+        "sound": true,
+        "entries": sound.entries,
+        "olderThanTheChain": sound.unchained,
+        "firstSeq": sound.first.map(|(seq, _)| seq),
+        "from": sound.first.map(|(_, at)| at.to_string()),
+        "to": sound.last.map(|(_, at)| at.to_string()),
+        "head": sound.head.as_ref().map(|head| json!({ "seq": head.seq, "hash": head.hash })),
+    })
+}
+
+fn in_words(sound: &SoundChain) -> String {
+    let (Some((first, from)), Some((_, to))) = (sound.first, sound.last) else {
+        return "Sound: there are no entries".to_owned();
+    };
+    let entries = if sound.entries == 1 { "entry" } else { "entries" };
+    let mut words = format!("Sound: {} {entries} from {from} to {to}", sound.entries);
+    if first > 1 {
+        words += &format!(", without the {} before", first - 1);
+    }
+    if sound.unchained > 0 {
+        words += &format!("; the first {} are older than the hash chain, so nothing vouches for what they say", sound.unchained);
+    }
+    match &sound.head {
+        Some(head) => words + &format!("; head {head}"),
+        None => words,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use entryguard_core::domain::{Anchor, Timestamp};
+
+    use super::*;
+
+    fn sound(first: i64, unchained: u64) -> SoundChain {
+        let [from, to] = [1_800_000_000_000, 1_800_003_600_000].map(Timestamp::from_millis);
+        let head = Anchor { seq: 9, hash: "00ff".to_owned() };
+        let entries = (10 - first).unsigned_abs();
+        SoundChain { entries, unchained, first: Some((first, from)), last: Some((9, to)), head: Some(head) }
+    }
+
+    #[test]
+    fn what_the_check_says() {
+        insta::assert_snapshot!(in_words(&sound(1, 0)), @"Sound: 9 entries from 2027-01-15T08:00:00Z to 2027-01-15T09:00:00Z; head 9:00ff");
+        insta::assert_snapshot!(in_words(&sound(3, 0)), @"Sound: 7 entries from 2027-01-15T08:00:00Z to 2027-01-15T09:00:00Z, without the 2 before; head 9:00ff");
+        insta::assert_snapshot!(in_words(&sound(1, 4)), @"Sound: 9 entries from 2027-01-15T08:00:00Z to 2027-01-15T09:00:00Z; the first 4 are older than the hash chain, so nothing vouches for what they say; head 9:00ff");
+        insta::assert_snapshot!(in_json(&sound(1, 0)), @r#"{"entries":9,"firstSeq":1,"from":"2027-01-15T08:00:00Z","head":{"hash":"00ff","seq":9},"olderThanTheChain":0,"sound":true,"to":"2027-01-15T09:00:00Z"}"#);
+        let nothing = SoundChain { entries: 0, unchained: 0, first: None, last: None, head: None };
+        insta::assert_snapshot!(in_words(&nothing), @"Sound: there are no entries");
     }
 }

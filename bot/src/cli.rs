@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 use entryguard_core::domain::{Anchor, MemberName, PanicScope, ResourceName, Timestamp};
@@ -104,12 +103,12 @@ pub struct ExportOptions {
     /// Where the configuration is.
     #[command(flatten)]
     pub config: ConfigOptions,
-    /// Only entries from this time on.
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<TimeArg>,
-    /// Only entries from before this time.
-    #[arg(long, value_name = "TIME")]
-    pub until: Option<TimeArg>,
+    /// Begin with the first entry that is not before this time (2026-08-01T00:00:00Z).
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub since: Option<Timestamp>,
+    /// End with the last entry that is before this time.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub until: Option<Timestamp>,
 }
 
 /// What to verify.
@@ -123,36 +122,14 @@ pub struct VerifyOptions {
     pub file: Option<PathBuf>,
     /// An entry that was noted down before: it has to be there as it was.
     #[arg(long, value_name = "SEQ:HASH")]
-    pub expect: Option<AnchorArg>,
+    pub expect: Option<Anchor>,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
 }
 
-/// A time in RFC 3339, as `2026-11-24T12:00:00Z`.
-#[derive(Clone, Copy)]
-pub struct TimeArg(pub Timestamp);
-
-impl FromStr for TimeArg {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Timestamp::parse(text).map(Self).ok_or("a time must be like 2026-11-24T12:00:00Z")
-    }
-}
-
-/// An entry of the audit log and its hash.
-#[derive(Clone)]
-pub struct AnchorArg(pub Anchor);
-
-impl FromStr for AnchorArg {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (seq, hash) = text.split_once(':').ok_or("it must be like 42:0f3a…, as `audit verify` prints it")?;
-        let seq = seq.parse().map_err(|_| "it must begin with an entry's number")?;
-        Ok(Self(Anchor { seq, hash: hash.to_owned() }))
-    }
+fn time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text).ok_or_else(|| "write a time as 2026-08-01T00:00:00Z".to_owned())
 }
 
 /// What to do about a panic.

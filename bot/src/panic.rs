@@ -25,8 +25,8 @@ pub async fn run(verb: PanicVerb) -> anyhow::Result<ExitCode> {
         PanicVerb::Close(options) => close(&options).await,
         PanicVerb::Lift(options) => lift(&options).await,
         PanicVerb::List(config) => {
-            let settings = Settings::read(&config.config)?;
-            list(&Store::open_beside(&settings.database, Arc::new(SystemClock)).await?).await
+            let database = Settings::read_database(&config.config)?;
+            list(&Store::open_beside(&database, Arc::new(SystemClock)).await?).await
         }
     }
 }
@@ -92,8 +92,8 @@ async fn wait_until_closed(store: &Store, closer: Option<&Wired>) -> anyhow::Res
 
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
 async fn lift(options: &PanicOptions) -> anyhow::Result<ExitCode> {
-    let settings = Settings::read(&options.config.config)?;
-    let store = Store::open_beside(&settings.database, Arc::new(SystemClock)).await?;
+    let database = Settings::read_database(&options.config.config)?;
+    let store = Store::open_beside(&database, Arc::new(SystemClock)).await?;
     let lifted = lift_panic(&store, options.scope().as_ref(), &operator(), &SystemRandom).await?;
     println!("Lifted {lifted}. Sessions that were closed stay closed; new ones may start.");
     list(&store).await

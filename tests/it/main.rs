@@ -12,5 +12,4 @@ mod session;
 mod smoke;
 mod soak;
 mod speed;
-mod tamper;
 mod trouble;

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use entryguard_tests::{Database, SOON, World, eventually, on_both_databases};
-
-use crate::tamper::tamper;
+use sqlx::{AnyConnection, Connection};
 
 const HOME: &str = "93.184.216.34";
 const HOME_CIDR: &str = "93.184.216.34/32";
@@ -14,6 +13,15 @@ const CAFE: &str = "93.184.216.35";
 async fn shown(world: &World, path: &str) -> (u16, String) {
     let answer = reqwest::get(format!("{}{path}", world.server.address())).await.unwrap();
     (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+/// Changes the database behind the server's back, as somebody with its password could.
+async fn tamper(world: &World, sql: &'static str) {
+    sqlx::any::install_default_drivers();
+    let mut connection = AnyConnection::connect(world.database_url()).await.unwrap();
+    let done = sqlx::query(sql).execute(&mut connection).await.unwrap();
+    assert!(done.rows_affected() > 0, "nothing was tampered with");
+    connection.close().await.unwrap();
 }
 
 /// Makes a rule that bears the mark of a live one, for another address: what a database that was restored knows nothing of.
@@ -120,7 +128,7 @@ on_both_databases! {
         world.wait_until_thread_says("ACTIVE").await;
         world.start_session("U222", "6s", CAFE).await;
         world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR, "93.184.216.35/32"]).await;
-        tamper(&world, "UPDATE sessions SET surface = 'pigeon' WHERE member = 'bo'").await.unwrap();
+        tamper(&world, "UPDATE sessions SET surface = 'pigeon' WHERE member = 'bo'").await;
         // Its end comes, nobody can read it, and what it had open is closed all the same; the other session goes on.
         world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
         wait_until_told(&world, "U111", &["a row cannot be read", "sessions"]).await;

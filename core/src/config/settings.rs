@@ -78,6 +78,11 @@ impl Settings {
         Ok(server_settings(&mut parse_file(&read_text(path)?, path)?.server)?.public_url)
     }
 
+    /// Reads only where the database is; of the secrets it needs that one alone.
+    pub fn read_database(path: &Path) -> Result<StoreUrl, ConfigError> {
+        database_url(&parse_file(&read_text(path)?, path)?.database.url, &|name| std::env::var(name).ok())
+    }
+
     /// Reads a configuration from its text. `path` names it in errors.
     pub fn parse(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut file = parse_file(text, path)?;

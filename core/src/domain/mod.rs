@@ -20,7 +20,7 @@ mod time;
 
 pub use address::{AddressClass, AddressRefused, Addresses, HostAddress, Network};
 pub use audit::{Actor, AuditAction, AuditEvent};
-pub use audit_chain::{Anchor, ChainBroken, ChainCheck, ChainedEvent};
+pub use audit_chain::{Anchor, AnchorError, AuditEntry, CHAIN_START, ChainBreak, ChainCheck, ChainFault, ChainHead, SoundChain};
 pub use bucket::{ApiLimit, Bucket};
 pub use directory::{Directory, Member, Organization, Role, Tier};
 pub use drift::{Drift, DriftKind};

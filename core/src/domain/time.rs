@@ -44,6 +44,14 @@ impl Timestamp {
         Span(self.0.saturating_sub(earlier.0).max(0))
     }
 
+    /// RFC 3339 to the millisecond, for programs that must not lose any of it.
+    pub fn to_the_millisecond(self) -> String {
+        match DateTime::<Utc>::from_timestamp_millis(self.0) {
+            Some(at) => at.to_rfc3339_opts(SecondsFormat::Millis, true),
+            None => self.to_string(),
+        }
+    }
+
     /// Reads what [`fmt::Display`] writes: RFC 3339.
     pub fn parse(text: &str) -> Option<Self> {
         DateTime::parse_from_rfc3339(text).ok().map(|at| Self(at.timestamp_millis()))

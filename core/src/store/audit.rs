@@ -1,79 +1,47 @@
-//! The audit log: append-only, and each entry chained to the one before it.
+//! The audit log: it only grows, and each entry's hash covers the one before.
 
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
 use super::rows::Reader;
-use super::{StoreError, Tx};
-use crate::domain::{Anchor, AuditEvent, AuditId, ChainedEvent, SessionId, Surface, Timestamp};
+use super::{Store, StoreError, Tx};
+use crate::domain::{AuditEntry, AuditEvent, AuditId, ChainHead, SessionId, Timestamp};
 use crate::random::Random;
 
-/// Where the log ends, and where its chain begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuditHead {
-    /// The last entry.
-    pub last: Anchor,
-    /// The first entry that has a hash.
-    pub chained_from: i64,
+/// A run of entries by their places, both inclusive. None where `last` is before `first`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditRange {
+    /// The first entry's place.
+    pub first: i64,
+    /// The last entry's place.
+    pub last: i64,
 }
 
 impl Tx {
     /// Writes an entry, in the same transaction as the change that it tells of.
     pub async fn record(&mut self, event: &AuditEvent, random: &dyn Random) -> Result<(), StoreError> {
-        // The one row that every writer locks, and the last: so the entries come one after the other.
+        // From here to the commit the head is ours: whoever else writes an entry, in whichever replica, waits for its hash.
         let head = sqlx::query("UPDATE audit_head SET seq = seq + 1 RETURNING seq, hash").fetch_one(&mut *self.inner).await?;
-        let mut entry = ChainedEvent {
-            seq: head.try_get("seq")?,
-            id: AuditId::new(event.at, random).as_str().to_owned(),
-            at: event.at.as_millis(),
-            actor: event.actor.name().to_owned(),
-            surface: event.actor.surface().map(Surface::as_str).map(str::to_owned),
-            action: event.action.as_str().to_owned(),
-            session: event.session.as_ref().map(|session| session.as_str().to_owned()),
-            details: event.details.to_string(),
-            prev_hash: head.try_get("hash")?,
-            hash: String::new(),
-        };
-        entry.hash = entry.expected_hash();
-        self.append(&entry).await
-    }
-
-    async fn append(&mut self, entry: &ChainedEvent) -> Result<(), StoreError> {
+        let id = AuditId::new(event.at, random);
+        let entry = AuditEntry::chained(event, &id, head.try_get("seq")?, head.try_get("hash")?);
         sqlx::query(
             "INSERT INTO audit_events (id, seq, at, actor, surface, action, session, details, prev_hash, hash)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
         .bind(&entry.id)
         .bind(entry.seq)
-        .bind(entry.at)
+        .bind(entry.at.as_millis())
         .bind(&entry.actor)
         .bind(entry.surface.as_deref())
         .bind(&entry.action)
         .bind(entry.session.as_deref())
         .bind(&entry.details)
-        .bind(&entry.prev_hash)
-        .bind(&entry.hash)
+        .bind(entry.prev_hash.as_deref())
+        .bind(entry.hash.as_deref())
         .execute(&mut *self.inner)
         .await?;
-        sqlx::query("UPDATE audit_head SET hash = $1").bind(&entry.hash).execute(&mut *self.inner).await?;
+        sqlx::query("UPDATE audit_head SET hash = $1").bind(entry.hash.as_deref()).execute(&mut *self.inner).await?;
         Ok(())
-    }
-
-    /// Where the log ends.
-    pub async fn audit_head(&mut self) -> Result<AuditHead, StoreError> {
-        let row = sqlx::query("SELECT seq, hash, chained_from FROM audit_head").fetch_one(&mut *self.inner).await?;
-        let last = Anchor { seq: row.try_get("seq")?, hash: row.try_get("hash")? };
-        Ok(AuditHead { last, chained_from: row.try_get("chained_from")? })
-    }
-
-    /// The entries after the place `after`, in order: one page of them.
-    pub async fn audit_page(&mut self, after: i64, at_most: u32) -> Result<Vec<ChainedEvent>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM audit_events WHERE seq > $1 ORDER BY seq LIMIT $2")
-            .bind(after)
-            .bind(i64::from(at_most))
-            .fetch_all(&mut *self.inner)
-            .await?;
-        rows.iter().map(entry_from).collect()
     }
 
     /// When the newest entry was written.
@@ -92,18 +60,84 @@ impl Tx {
     }
 }
 
-fn entry_from(row: &AnyRow) -> Result<ChainedEvent, StoreError> {
-    let read = Reader::new(row, "audit_events", "id")?;
-    Ok(ChainedEvent {
-        seq: read.number("seq")?,
-        id: read.text("id")?,
-        at: read.number("at")?,
-        actor: read.text("actor")?,
-        surface: read.optional_text("surface")?,
-        action: read.text("action")?,
-        session: read.optional_text("session")?,
-        details: read.text("details")?,
-        prev_hash: read.optional_text("prev_hash")?.unwrap_or_default(),
-        hash: read.optional_text("hash")?.unwrap_or_default(),
+impl Store {
+    /// The log's head, and all of its entries at the same moment, those beyond the head included: there should be none.
+    pub async fn audit_head(&self) -> Result<(ChainHead, AuditRange), StoreError> {
+        // One statement sees one moment, however many are being written meanwhile.
+        let row = sqlx::query(
+            "SELECT ends.first AS first, ends.last AS last, seq, hash, chained_from
+             FROM (SELECT COALESCE(MIN(seq), 1) AS first, COALESCE(MAX(seq), 0) AS last FROM audit_events) AS ends
+             LEFT JOIN audit_head ON TRUE",
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        // A head that was taken away knows of no entry.
+        let head = ChainHead {
+            seq: row.try_get::<Option<i64>, _>("seq")?.unwrap_or(0),
+            hash: row.try_get("hash")?,
+            chained_from: row.try_get::<Option<i64>, _>("chained_from")?.unwrap_or(1),
+        };
+        Ok((head, AuditRange { first: row.try_get("first")?, last: row.try_get("last")? }))
+    }
+
+    /// The entries from the first that is not before `since` to the last that is before `until`, and all between, whose times
+    /// need not be in order: what is without gaps can be verified.
+    pub async fn audit_range(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> Result<AuditRange, StoreError> {
+        let row = sqlx::query(
+            "SELECT (SELECT MIN(seq) FROM audit_events WHERE at >= $1) AS first,
+                    (SELECT MAX(seq) FROM audit_events WHERE at < $2) AS last",
+        )
+        .bind(since.map_or(i64::MIN, Timestamp::as_millis))
+        .bind(until.map_or(i64::MAX, Timestamp::as_millis))
+        .fetch_one(&self.pool)
+        .await?;
+        let place = |column| row.try_get::<Option<i64>, _>(column);
+        let (first, last) = (place("first")?, place("last")?);
+        Ok(first.zip(last).map_or(AuditRange::NONE, |(first, last)| AuditRange { first, last }))
+    }
+
+    /// The next entries of the range, in order, at most `at_most` of them.
+    pub async fn audit_page(&self, range: AuditRange, at_most: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id, seq, at, actor, surface, action, session, details, prev_hash, hash FROM audit_events
+             WHERE seq >= $1 AND seq <= $2 ORDER BY seq LIMIT $3",
+        )
+        .bind(range.first)
+        .bind(range.last)
+        .bind(i64::from(at_most))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(read).collect()
+    }
+}
+
+impl AuditRange {
+    const NONE: Self = Self { first: 1, last: 0 };
+
+    /// What comes after this entry; nothing where there can be none.
+    #[must_use]
+    pub fn after(self, entry: &AuditEntry) -> Option<Self> {
+        let first = entry.seq.checked_add(1)?;
+        (first <= self.last).then_some(Self { first, ..self })
+    }
+}
+
+fn read(row: &AnyRow) -> Result<AuditEntry, StoreError> {
+    let row = Reader::new(row, "audit_events", "id")?;
+    Ok(AuditEntry {
+        seq: row.number("seq")?,
+        id: row.text("id")?,
+        at: row.time("at")?,
+        actor: row.text("actor")?,
+        surface: row.optional_text("surface")?,
+        action: row.text("action")?,
+        session: row.optional_text("session")?,
+        details: row.text("details")?,
+        prev_hash: row.optional_text("prev_hash")?,
+        hash: row.optional_text("hash")?,
     })
 }
+
+#[cfg(test)]
+#[path = "audit_tests.rs"]
+mod tests;

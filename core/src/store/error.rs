@@ -11,22 +11,23 @@ pub enum StoreError {
     /// The tables could not be brought up to date.
     #[error("the database could not be migrated; restore it from a backup or run the version that wrote it")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// No server ever ran on this SQLite file.
+    #[error("there is no database at {}; start the server first, or run this in the folder that the server runs in", .0.display())]
+    NoDatabase(PathBuf),
+    /// No server ever ran on this database.
+    #[error("the database has no tables of EntryGuard; start the server first, or mend [database] url")]
+    NoTables,
+    /// The database was last opened by an older server.
+    #[error(
+        "the database's tables are older than this program; start this version's server, which brings them up to date, or run the version that the server is"
+    )]
+    OlderTables,
+    /// The database was last opened by a newer server.
+    #[error("the database's tables are newer than this program; run the version of it that the server is")]
+    NewerTables,
     /// Another process has the SQLite file.
     #[error("{} is in use by another EntryGuard process; stop that one, or use Postgres to run several", .0.display())]
     InUse(PathBuf),
-    /// Nothing is there yet.
-    #[error("there is no database of EntryGuard's at {}; start the server first", .0.display())]
-    NoDatabase(PathBuf),
-    /// The tables are another version's.
-    #[error(
-        "the database's tables are of version {found} and this program's of {expected}; use the program that the server is of"
-    )]
-    OtherTables {
-        /// What the database has.
-        found: i64,
-        /// What this program has.
-        expected: i64,
-    },
     /// The lock file could not be made.
     #[error("{} cannot be created or locked: {reason}", path.display())]
     Lock {

@@ -4,9 +4,7 @@
 //! Locks are always taken in the same order, so that no two transactions wait for each other: a member, then resources by
 //! name, then sessions by id, then the audit log's head.
 
-mod append_only;
 mod audit;
-mod beside;
 mod buckets;
 mod confirmations;
 mod deployment;
@@ -24,13 +22,14 @@ mod session_rules;
 mod sessions;
 mod stats;
 mod sweeps;
+mod tables;
 mod threads;
 mod time;
 
 use secrecy::SecretString;
 use sqlx::{Any, AnyPool, Transaction};
 
-pub use audit::AuditHead;
+pub use audit::AuditRange;
 pub use confirmations::Confirmation;
 use dialect::Dialect;
 pub use error::StoreError;

@@ -1,4 +1,4 @@
-//! Opening the database: the URL, the lock, the pragmas, the migrations.
+//! Opening the database: the URL, the lock, the pragmas; as its server, or beside it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -7,15 +7,12 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::migrate::Migrator;
 use sqlx::{AnyPool, Executor, Row};
 
 use super::dialect::Dialect;
-use super::{Store, StoreError, StoreTime};
+use super::{Store, StoreError, StoreTime, tables};
 use crate::clock::Clock;
 use crate::random::Random;
-
-pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
 /// Where the database is. A Postgres URL holds a password, so it shows itself to nobody.
 #[derive(Clone, Debug)]
@@ -28,15 +25,7 @@ impl StoreUrl {
         url.dialect().map(|_| url)
     }
 
-    pub(super) fn expose(&self) -> &str {
-        self.0.expose_secret()
-    }
-
-    pub(super) fn secret(&self) -> SecretString {
-        self.0.clone()
-    }
-
-    pub(super) fn dialect(&self) -> Result<Dialect, StoreError> {
+    fn dialect(&self) -> Result<Dialect, StoreError> {
         let text = self.0.expose_secret();
         match text.split_once(':') {
             Some(("sqlite", _)) => Ok(Dialect::Sqlite),
@@ -45,7 +34,7 @@ impl StoreUrl {
         }
     }
 
-    pub(super) fn sqlite_path(&self) -> PathBuf {
+    fn sqlite_path(&self) -> PathBuf {
         let text = self.0.expose_secret();
         let path = text.trim_start_matches("sqlite:").trim_start_matches("//");
         PathBuf::from(path.split('?').next().unwrap_or(path))
@@ -53,24 +42,20 @@ impl StoreUrl {
 }
 
 impl Store {
-    /// Opens the database, and brings its tables up to date.
+    /// Opens the database as its server does: alone where it is SQLite. Brings its tables up to date.
     pub async fn open(url: &StoreUrl, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let dialect = url.dialect()?;
-        let (options, lock) = match dialect {
+        let (pool, lock) = match dialect {
             Dialect::Sqlite => {
                 let path = real_path(&url.sqlite_path());
                 let lock = lock_beside(&path)?;
-                // The URL's own parameters give way: losing a commit that a cloud was told about is not for configuration.
-                let options = AnyConnectOptions::from_str(&format!("sqlite://{}?mode=rwc", path.display()))?;
-                (options, Some(lock))
+                (sqlite_pool(&path, "rwc", AS_SERVER).await?, Some(lock))
             }
-            Dialect::Postgres => (AnyConnectOptions::from_str(url.expose())?, None),
+            Dialect::Postgres => (postgres_pool(url, 10).await?, None),
         };
-        let pool = connect(dialect, options).await?;
-        MIGRATIONS.run(&pool).await?;
-        super::append_only::keep_append_only(&pool, dialect).await?;
-        let store = Self { pool, dialect, url: url.secret(), time: StoreTime::new(clock, dialect), _lock: lock };
+        tables::bring_up_to_date(&pool, dialect).await?;
+        let store = Self { pool, dialect, url: url.0.clone(), time: StoreTime::new(clock, dialect), _lock: lock };
         // A clock that has gone back while nobody was there is found out by what was written last.
         if let Some(at) = store.begin().await?.last_event_at().await? {
             store.time.note(at);
@@ -84,6 +69,25 @@ impl Store {
     #[must_use]
     pub fn on_the_tests_time(self) -> Self {
         Self { time: self.time.ask_the_machine(), ..self }
+    }
+
+    /// Opens the database beside a server that may be running on it. Only for what takes no lease and runs no pass: a server
+    /// counts on being the only one who does where the database is SQLite. Transactions may write; each waits for the other's.
+    pub async fn open_beside(url: &StoreUrl, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        let dialect = url.dialect()?;
+        let pool = match dialect {
+            Dialect::Sqlite => {
+                let path = real_path(&url.sqlite_path());
+                if !path.exists() {
+                    return Err(StoreError::NoDatabase(path));
+                }
+                sqlite_pool(&path, "rw", BESIDE_SERVER).await?
+            }
+            Dialect::Postgres => postgres_pool(url, 2).await?,
+        };
+        tables::refuse_other_versions(&pool, dialect).await?;
+        Ok(Self { pool, dialect, url: url.0.clone(), time: StoreTime::new(clock, dialect), _lock: None })
     }
 
     /// Opens the database and makes its rows for what is configured.
@@ -112,34 +116,35 @@ impl Store {
     }
 }
 
-pub(super) async fn connect(dialect: Dialect, options: AnyConnectOptions) -> Result<AnyPool, StoreError> {
-    let pool = match dialect {
-        Dialect::Sqlite => sqlite_pool(),
-        Dialect::Postgres => AnyPoolOptions::new().max_connections(10),
-    };
-    let pool = pool.connect_with(options).await?;
-    if dialect == Dialect::Sqlite {
-        let row = sqlx::query("SELECT sqlite_version() AS version").fetch_one(&pool).await?;
-        refuse_old_sqlite(row.try_get("version")?)?;
-    }
-    Ok(pool)
-}
+/// Each commit is on disk before anybody hears of it.
+const AS_SERVER: &[&str] =
+    &["PRAGMA busy_timeout = 5000", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"];
 
-/// One connection, so one writer; each commit is on disk before anybody hears of it.
-fn sqlite_pool() -> sqlx::pool::PoolOptions<sqlx::Any> {
-    AnyPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).after_connect(|connection, _| {
+/// The journal's mode is the server's to choose. Somebody who waits at a terminal may wait longer than a request to the server.
+const BESIDE_SERVER: &[&str] = &["PRAGMA busy_timeout = 15000", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"];
+
+/// One connection, so one writer in this process.
+async fn sqlite_pool(path: &Path, mode: &str, pragmas: &'static [&'static str]) -> Result<AnyPool, StoreError> {
+    // The URL's own parameters give way: losing a commit that a cloud was told about is not for configuration.
+    let options = AnyConnectOptions::from_str(&format!("sqlite://{}?mode={mode}", path.display()))?;
+    let pool = AnyPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+    let pool = pool.after_connect(move |connection, _| {
         Box::pin(async move {
-            for pragma in [
-                "PRAGMA journal_mode = WAL",
-                "PRAGMA synchronous = FULL",
-                "PRAGMA foreign_keys = ON",
-                "PRAGMA busy_timeout = 5000",
-            ] {
-                connection.execute(pragma).await?;
+            for pragma in pragmas {
+                connection.execute(*pragma).await?;
             }
             Ok(())
         })
-    })
+    });
+    let pool = pool.connect_with(options).await?;
+    let row = sqlx::query("SELECT sqlite_version() AS version").fetch_one(&pool).await?;
+    refuse_old_sqlite(row.try_get("version")?)?;
+    Ok(pool)
+}
+
+async fn postgres_pool(url: &StoreUrl, connections: u32) -> Result<AnyPool, StoreError> {
+    let options = AnyConnectOptions::from_str(url.0.expose_secret())?;
+    Ok(AnyPoolOptions::new().max_connections(connections).connect_with(options).await?)
 }
 
 /// One file has one lock, by whatever name it is reached.
@@ -171,16 +176,45 @@ fn refuse_old_sqlite(version: String) -> Result<(), StoreError> {
 mod tests {
     use super::*;
 
+    fn clock() -> Arc<dyn Clock> {
+        Arc::new(crate::clock::SystemClock)
+    }
+
+    fn url_in(folder: &tempfile::TempDir) -> StoreUrl {
+        StoreUrl::parse(&format!("sqlite://{}", folder.path().join("test.db").display())).unwrap()
+    }
+
     #[tokio::test]
     async fn a_second_process_on_the_same_sqlite_file_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let url = StoreUrl::parse(&format!("sqlite://{}", folder.path().join("test.db").display())).unwrap();
-        let clock = || Arc::new(crate::clock::SystemClock);
+        let url = url_in(&folder);
         let first = Store::open(&url, clock()).await.unwrap();
         let refused = Store::open(&url, clock()).await.unwrap_err();
         assert!(matches!(refused, StoreError::InUse(_)), "{refused}");
         drop(first);
         Store::open(&url, clock()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn beside_no_server_there_is_nothing_to_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = Store::open_beside(&url_in(&folder), clock()).await.unwrap_err();
+        assert!(missing.to_string().contains("start the server first"), "{missing}");
+        assert!(matches!(missing, StoreError::NoDatabase(_)) && !url_in(&folder).sqlite_path().exists());
+        std::fs::write(url_in(&folder).sqlite_path(), "").unwrap();
+        assert!(matches!(Store::open_beside(&url_in(&folder), clock()).await, Err(StoreError::NoTables)));
+    }
+
+    #[tokio::test]
+    async fn tables_of_another_version_are_refused_and_left_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Store::open(&url_in(&folder), clock()).await.unwrap();
+        let newest = "(SELECT MAX(version) FROM _sqlx_migrations)";
+        let alter = |sql: String| sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&server.pool);
+        alter(format!("UPDATE _sqlx_migrations SET version = 9999 WHERE version = {newest}")).await.unwrap();
+        assert!(matches!(Store::open_beside(&url_in(&folder), clock()).await, Err(StoreError::NewerTables)));
+        alter("DELETE FROM _sqlx_migrations WHERE version = 9999".to_owned()).await.unwrap();
+        assert!(matches!(Store::open_beside(&url_in(&folder), clock()).await, Err(StoreError::OlderTables)));
     }
 
     #[test]

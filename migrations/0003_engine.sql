@@ -50,3 +50,7 @@ CREATE INDEX sessions_closing ON sessions (ended_at) WHERE ended_at IS NOT NULL 
 ALTER TABLE sessions ADD COLUMN quarantined_at BIGINT;
 ALTER TABLE session_rules ADD COLUMN quarantined_at BIGINT;
 ALTER TABLE openings ADD COLUMN quarantined_at BIGINT;
+
+-- What is due on one resource, and what stands in its way at the same address.
+CREATE INDEX openings_due_by_resource ON openings (resource, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX openings_by_address ON openings (resource, address) WHERE state <> 'GONE';

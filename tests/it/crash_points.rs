@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entryguard_core::crash::CrashPoint;
-use entryguard_tests::{Browser, Database, Fate, Rule, Thread, World, eventually, link_in};
+use entryguard_tests::{Browser, Database, Fate, Rule, Thread, World, busy, eventually, link_in};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, LocalSet, spawn_local};
 
@@ -34,6 +34,7 @@ async fn i6_dead_at_any_step_on_postgres_and_started_again_it_converges() {
 }
 
 async fn die_at_every_step(database: Database) {
+    let _busy = busy().await;
     let (mut histories, places) = (JoinSet::new(), Arc::new(Semaphore::new(AT_ONCE)));
     for point in CrashPoint::ALL {
         let places = Arc::clone(&places);

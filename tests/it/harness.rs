@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use entryguard_tests::{
-    Database, Ec2, Fate, Proxy, SOON, SlackDouble, eventually, link_in, moto_address, on_both_databases, unique,
+    Database, Ec2, Fate, Proxy, SOON, SlackDouble, World, eventually, link_in, moto_address, on_both_databases, unique,
     what_slack_refuses,
 };
 use serde_json::{Value, json};
@@ -145,6 +145,25 @@ on_both_databases! {
         sqlx::query("CREATE TABLE session (id TEXT)").execute(&mut connection).await.unwrap();
         own.drop_it().await;
     }
+}
+
+#[tokio::test]
+async fn a_watch_sees_what_leaks_and_what_is_cut() {
+    let world = World::on(Database::Sqlite).with_groups(1).member("ana", "U111").start().await;
+    world.start_session("U111", "1h", "93.184.216.34").await;
+    world.wait_until_thread_says("ACTIVE").await;
+    let rule = world.rules_of(&world.groups[0]).await.remove(0);
+    let watch = world.watch(Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    world.ec2.revoke_by_hand(&world.groups[0], &rule.id).await;
+    let tags: Vec<_> = rule.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let leaked = world.ec2.authorize_tagged(&world.groups[0], 22, "93.184.216.99/32", &tags).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+
+    let findings = watch.end().await;
+    assert_eq!(findings.leaked.keys().collect::<Vec<_>>(), [&leaked], "{findings:#?}");
+    assert_eq!(findings.cut.len(), 1, "{findings:#?}");
+    world.finish().await;
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! Several replicas on one Postgres, some of which die, or stand still for longer than their leases last.
 
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use entryguard_tests::{Call, Chance, Crowd, Database, Server, World, eventually};
+use entryguard_tests::{Call, Chance, Crowd, Database, GroupId, Proxy, Records, Server, World, eventually};
 
 const HOME: &str = "93.184.216.34";
 const CAFE: &str = "93.184.216.35";
@@ -14,6 +16,8 @@ const LAB_CIDR: &str = "93.184.216.36/32";
 const FAR_AWAY: Duration = Duration::from_secs(2);
 /// A lease lasts 15 s; whoever takes over then has calls of its own to make.
 const TAKEN_OVER: Duration = Duration::from_secs(60);
+/// Longer than a lease.
+const STANDSTILL: Duration = Duration::from_secs(18);
 /// What a thawed replica does it does at once.
 const A_WHILE: Duration = Duration::from_secs(5);
 
@@ -73,6 +77,125 @@ async fn i1_a_replica_that_thaws_between_two_calls_opens_nothing_for_a_session_t
     world.finish().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i7_three_replicas_that_die_and_stand_still_at_random_act_one_at_a_time() {
+    let mut chance = Chance::seeded(3);
+    let mut world = Crowd::members(World::on(Database::Postgres).with_groups(3)).sweeping("*/10 * * * * *").start().await;
+    let mut others = [world.another_server().await, world.another_server().await];
+    world.proxy.slow_down(Duration::from_millis(250));
+    let watch = world.watch(TAKEN_OVER).await;
+    let mut replicas: Vec<_> = [&mut world.server].into_iter().chain(&mut others).collect();
+    let awake = RefCell::new(replicas.iter().map(|replica| replica.address()).collect());
+    let mut crowd = Crowd::of(&world.slack, chance.split());
+    tokio::select! {
+        () = kill_and_freeze(&mut replicas, &world.proxy, &awake, &mut chance) => {}
+        () = crowd.work(|chance| chance.pick(&awake.borrow()).clone()) => {}
+    }
+    world.proxy.slow_down(Duration::ZERO);
+    world.wait_until_settled(TAKEN_OVER).await;
+    let findings = watch.end().await;
+    assert!(findings.leaked.is_empty() && findings.cut.is_empty(), "leaked: {:#?}\ncut: {:#?}", findings.leaked, findings.cut);
+    let changes = changes_of(&world.proxy, &findings.rules);
+    assert_eq!(overlaps_of(&changes), [""; 0], "two workers acted on one group at once");
+    let callers: BTreeSet<_> = changes.iter().map(|(_, call)| call.caller.as_str()).collect();
+    assert!(callers.len() > 1, "one replica did everything, so nobody could get in its way: {callers:?}");
+    let mut records = world.records().await;
+    assert_eq!(records.what_the_audit_log_gets_wrong().await, [""; 0]);
+    assert!(records.sessions().await > 5, "so few sessions show nothing");
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i6_a_replica_that_stands_still_inside_a_transaction_holds_nobody_up_for_long() {
+    let world = Crowd::members(World::on(Database::Postgres).with_groups(1)).start().await;
+    let other = world.another_server().await;
+    let mut records = world.records().await;
+    let mut crowd = Crowd::of(&world.slack, Chance::seeded(4));
+    tokio::select! {
+        () = freeze_inside_a_transaction(&world.server, &mut records) => {}
+        () = crowd.work(|_| world.server.address()) => {}
+    }
+    let applied =
+        async |records: &mut Records| records.audit().await.iter().filter(|entry| entry.action == "rule.applied").count();
+    let before = applied(&mut records).await;
+    let opens_again = eventually("the other replica opens something", Duration::from_secs(45), async || {
+        let by_now = applied(&mut records).await;
+        if by_now > before { Ok(()) } else { Err(format!("{by_now} rules opened, as before")) }
+    });
+    tokio::select! {
+        () = opens_again => {}
+        () = crowd.work(|_| other.address()) => {}
+    }
+    world.server.thaw();
+    world.wait_until_settled(TAKEN_OVER).await;
+    assert_eq!(records.what_the_audit_log_gets_wrong().await, [""; 0]);
+    world.finish().await;
+}
+
+/// Stops a server again and again, until it is inside a transaction that has written something.
+async fn freeze_inside_a_transaction(server: &Server, records: &mut Records) {
+    for _ in 0..200 {
+        server.freeze();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        if records.transactions_that_stand_still().await > 0 {
+            return;
+        }
+        server.thaw();
+        tokio::time::sleep(Duration::from_millis(37)).await;
+    }
+    panic!("it was never inside a transaction");
+}
+
+/// Kills replicas and starts them again; meanwhile one of them stands still, in the middle of a call, for longer than its lease.
+async fn kill_and_freeze(replicas: &mut [&mut Server], proxy: &Proxy, awake: &RefCell<Vec<String>>, chance: &mut Chance) {
+    tokio::time::sleep(chance.between(Duration::from_secs(1), Duration::from_secs(3))).await;
+    let call = proxy.wait_for_one_under_way("AuthorizeSecurityGroupIngress").await;
+    let frozen = replicas.iter().position(|replica| replica.access_key() == call.caller).expect("one of ours called");
+    // Whoever is sent to it by the load balancer is none of this test's people.
+    awake.borrow_mut().retain(|address| *address != replicas[frozen].address());
+    replicas.swap(0, frozen);
+    let (still, others) = replicas.split_first_mut().expect("three replicas");
+    still.freeze();
+    let since = Instant::now();
+    while since.elapsed() < STANDSTILL {
+        kill_one(others, chance).await;
+    }
+    still.thaw();
+    awake.borrow_mut().push(still.address());
+    kill_one(replicas, chance).await;
+}
+
+/// Lets them all live for a while, and then kills one and starts it again.
+async fn kill_one(replicas: &mut [&mut Server], chance: &mut Chance) {
+    tokio::time::sleep(chance.between(Duration::from_millis(500), Duration::from_secs(3))).await;
+    let unlucky = chance.below(replicas.len());
+    replicas[unlucky].restart().await;
+}
+
+/// The calls that changed a group, in order of arrival. A call that marks names rules alone.
+fn changes_of(proxy: &Proxy, groups: &BTreeMap<String, GroupId>) -> Vec<(GroupId, Call)> {
+    let changes = ["AuthorizeSecurityGroupIngress", "RevokeSecurityGroupIngress", "CreateTags"];
+    let group = |call: &Call| {
+        let value = |named: &str| call.form.iter().find(|(name, _)| name == named).map(|(_, value)| value.clone());
+        value("GroupId").or_else(|| groups.get(&value("ResourceId.1")?).cloned())
+    };
+    let calls = proxy.calls().into_iter().filter(|call| changes.contains(&call.action.as_str()));
+    calls.filter_map(|call| Some((group(&call)?, call))).collect()
+}
+
+/// Changes of one group that were under way at once. One worker makes one call after the other, whoever it is.
+fn overlaps_of(changes: &[(GroupId, Call)]) -> Vec<String> {
+    let told = |group: &str, one: &Call, other: &Call| {
+        format!("{group}: {} by {}, and {} by {}", one.action, one.caller, other.action, other.caller)
+    };
+    let overlaps = changes.iter().enumerate().flat_map(|(index, (group, one))| {
+        let later = changes[index + 1..].iter().filter(move |(other_group, _)| other_group == group);
+        let at_once = later.filter(|(_, other)| one.ended.is_none_or(|ended| other.started < ended));
+        at_once.map(move |(_, other)| told(group, one, other))
+    });
+    overlaps.collect()
+}
+
 /// The server that called, and the other one.
 fn who<'a>(caller: &str, one: &'a Server, other: &'a Server) -> (&'a Server, &'a Server) {
     if one.access_key() == caller { (one, other) } else { (other, one) }
@@ -85,83 +208,4 @@ async fn wait_until_dropped(server: &Server) {
         if log.contains("the lease was lost") { Ok(()) } else { Err("no word of it in its log".to_owned()) }
     })
     .await;
-}
-
-/// Replicas in all; one at a time dies, or stands still for longer than a lease lasts.
-const REPLICAS: usize = 3;
-/// A rule that is there for so long after its session's end has leaked: a frozen replica's lease, and a removal that is tried again.
-const LEAKED_AFTER: Duration = Duration::from_secs(60);
-/// Longer than a lease.
-const LONG_FROZEN: Duration = Duration::from_secs(17);
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn i1_i2_i7_three_replicas_that_die_and_freeze_at_random_leave_nothing_open_and_cut_nothing() {
-    let mut chance = Chance::seeded(3);
-    let mut world = Crowd::members(World::on(Database::Postgres).with_groups(3)).start().await;
-    world.proxy.slow_down(Duration::from_millis(100));
-    let mut replicas = vec![world.another_server().await, world.another_server().await, world.another_server().await];
-    assert_eq!(replicas.len(), REPLICAS);
-    world.server.kill_9();
-    let addresses: Vec<_> = replicas.iter().map(Server::address).collect();
-    let watch = world.watch(LEAKED_AFTER).await;
-    let mut crowd = Crowd::of(&world.slack, chance.split());
-    let frozen = tokio::select! {
-        frozen = disturb(&mut replicas, &mut chance) => frozen,
-        () = crowd.work(|chance| chance.pick(&addresses).clone()) => Vec::new(),
-    };
-    for group in &world.groups {
-        eventually(&format!("{group} is closed"), LEAKED_AFTER, async || {
-            let rules = world.rules_of(group).await;
-            if rules.is_empty() { Ok(()) } else { Err(format!("{rules:#?}")) }
-        })
-        .await;
-    }
-    let findings = watch.end().await;
-    let sessions = world.records().await.sessions().await;
-    assert!(findings.leaked.is_empty() && findings.cut.is_empty(), "{sessions} sessions: {findings:#?}");
-    assert!(sessions >= 10 && findings.looks > 100, "{sessions} sessions and {} looks show nothing", findings.looks);
-    assert_eq!(world.records().await.what_the_audit_log_gets_wrong().await, [""; 0]);
-    assert_eq!(who_changed_one_group_at_once(&world.proxy.calls(), &frozen), [""; 0]);
-    world.finish().await;
-}
-
-/// Kills, and freezes past a lease, one replica at a time; who was frozen when.
-async fn disturb(replicas: &mut [Server], chance: &mut Chance) -> Vec<(String, Instant, Instant)> {
-    let mut frozen = Vec::new();
-    for round in 0..4 {
-        tokio::time::sleep(chance.between(Duration::from_secs(1), Duration::from_secs(3))).await;
-        let replica = &mut replicas[chance.below(REPLICAS)];
-        if round % 2 == 0 {
-            replica.restart().await;
-        } else {
-            let since = Instant::now();
-            replica.freeze();
-            tokio::time::sleep(LONG_FROZEN).await;
-            replica.thaw();
-            frozen.push((replica.access_key().to_owned(), since, Instant::now()));
-        }
-    }
-    frozen
-}
-
-/// I7: changes of one group by two replicas at the same time, but for those of a replica that stood still with its call under way.
-fn who_changed_one_group_at_once(calls: &[Call], frozen: &[(String, Instant, Instant)]) -> Vec<String> {
-    let changes = |call: &&Call| call.action.ends_with("SecurityGroupIngress");
-    let group = |call: &Call| call.form.iter().find(|(name, _)| name == "GroupId").map(|(_, id)| id.clone());
-    let stood_still = |call: &Call| {
-        frozen.iter().any(|(who, since, until)| {
-            *who == call.caller && call.started < *until && call.ended.is_none_or(|ended| ended > *since)
-        })
-    };
-    let changes: Vec<_> = calls.iter().filter(changes).filter(|call| !stood_still(call)).collect();
-    let mut wrong = Vec::new();
-    for (index, one) in changes.iter().enumerate() {
-        for other in &changes[index + 1..] {
-            let overlap = one.ended.is_some_and(|ended| other.started < ended) && one.started <= other.started;
-            if overlap && one.caller != other.caller && group(one) == group(other) {
-                wrong.push(format!("{} by {} while {} by {}", other.action, other.caller, one.action, one.caller));
-            }
-        }
-    }
-    wrong
 }

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use entryguard_tests::{Chance, Crowd, Database, Fate, Findings, Proxy, Rule, Server, World, eventually};
+use entryguard_tests::{Chance, Crowd, Database, Fate, Findings, Proxy, Server, World};
 
 /// Kills in all, unless `ENTRYGUARD_SOAK_KILLS` says otherwise: half of them on each database.
 const KILLS: usize = 200;
@@ -46,7 +46,7 @@ async fn soak(database: Database, mut chance: Chance, longest_life: Duration) {
     }
     let (commands, killed_for) = (crowd.commands, began.elapsed());
     world.proxy.behave();
-    let settled = settle(&world).await;
+    let settled = world.wait_until_settled(2 * PATIENCE).await;
     let findings = watch.end().await;
     let sessions = world.records().await.sessions().await;
     let Findings { looks, leaked, cut, longest_outlived, .. } = &findings;
@@ -81,24 +81,6 @@ async fn kill_and_start_again(server: &mut Server, proxy: &Proxy, kills: usize, 
             println!("{kill} kills so far");
         }
     }
-}
-
-/// Waits until nothing of ours is open and every session is over; how long that took.
-async fn settle(world: &World) -> Duration {
-    let began = Instant::now();
-    eventually("nothing of ours is open", 2 * PATIENCE, async || {
-        let ours: Vec<_> = world.ec2.rules_of_all(&world.groups).await.into_iter().filter(Rule::is_ours).collect();
-        if ours.is_empty() { Ok(()) } else { Err(format!("{ours:#?}")) }
-    })
-    .await;
-    let closed = began.elapsed();
-    let mut records = world.records().await;
-    eventually("every session is over", PATIENCE + world.until_over, async || {
-        let open: Vec<_> = records.wishes().await.into_iter().filter(|wish| wish.status != "REMOVED").collect();
-        if open.is_empty() { Ok(()) } else { Err(format!("{open:#?}")) }
-    })
-    .await;
-    closed
 }
 
 fn rules_made(proxy: &Proxy) -> usize {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use entryguard_tests::{Database, World};
+use entryguard_tests::{Database, World, quiet};
 
 const GROUPS: usize = 20;
 /// So many that the 99th percentile is not the slowest one.
@@ -12,6 +12,7 @@ const HOME: &str = "93.184.216.34";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_on_20_groups_is_active_within_twice_its_slowest_chain_and_commands_are_answered_meanwhile() {
+    let _quiet = quiet().await;
     let world = World::on(Database::Sqlite).with_groups(GROUPS).member("ana", "U111").start().await;
     world.proxy.slow_down(LATENCY);
     let (mut acknowledged, mut worst) = (Vec::new(), 0.0_f64);

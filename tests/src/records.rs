@@ -5,6 +5,8 @@ use sqlx::{AnyConnection, Connection, Row};
 
 use crate::database::OwnDatabase;
 
+const ENDS: [&str; 2] = ["session.stopped", "session.expired"];
+
 /// A reader of the program's database.
 #[derive(Debug)]
 pub struct Records {
@@ -82,7 +84,15 @@ impl Records {
         self.rows("SELECT action, session FROM audit_events ORDER BY seq").await.iter().map(entry).collect()
     }
 
-    /// What the log has of sessions that is not as it must be: each started once, ended once at the most, and never closed before.
+    /// How many of Postgres's clients have written in a transaction that has stood still for a moment since.
+    pub async fn transactions_that_stand_still(&mut self) -> i64 {
+        let sql = "SELECT COUNT(*) AS found FROM pg_stat_activity WHERE datname = current_database() AND backend_xid IS NOT NULL
+                   AND state = 'idle in transaction' AND clock_timestamp() - state_change > interval '0.2 s'";
+        self.rows(sql).await[0].get("found")
+    }
+
+    /// What the log has of sessions that is not as it must be: each started once, ended once at the most, with nothing
+    /// opened after its end, and closed no sooner.
     pub async fn what_the_audit_log_gets_wrong(&mut self) -> Vec<String> {
         let audit = self.audit().await;
         let mut sessions: Vec<_> = audit.iter().filter_map(|entry| entry.session.clone()).collect();
@@ -91,9 +101,12 @@ impl Records {
         let wrong = |session: &String| {
             let told: Vec<_> = audit.iter().filter(|entry| entry.session.as_ref() == Some(session)).collect();
             let times = |actions: &[&str]| told.iter().filter(|entry| actions.contains(&entry.action.as_str())).count();
-            let (starts, ends) = (times(&["session.started"]), times(&["session.stopped", "session.expired"]));
+            let (starts, ends) = (times(&["session.started"]), times(&ENDS));
             let closed = times(&["session.closed"]);
-            let right = starts == 1 && ends <= 1 && closed <= ends && told[0].action == "session.started";
+            let after_its_end = told.iter().skip_while(|entry| !ENDS.contains(&entry.action.as_str()));
+            let opened_late = after_its_end.filter(|entry| entry.action == "rule.applied").count();
+            let in_order = told[0].action == "session.started" && opened_late == 0;
+            let right = starts == 1 && ends <= 1 && closed <= ends && in_order;
             (!right).then(|| format!("{session}: {:?}", told.iter().map(|entry| &entry.action).collect::<Vec<_>>()))
         };
         sessions.iter().filter_map(wrong).collect()

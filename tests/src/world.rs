@@ -7,7 +7,7 @@ mod form;
 mod people;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -116,6 +116,25 @@ impl World {
         let threads = self.slack.threads_of(SlackDouble::CHANNEL);
         let thread = threads.into_iter().rfind(|thread| is_meant(thread)).ok_or("no such thread in the channel")?;
         if words.iter().all(|words| thread.says(words)) { Ok(thread) } else { Err(thread.text()) }
+    }
+
+    /// Waits until no rule of ours is left in any group, for as long as `patience`, and then until every session is over.
+    /// How long the rules took.
+    pub async fn wait_until_settled(&self, patience: Duration) -> Duration {
+        let began = Instant::now();
+        eventually("nothing of ours is open", patience, async || {
+            let ours: Vec<_> = self.ec2.rules_of_all(&self.groups).await.into_iter().filter(Rule::is_ours).collect();
+            if ours.is_empty() { Ok(()) } else { Err(format!("{ours:#?}")) }
+        })
+        .await;
+        let closed = began.elapsed();
+        let mut records = self.records().await;
+        eventually("every session is over", patience + self.until_over, async || {
+            let open: Vec<_> = records.wishes().await.into_iter().filter(|wish| wish.status != "REMOVED").collect();
+            if open.is_empty() { Ok(()) } else { Err(format!("{open:#?}")) }
+        })
+        .await;
+        closed
     }
 
     /// Where the allowlist file of this resource is.

@@ -13,6 +13,9 @@ pub(super) const RENEWAL: Span = Span::from_seconds(3);
 /// How long one call may take: it begins only where the lease will outlast it.
 pub(super) const LONGEST_CALL: Span = Span::from_seconds(8);
 
+/// How long before a lease's end a worker stops whatever it is at.
+const SLACK: Span = Span::from_seconds(3);
+
 /// A lease, and until when it is surely ours.
 #[derive(Clone, Debug)]
 pub(super) struct Hold {
@@ -29,6 +32,11 @@ impl Hold {
     /// Whether the lease outlasts one more call.
     pub(super) fn has_time(&self) -> bool {
         self.left() >= LONGEST_CALL.as_duration()
+    }
+
+    /// Whether nobody else can have the resource yet.
+    pub(super) fn is_good(&self) -> bool {
+        self.left() >= SLACK.as_duration()
     }
 
     /// The lease was renewed in a transaction which began at `began`.

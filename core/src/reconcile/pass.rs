@@ -1,6 +1,9 @@
 //! One pass over one resource that was claimed: the calls, and what they mean for each opening.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant;
 
 use crate::domain::{ApiLimit, Opening, Span};
@@ -73,15 +76,27 @@ impl Reconciler {
 
     /// Calls the provider for as long as the lease is ours and patience lasts; what is not done by then is looked at again.
     pub(super) async fn call(&self, hold: &Hold, plan: &Plan, allowlist: &dyn Allowlist) -> Outcome {
+        let calls = self.while_held(hold, act(plan, allowlist, hold));
+        tokio::time::timeout(CALLS.as_duration(), calls).await.ok().flatten().unwrap_or_default()
+    }
+
+    /// Works for as long as the lease is ours; nothing where it was lost before the work was done.
+    ///
+    /// A process may stand still for longer than its lease lasts, between two calls. It then makes no further one before it knows
+    /// that the lease is still its own: somebody else may have ended by now what it was about to begin.
+    pub(super) async fn while_held<T>(&self, hold: &Hold, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        let work = poll_fn(|context| if hold.is_good() { work.as_mut().poll(context) } else { Poll::Pending });
         tokio::select! {
-            outcome = act(plan, allowlist, hold) => outcome,
-            () = self.renew(hold) => Outcome::default(),
-            () = tokio::time::sleep(CALLS.as_duration()) => Outcome::default(),
+            // In this order, so that a renewal lets the work go on at once.
+            biased;
+            () = self.renew(hold) => None,
+            done = work => Some(done),
         }
     }
 
     /// Renews the lease until it is lost. A database that does not answer for a moment does not lose it: time does.
-    pub(super) async fn renew(&self, hold: &Hold) {
+    async fn renew(&self, hold: &Hold) {
         loop {
             tokio::time::sleep(RENEWAL.as_duration()).await;
             let began = Instant::now();

@@ -40,7 +40,8 @@ impl SweepPace {
 
 impl Default for SweepPace {
     fn default() -> Self {
-        Self { at_once: 8, tries: 25 }
+        // As long as a dead replica holds what it held.
+        Self { at_once: 8, tries: 80 }
     }
 }
 
@@ -98,9 +99,10 @@ impl Reconciler {
             swept.error = Some("a worker is busy with the resource; the next sweep looks at it".into());
             return Ok(swept);
         };
-        tokio::select! {
-            looked = self.look_and_remove(&mut swept, &hold, allowlist.as_ref(), dry_run) => looked?,
-            () = self.renew(&hold) => swept.error = Some("another process took the resource over".into()),
+        let looked = self.while_held(&hold, self.look_and_remove(&mut swept, &hold, allowlist.as_ref(), dry_run)).await;
+        match looked {
+            Some(looked) => looked?,
+            None => swept.error = Some("another process took the resource over".into()),
         }
         self.record_sweep(&hold.lease, &swept, dry_run).await?;
         self.pulse.sweep_goes_on();

@@ -142,9 +142,14 @@ async fn sqlite_pool(path: &Path, mode: &str, pragmas: &'static [&'static str]) 
     Ok(pool)
 }
 
+/// A replica that stands still or is cut off inside a transaction holds locks that all the others need: Postgres takes them away
+/// sooner than a lease runs out. No transaction of ours waits for anything but Postgres, so none comes near it.
 async fn postgres_pool(url: &StoreUrl, connections: u32) -> Result<AnyPool, StoreError> {
     let options = AnyConnectOptions::from_str(url.0.expose_secret())?;
-    Ok(AnyPoolOptions::new().max_connections(connections).connect_with(options).await?)
+    let pool = AnyPoolOptions::new().max_connections(connections).after_connect(|connection, _| {
+        Box::pin(async move { connection.execute("SET idle_in_transaction_session_timeout = '10s'").await.map(drop) })
+    });
+    Ok(pool.connect_with(options).await?)
 }
 
 /// One file has one lock, by whatever name it is reached.

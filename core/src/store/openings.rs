@@ -48,7 +48,7 @@ impl Tx {
 
     /// Asks the reconciler to look at an opening now.
     pub async fn mark_due(&mut self, opening: &OpeningId, now: Timestamp) -> Result<(), StoreError> {
-        sqlx::query("UPDATE openings SET due_at = $1 WHERE id = $2 AND state NOT IN ('GONE', 'QUARANTINED')")
+        sqlx::query("UPDATE openings SET due_at = $1 WHERE id = $2 AND state <> 'GONE' AND state <> 'QUARANTINED'")
             .bind(now.as_millis())
             .bind(opening.as_str())
             .execute(&mut *self.inner)
@@ -58,7 +58,7 @@ impl Tx {
 
     /// Asks the reconciler to remove an opening that nobody wants any more, before it adds others.
     pub async fn mark_closing(&mut self, opening: &OpeningId) -> Result<(), StoreError> {
-        sqlx::query("UPDATE openings SET due_at = $1, closing = 1 WHERE id = $2 AND state NOT IN ('GONE', 'QUARANTINED')")
+        sqlx::query("UPDATE openings SET due_at = $1, closing = 1 WHERE id = $2 AND state <> 'GONE' AND state <> 'QUARANTINED'")
             .bind(self.now.as_millis())
             .bind(opening.as_str())
             .execute(&mut *self.inner)
@@ -69,8 +69,8 @@ impl Tx {
     /// The openings of a resource that are due, and those that stand in their way: at the same address and not gone.
     pub async fn due_openings(&mut self, resource: &ResourceName) -> Result<Vec<WishedOpening>, StoreError> {
         let rows = sqlx::query(
-            "SELECT * FROM openings WHERE resource = $1 AND state NOT IN ('GONE', 'QUARANTINED')
-             AND address IN (SELECT address FROM openings WHERE resource = $1 AND state NOT IN ('GONE', 'QUARANTINED') AND due_at <= $2)
+            "SELECT * FROM openings WHERE resource = $1 AND state <> 'GONE' AND state <> 'QUARANTINED'
+             AND address IN (SELECT address FROM openings WHERE resource = $1 AND state <> 'GONE' AND state <> 'QUARANTINED' AND due_at <= $2)
              ORDER BY created_at, id",
         )
         .bind(resource.as_str())
@@ -83,7 +83,7 @@ impl Tx {
     /// Every opening of a resource that is not gone, with what is wanted of it now.
     pub async fn wished_openings(&mut self, resource: &ResourceName) -> Result<Vec<WishedOpening>, StoreError> {
         let rows = sqlx::query(
-            "SELECT * FROM openings WHERE resource = $1 AND state NOT IN ('GONE', 'QUARANTINED') ORDER BY created_at, id",
+            "SELECT * FROM openings WHERE resource = $1 AND state <> 'GONE' AND state <> 'QUARANTINED' ORDER BY created_at, id",
         )
         .bind(resource.as_str())
         .fetch_all(&mut *self.inner)
@@ -172,12 +172,13 @@ impl Tx {
 
     /// Whether an opening of another resource is alive: two resources may be parts of one list.
     pub async fn is_alive_elsewhere(&mut self, opening: &OpeningId, resource: &ResourceName) -> Result<bool, StoreError> {
-        let row =
-            sqlx::query("SELECT id FROM openings WHERE id = $1 AND resource <> $2 AND state NOT IN ('GONE', 'QUARANTINED')")
-                .bind(opening.as_str())
-                .bind(resource.as_str())
-                .fetch_optional(&mut *self.inner)
-                .await?;
+        let row = sqlx::query(
+            "SELECT id FROM openings WHERE id = $1 AND resource <> $2 AND state <> 'GONE' AND state <> 'QUARANTINED'",
+        )
+        .bind(opening.as_str())
+        .bind(resource.as_str())
+        .fetch_optional(&mut *self.inner)
+        .await?;
         Ok(row.is_some())
     }
 

@@ -66,7 +66,7 @@ impl Tx {
 
     async fn close_openings(&mut self, which: &'static str, id: &str) -> Result<(), StoreError> {
         let sql = format!(
-            "UPDATE openings SET due_at = $1, closing = 1 WHERE state NOT IN ('GONE', 'QUARANTINED') AND id IN ({which})"
+            "UPDATE openings SET due_at = $1, closing = 1 WHERE state <> 'GONE' AND state <> 'QUARANTINED' AND id IN ({which})"
         );
         sqlx::query(sqlx::AssertSqlSafe(sql)).bind(self.now.as_millis()).bind(id).execute(&mut *self.inner).await?;
         Ok(())
@@ -74,7 +74,7 @@ impl Tx {
 
     /// The openings of a resource that were set aside and whose rules may still be there.
     pub async fn openings_aside(&mut self, resource: &ResourceName) -> Result<Vec<OpeningId>, StoreError> {
-        let rows = sqlx::query("SELECT id FROM openings WHERE resource = $1 AND state = 'QUARANTINED'")
+        let rows = sqlx::query("SELECT id FROM openings WHERE resource = $1 AND state <> 'GONE' AND state = 'QUARANTINED'")
             .bind(resource.as_str())
             .fetch_all(&mut *self.inner)
             .await?;

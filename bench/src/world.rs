@@ -161,3 +161,34 @@ fn directory(setup: &Setup) -> anyhow::Result<Directory> {
     let settings = Settings::parse(&text, Path::new("bench"), &|_| None);
     Ok(settings.context("the bench's own configuration does not read")?.directory)
 }
+
+#[cfg(test)]
+mod tests {
+    use entryguard_core::domain::SessionStatus;
+
+    use super::*;
+    use crate::database::Kind;
+
+    #[tokio::test]
+    async fn more_rules_on_one_group_than_a_burst_of_calls_can_add_are_added_all_the_same() {
+        let database = Kind::Sqlite.make().await.unwrap();
+        let setup = Setup { groups: 1, members: 1, latency: Duration::ZERO, crowds: Vec::new() };
+        let mut world = World::open(&database.url, &setup).await.unwrap();
+        let caller = world.caller(0).unwrap();
+        let mut last = None;
+        // 51 calls of 6 rules each; EC2 takes 50 at once.
+        for number in 0..306 {
+            last = Some(world.start(&caller, address(number).unwrap()).await.unwrap());
+        }
+        world.run().await.unwrap();
+        let active = async {
+            while world.engine.view(last.as_ref().unwrap()).await.unwrap().unwrap().status() != SessionStatus::Active {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), active).await.expect("the last session never became ACTIVE");
+        assert_eq!(world.cloud.calls().refused, 0);
+        world.stop().await;
+        database.drop_it().await.unwrap();
+    }
+}

@@ -9,7 +9,7 @@ use crate::provider::CallLimits;
 use crate::store::{Claimable, Lease, StoreError, Tx};
 
 use super::plan::{Plan, plan};
-use super::purse::{Purse, needs};
+use super::purse::{Purse, most_additions, needs};
 use super::{Hold, LEASE, Reconciler};
 
 /// Due resources looked at in one claim.
@@ -78,8 +78,10 @@ impl Reconciler {
         limits: Option<&CallLimits>,
         purse: &mut Purse,
     ) -> Result<Result<Plan, Span>, StoreError> {
-        let plan = plan(tx.now(), &tx.due_openings(&due.resource).await?).intended();
+        let mut plan = plan(tx.now(), &tx.due_openings(&due.resource).await?).intended();
         let Some(limits) = limits else { return Ok(Ok(plan)) };
+        // The rest stays due.
+        plan.adding.truncate(most_additions(limits));
         let (urgent, rest) = needs(&plan, limits);
         let all = [urgent.as_slice(), rest.as_slice()].concat();
         match purse.take(tx, &all).await? {

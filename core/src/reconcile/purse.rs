@@ -10,6 +10,8 @@ use super::Plan;
 
 /// Calls that a removal may need too leave it this part of the burst.
 const KEPT_FOR_REMOVALS: u32 = 40;
+/// One pass adds no more than this part of a burst can: what needs more than a full bucket holds would wait for ever, and all behind it.
+const MOST_ADDITIONS: u32 = 20;
 
 /// Calls of one API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +90,12 @@ pub(super) fn needs(plan: &Plan, limits: &CallLimits) -> (Vec<Need>, Vec<Need>) 
         rest.push(need(&limits.observe, 1, keeping(&limits.observe)));
     }
     (urgent, rest)
+}
+
+/// How many openings one pass may add.
+pub(super) fn most_additions(limits: &CallLimits) -> usize {
+    let calls = (limits.add.burst * MOST_ADDITIONS).div_ceil(100).max(1);
+    (calls * limits.additions_a_call.max(1)) as usize
 }
 
 /// One look at a list, for whoever is in no hurry.

@@ -133,7 +133,7 @@ impl World {
 
     /// Starts a session.
     pub async fn start(&self, caller: &Caller, address: HostAddress) -> anyhow::Result<SessionId> {
-        let request = StartRequest { duration: Some(Span::from_hours(2)), reason: None, addresses: Addresses::new(&[address])? };
+        let request = StartRequest::seen(Some(Span::from_hours(2)), Addresses::new(&[address])?);
         Ok(self.engine.start(caller, request).await?.view.session.id)
     }
 }

@@ -10,9 +10,12 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::http::{self, Shared};
-use crate::slack::{self, DigestWorker, SlackApi, SlackState, ThreadWorker};
+use crate::slack::{self, DigestWorker, OutboxWorker, SlackApi, SlackState, Standings};
 use crate::wiring::Wired;
 use crate::workers;
+
+/// Posts brought up to date at once: a slow answer of Slack's holds up no more than its own.
+const OUTBOX_WORKERS: usize = 4;
 
 /// Serves until it is told to stop.
 pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
@@ -21,16 +24,31 @@ pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
     let wired = Wired::build(&settings.database, settings.directory, settings.later_reads).await?;
     // Before the first request and before the first pass: what a crash left in flight is due.
     wired.reconciler.resume().await?;
+    // Members and roles may have changed while nobody was there.
+    wired.engine.revoke_what_is_not_given().await?;
     let shared = Shared { engine: Arc::clone(&wired.engine), server: Arc::clone(&server) };
     let mut workers = workers::start(&wired, settings.sweep);
     let mut router = http::base_routes().merge(crate::web::landing::routes()).with_state(shared.clone());
     if let Some(slack) = settings.slack {
         let api = Arc::new(SlackApi::new(&slack).context("the system's TLS certificates cannot be read")?);
-        workers.spawn(ThreadWorker::new(Arc::clone(&wired.engine), Arc::clone(&api), Arc::clone(&wired.nudges)).run());
+        let outbox = OutboxWorker::new(
+            Arc::clone(&wired.engine),
+            Arc::clone(&api),
+            Arc::clone(&wired.nudges),
+            slack.report_channel.clone(),
+        );
+        for _ in 0..OUTBOX_WORKERS {
+            workers.spawn(outbox.clone().run());
+        }
         let digest =
             DigestWorker::new(Arc::clone(&wired.engine), Arc::clone(&api), slack.team_id.clone(), slack.report_channel.clone());
         workers.spawn(digest.run());
-        router = router.merge(slack::routes(SlackState { shared, settings: Arc::new(slack), api }));
+        router = router.merge(slack::routes(SlackState {
+            shared,
+            settings: Arc::new(slack),
+            api,
+            standings: Arc::new(Standings::default()),
+        }));
     }
     let listener = TcpListener::bind(server.listen).await.with_context(|| format!("cannot listen on {}", server.listen))?;
     tracing::info!(listen = %server.listen, url = server.public_url, "serving");

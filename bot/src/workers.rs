@@ -16,6 +16,7 @@ pub fn start(wired: &Wired, sweep: SweepSchedule) -> JoinSet<()> {
     workers.spawn(Arc::clone(&wired.reconciler).run());
     workers.spawn(Arc::clone(&wired.reconciler).run_clock());
     workers.spawn(Arc::clone(&wired.reconciler).run_wakes());
+    workers.spawn(Arc::clone(&wired.reconciler).run_reminders());
     let (reconciler, pulse, clock) = (Arc::clone(&wired.reconciler), Arc::clone(&wired.pulse), Arc::clone(&wired.clock));
     workers.spawn(sweep_on_schedule(reconciler, sweep, clock, pulse));
     workers

@@ -7,17 +7,32 @@ use hyper_rustls::HttpsConnectorBuilder;
 use secrecy::ExposeSecret;
 use slack_morphism::errors::SlackClientError;
 use slack_morphism::prelude::{
-    SlackApiChatPostEphemeralRequest, SlackApiChatPostMessageRequest, SlackApiChatUpdateRequest, SlackApiToken,
-    SlackApiTokenValue, SlackClient, SlackClientHyperConnector, SlackClientHyperHttpsConnector, SlackMessageContent,
+    SlackApiChatPostEphemeralRequest, SlackApiChatPostMessageRequest, SlackApiChatUpdateRequest,
+    SlackApiPostWebhookMessageRequest, SlackApiToken, SlackApiTokenValue, SlackApiUsersInfoRequest, SlackApiViewsOpenRequest,
+    SlackApiViewsPublishRequest, SlackClient, SlackClientHyperConnector, SlackClientHyperHttpsConnector, SlackMessageContent,
+    SlackView,
 };
 
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(5);
+/// How long one may take while Slack waits for an acknowledgement: three seconds are all there is.
+const WHILE_ASKED: Duration = Duration::from_millis(1500);
 
 /// Slack's Web API, as our app.
 pub struct SlackApi {
     client: SlackClient<SlackClientHyperHttpsConnector>,
     token: SlackApiToken,
+}
+
+/// What Slack says of a user.
+#[derive(Debug)]
+pub struct SlackUser {
+    /// Their workspace.
+    pub team: Option<String>,
+    /// Whether their account was deactivated.
+    pub deleted: bool,
+    /// Whether they are a program.
+    pub bot: bool,
 }
 
 /// Why Slack did not do what it was asked.
@@ -65,7 +80,7 @@ impl SlackApi {
         request.unfurl_media = Some(false);
         request.thread_ts = thread.map(Into::into);
         let session = self.client.open_session(&self.token);
-        let posted = within(session.chat_post_message(&request)).await?;
+        let posted = within(CALL, session.chat_post_message(&request)).await?;
         Ok((posted.channel.0, posted.ts.0))
     }
 
@@ -73,21 +88,58 @@ impl SlackApi {
     pub async fn update(&self, channel: &str, message: &str, content: SlackMessageContent) -> Result<(), SlackError> {
         let request = SlackApiChatUpdateRequest::new(channel.into(), content, message.into());
         let session = self.client.open_session(&self.token);
-        within(session.chat_update(&request)).await.map(drop)
+        within(CALL, session.chat_update(&request)).await.map(drop)
     }
 
     /// Shows a message to one person.
     pub async fn post_ephemeral(&self, channel: &str, user: &str, content: SlackMessageContent) -> Result<(), SlackError> {
         let request = SlackApiChatPostEphemeralRequest::new(channel.into(), user.into(), content);
         let session = self.client.open_session(&self.token);
-        within(session.chat_post_ephemeral(&request)).await.map(drop)
+        within(CALL, session.chat_post_ephemeral(&request)).await.map(drop)
     }
 }
 
-async fn within<T>(call: impl Future<Output = Result<T, SlackClientError>>) -> Result<T, SlackError> {
-    match tokio::time::timeout(CALL, call).await {
+impl SlackApi {
+    /// Answers a press or a command after the fact, to whoever made it.
+    pub async fn respond(&self, response_url: &str, content: SlackMessageContent) -> Result<(), SlackError> {
+        let url = response_url.parse().map_err(|_| SlackError::Refused("not a response URL".to_owned()))?;
+        let mut request = SlackApiPostWebhookMessageRequest::new(content);
+        request.replace_original = Some(false);
+        within(CALL, self.client.post_webhook_message(&url, &request)).await.map(drop)
+    }
+
+    /// Opens a modal.
+    pub async fn open_view(&self, trigger: &str, view: SlackView) -> Result<(), SlackError> {
+        let request = SlackApiViewsOpenRequest::new(trigger.into(), view);
+        let session = self.client.open_session(&self.token);
+        within(CALL, session.views_open(&request)).await.map(drop)
+    }
+
+    /// Replaces somebody's home.
+    pub async fn publish_home(&self, user: &str, view: SlackView) -> Result<(), SlackError> {
+        let request = SlackApiViewsPublishRequest::new(user.into(), view);
+        let session = self.client.open_session(&self.token);
+        within(CALL, session.views_publish(&request)).await.map(drop)
+    }
+
+    /// What Slack says of a user. Asked while somebody waits, so not for long.
+    pub async fn user(&self, user: &str) -> Result<SlackUser, SlackError> {
+        let request = SlackApiUsersInfoRequest::new(user.into());
+        let session = self.client.open_session(&self.token);
+        let user = within(WHILE_ASKED, session.users_info(&request)).await?.user;
+        let flags = user.flags;
+        Ok(SlackUser {
+            team: user.team_id.map(|team| team.0),
+            deleted: user.deleted.unwrap_or(false),
+            bot: flags.is_bot.unwrap_or(false),
+        })
+    }
+}
+
+async fn within<T>(patience: Duration, call: impl Future<Output = Result<T, SlackClientError>>) -> Result<T, SlackError> {
+    match tokio::time::timeout(patience, call).await {
         Ok(answer) => answer.map_err(SlackError::from),
-        Err(_) => Err(SlackError::Unreachable(format!("nothing within {} s", CALL.as_secs()))),
+        Err(_) => Err(SlackError::Unreachable(format!("nothing within {} s", patience.as_secs()))),
     }
 }
 

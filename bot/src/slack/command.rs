@@ -1,14 +1,12 @@
 //! `/entryguard …`: answered within milliseconds, whatever the clouds do, and only to whoever asked.
 
-use axum::Json;
-use axum::extract::State;
 use entryguard_core::command::Conversation;
-use entryguard_core::domain::{Identity, Surface};
+use entryguard_core::domain::Surface;
 use serde::Deserialize;
-use slack_morphism::prelude::{SlackCommandEventResponse, SlackMessageResponseType};
+use serde_json::Value;
+use slack_morphism::prelude::{SlackCommandEventResponse, SlackMessageContent, SlackMessageResponseType};
 
 use super::place::Place;
-use super::signed::Signed;
 use super::{SlackState, reply};
 
 /// What Slack sends for a command.
@@ -22,20 +20,19 @@ pub struct SlashCommand {
 }
 
 /// Answers a command.
-pub async fn handle(State(state): State<SlackState>, Signed(command): Signed<SlashCommand>) -> Json<SlackCommandEventResponse> {
-    if command.team_id != state.settings.team_id {
-        return ephemeral(reply::refused("EntryGuard serves another Slack workspace. Run the command there."));
-    }
-    let place = Place { channel: command.channel_id, user: command.user_id.clone() };
-    let conversation = Conversation {
-        identity: Identity::Slack { team: command.team_id, user: command.user_id },
-        surface: Surface::Slack,
-        place: serde_json::to_string(&place).ok(),
+pub async fn answer(state: &SlackState, command: SlashCommand) -> Option<Value> {
+    let identity = match state.standings.who(state, &command.team_id, &command.user_id).await {
+        Ok(identity) => identity,
+        Err(why) => return ephemeral(reply::refused(&why)),
     };
+    let place = Place { channel: command.channel_id, user: command.user_id };
+    let place = serde_json::to_string(&place).ok();
+    let conversation = Conversation { identity, surface: Surface::Slack, place };
     let answer = state.shared.engine.answer_text(&conversation, &command.text).await;
-    ephemeral(reply::render(&answer, &state.shared.server.public_url))
+    ephemeral(reply::render(&answer, &state.shared.server.public_url, state.shared.engine.now()))
 }
 
-fn ephemeral(content: slack_morphism::prelude::SlackMessageContent) -> Json<SlackCommandEventResponse> {
-    Json(SlackCommandEventResponse::new(content).with_response_type(SlackMessageResponseType::Ephemeral))
+fn ephemeral(content: SlackMessageContent) -> Option<Value> {
+    let response = SlackCommandEventResponse::new(content).with_response_type(SlackMessageResponseType::Ephemeral);
+    serde_json::to_value(response).ok()
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use entryguard_core::domain::{Identity, Span};
 use entryguard_core::engine::{Engine, EngineError, Untold};
 use entryguard_core::reply::digest;
+use entryguard_core::reply::message::{Markup, Message};
 
-use super::blocks::{escape, lines, message};
+use super::blocks::{Mrkdwn, content};
 use super::client::{SlackApi, SlackError};
 
 /// How often to look for news: what comes within this time is one message.
@@ -53,11 +54,12 @@ impl DigestWorker {
     /// Posts to everybody who is to know. Where nobody is, the log and the audit log have it.
     async fn post(&self, untold: &Untold) -> Result<(), SlackError> {
         let heading = "EntryGuard found that something was not as it should be".to_owned();
-        let all: Vec<_> =
-            std::iter::once(format!("*{heading}*")).chain(digest(&untold.drifts).iter().map(|line| escape(line))).collect();
+        let found = digest(&untold.drifts);
+        let lines = std::iter::once(Mrkdwn.bold(&heading)).chain(found.iter().map(|line| Mrkdwn.text(line))).collect();
+        let message = content(&Message::of_lines(heading, lines));
         let mut outcome = Ok(());
         for channel in self.readers() {
-            let posted = self.api.post(&channel, None, message(&heading, lines(&all))).await;
+            let posted = self.api.post(&channel, None, message.clone()).await;
             outcome = outcome.and(posted.map(drop));
         }
         outcome

@@ -4,13 +4,18 @@ mod blocks;
 mod client;
 mod command;
 mod digest;
+mod event;
+mod form;
+mod home;
+mod incoming;
 mod interaction;
 pub mod manifest;
+mod outbox;
 mod place;
 mod reply;
 mod signed;
-mod thread;
-mod worker;
+mod standing;
+mod step;
 
 use std::sync::Arc;
 
@@ -21,7 +26,8 @@ use entryguard_core::config::SlackSettings;
 
 pub use client::SlackApi;
 pub use digest::DigestWorker;
-pub use worker::ThreadWorker;
+pub use outbox::OutboxWorker;
+pub use standing::Standings;
 
 use crate::http::Shared;
 
@@ -37,13 +43,16 @@ pub struct SlackState {
     pub settings: Arc<SlackSettings>,
     /// Slack's Web API.
     pub api: Arc<SlackApi>,
+    /// What became of its users.
+    pub standings: Arc<Standings>,
 }
 
 /// Slack's routes.
 pub fn routes(state: SlackState) -> Router {
     Router::new()
-        .route("/slack/commands", post(command::handle))
-        .route("/slack/interactions", post(interaction::handle))
+        .route("/slack/commands", post(incoming::commands))
+        .route("/slack/interactions", post(incoming::interactions))
+        .route("/slack/events", post(incoming::events))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .with_state(state)
 }

@@ -1,17 +1,20 @@
 //! Where in Slack a session is shown, and what has been posted there: the text that the store keeps for us.
 
+use entryguard_core::domain::{Identity, PostKind};
+use entryguard_core::engine::ANNOUNCEMENT;
+use entryguard_core::store::ChatPost;
 use serde::{Deserialize, Serialize};
 
 /// Where a session is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
-    /// The channel that the command came from.
+    /// The channel that the command came from; a person's id is as good as the direct messages with them.
     pub channel: String,
     /// Who gave it: where the app is not in the channel, they get it as a direct message.
     pub user: String,
 }
 
-/// What has been posted of a session.
+/// What has been posted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Posted {
     /// The channel that took it.
@@ -20,6 +23,12 @@ pub struct Posted {
     pub parent: Option<String>,
     /// The message in its thread, with the table.
     pub table: Option<String>,
+    /// Whether it went to its member directly, because the app is not in the channel.
+    #[serde(default)]
+    pub elsewhere: bool,
+    /// The last turn that the thread has told.
+    #[serde(default)]
+    pub told: i64,
 }
 
 /// What the messages show: edited only when it changes.
@@ -29,4 +38,20 @@ pub struct Shown {
     pub parent: Option<String>,
     /// The table's content.
     pub table: Option<String>,
+}
+
+impl Place {
+    /// Where a post goes. None where there is no such place: an announcement without a channel for it.
+    pub fn of(post: &ChatPost, announcements: Option<&str>) -> Option<Self> {
+        match post.kind {
+            PostKind::Thread => serde_json::from_str(&post.place).ok(),
+            PostKind::Request | PostKind::Alarm if post.place == ANNOUNCEMENT => {
+                announcements.map(|channel| Self { channel: channel.to_owned(), user: channel.to_owned() })
+            }
+            PostKind::Request | PostKind::Alarm => match post.place.parse() {
+                Ok(Identity::Slack { user, .. }) => Some(Self { channel: user.clone(), user }),
+                _ => None,
+            },
+        }
+    }
 }

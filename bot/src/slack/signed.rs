@@ -20,6 +20,9 @@ const SIGNATURE: &str = "x-slack-signature";
 /// A form that Slack signed, within the last minutes, and sent once.
 pub struct Signed<T>(pub T);
 
+/// JSON that Slack signed, within the last minutes, and sent once.
+pub struct SignedJson<T>(pub T);
+
 /// Why a request is not taken for Slack's.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 enum Refused {
@@ -37,30 +40,44 @@ impl<T: DeserializeOwned> FromRequest<SlackState> for Signed<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &SlackState) -> Result<Self, Response> {
-        let headers = request.headers().clone();
-        let body = Bytes::from_request(request, state).await.map_err(IntoResponse::into_response)?;
-        let secret = state.settings.signing_secret.expose_secret();
-        let signature = verify(&headers, &body, secret, state.shared.engine.now()).map_err(|refused| unauthorized(&refused))?;
-        // A signature is remembered for twice the window, since its timestamp may be ahead of our clock as well.
-        let memory = Span::from_millis(2 * WINDOW.as_millis());
-        match state.shared.engine.accept_once(&signature, memory).await {
-            Ok(true) => {}
-            Ok(false) => return Err(unauthorized(&Refused::Replayed)),
-            Err(error) => {
-                tracing::error!(error = ?error, "a Slack request could not be checked for replay");
-                return Err(StatusCode::SERVICE_UNAVAILABLE.into_response());
-            }
-        }
-        parse(&body).map(Self).map_err(IntoResponse::into_response)
+        let body = verified(request, state).await?;
+        serde_urlencoded::from_bytes(&body).map(Self).map_err(|error| unknown_shape(&error))
     }
 }
 
-/// Parsing comes after verification, and never before.
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, StatusCode> {
-    serde_urlencoded::from_bytes(body).map_err(|error| {
-        tracing::warn!(%error, "a signed Slack request has an unknown shape");
-        StatusCode::BAD_REQUEST
-    })
+impl<T: DeserializeOwned> FromRequest<SlackState> for SignedJson<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &SlackState) -> Result<Self, Response> {
+        let body = verified(request, state).await?;
+        serde_json::from_slice(&body).map(Self).map_err(|error| unknown_shape(&error))
+    }
+}
+
+/// A body that Slack signed and sent once. Parsing comes after this, and never before.
+async fn verified(request: Request, state: &SlackState) -> Result<Bytes, Response> {
+    let headers = request.headers().clone();
+    let body = Bytes::from_request(request, state).await.map_err(IntoResponse::into_response)?;
+    let now = state.shared.engine.now();
+    // While the secret is exchanged there are two.
+    let checked = state.settings.signing_secrets.iter().map(|secret| verify(&headers, &body, secret.expose_secret(), now));
+    let checked = checked.reduce(|one, other| one.or(other)).unwrap_or(Err(Refused::Signature));
+    let signature = checked.map_err(|refused| unauthorized(&refused))?;
+    // A signature is remembered for twice the window, since its timestamp may be ahead of our clock as well.
+    let memory = Span::from_millis(2 * WINDOW.as_millis());
+    match state.shared.engine.accept_once(&signature, memory).await {
+        Ok(true) => Ok(body),
+        Ok(false) => Err(unauthorized(&Refused::Replayed)),
+        Err(error) => {
+            tracing::error!(error = ?error, "a Slack request could not be checked for replay");
+            Err(StatusCode::SERVICE_UNAVAILABLE.into_response())
+        }
+    }
+}
+
+fn unknown_shape(error: &dyn std::error::Error) -> Response {
+    tracing::warn!(%error, "a signed Slack request has an unknown shape");
+    StatusCode::BAD_REQUEST.into_response()
 }
 
 fn unauthorized(refused: &Refused) -> Response {

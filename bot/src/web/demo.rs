@@ -78,7 +78,7 @@ async fn start(State(shared): State<Shared>, sender: Sender, Form(form): Form<St
         let address = sender.client.0.clone().map_err(|doubt| doubt.to_string())?;
         let duration: Option<Span> = form.duration.map(|text| text.parse()).transpose().map_err(|error| format!("{error}"))?;
         let addresses = Addresses::new(&[address]).map_err(|refused| refused.to_string())?;
-        let request = StartRequest { duration, reason: None, addresses };
+        let request = StartRequest::seen(duration, addresses);
         shared.engine.start(&sender.caller, request).await.map(drop).map_err(|error| error.to_string())
     };
     sender.see_after(&shared, started).await

@@ -28,10 +28,10 @@ pub fn page(title: &str, refresh: Option<u32>, content: &Markup) -> Markup {
 /// A session's status as a coloured badge that also says it in a word.
 pub fn session_badge(status: SessionStatus) -> Markup {
     let kind = match status {
-        SessionStatus::Pending | SessionStatus::Expiring => "busy",
+        SessionStatus::Requested | SessionStatus::Pending | SessionStatus::Expiring => "busy",
         SessionStatus::Active => "good",
         SessionStatus::Partial => "warn",
-        SessionStatus::Failed => "bad",
+        SessionStatus::Failed | SessionStatus::Denied => "bad",
         SessionStatus::Expired | SessionStatus::Cancelled => "over",
     };
     html! { span class={ "badge " (kind) } { (status.as_str()) } }

@@ -1,10 +1,9 @@
 //! From a command to its reply: the one place where the chat language meets the use cases.
 
 use super::{Command, CommandError};
-use crate::domain::Identity;
-use crate::domain::Surface;
-use crate::engine::{Caller, Engine, EngineError, OfferRequest, Which};
-use crate::reply::{Card, Reply, help};
+use crate::domain::{Addresses, Identity, LearntBy, Surface};
+use crate::engine::{Caller, Engine, EngineError, OfferRequest, StartRequest, Which};
+use crate::reply::{Card, Help, Reply};
 use crate::store::SessionView;
 
 /// Somebody who talks to us through a surface, somewhere.
@@ -32,7 +31,7 @@ impl Engine {
         let reply = match self.caller(&conversation.identity, conversation.surface) {
             Ok(caller) => self.carry_out(&caller, conversation, command).await,
             // Help is for those, too, whom we do not know yet.
-            Err(_) if command == Command::Help => Ok(Reply::Help(help(&[]))),
+            Err(_) if command == Command::Help => Ok(Reply::Help(Help::for_strangers())),
             Err(error) => Err(error),
         };
         reply.unwrap_or_else(|error| {
@@ -46,10 +45,22 @@ impl Engine {
     async fn carry_out(&self, caller: &Caller, conversation: &Conversation, command: Command) -> Result<Reply, EngineError> {
         let card = |view: &SessionView| Card::new(view, self.directory(), self.now());
         match command {
-            Command::Start { addresses, .. } if !addresses.is_empty() => Ok(Reply::Refused(NOT_BY_HAND.to_owned())),
-            Command::Start { duration, reason, .. } => {
-                let request = OfferRequest { duration, reason, place: conversation.place.clone() };
-                Ok(Reply::Confirm(self.offer(caller, request).await?))
+            Command::Start { duration, addresses, reason, break_glass } if addresses.is_empty() => {
+                let request = OfferRequest { duration, reason, break_glass, place: conversation.place.clone() };
+                let link = self.offer(caller, request).await?;
+                Ok(self.confirm_reply(caller, link).await)
+            }
+            Command::Start { duration, addresses, reason, break_glass } => {
+                let (addresses, learnt_by) = (Addresses::new(&addresses)?, LearntBy::Hand);
+                let place = conversation.place.clone();
+                let request = StartRequest { duration, reason, break_glass, addresses, learnt_by, place };
+                Ok(Reply::Started(card(&self.start(caller, request).await?.view)))
+            }
+            Command::StartSameAddress(link) => Ok(Reply::Started(card(&self.confirm_remembered(caller, &link).await?.view))),
+            Command::Answer { session, verdict } => {
+                let session = self.find_request(caller, &session).await?;
+                let view = self.answer_request(caller, &session, verdict).await?;
+                Ok(Reply::Answered { card: card(&view), verdict })
             }
             Command::Stop(which) => Ok(Reply::Stopping(self.stop(caller, &which).await?.iter().map(card).collect())),
             Command::Extend { which, by } => {
@@ -62,25 +73,20 @@ impl Engine {
                 Some(view) => Ok(Reply::Session(card(view))),
                 None => Err(EngineError::NoLiveSession),
             },
-            Command::Resources => {
-                Ok(Reply::Resources(self.directory().resources_of(caller.name()).into_iter().cloned().collect()))
-            }
+            Command::Resources => Ok(Reply::Resources(self.resources(caller).await?)),
             Command::Whoami => Ok(Reply::Whoami {
                 member: caller.name().clone(),
                 identity: conversation.identity.clone(),
                 limit: self.directory().limit_of(caller.name()),
                 admin: caller.is_admin(),
             }),
-            Command::Help => Ok(Reply::Help(help(&self.directory().durations_for(caller.name())))),
+            Command::Help => Ok(Reply::Help(Help::of(self.directory(), caller.name()))),
         }
     }
 }
 
 /// Sessions in one list: what a chat message can hold and a person reads.
-const LISTED: usize = 10;
-
-const NOT_BY_HAND: &str = "An address given by hand is not taken: nothing shows that it is yours. \
-     Run `start` without `ip`, and confirm the address that the link's page sees.";
+pub(super) const LISTED: usize = 10;
 
 fn sentence(error: &CommandError) -> String {
     format!("{error}.")

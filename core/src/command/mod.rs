@@ -3,12 +3,15 @@
 //! [`Reply`]: crate::reply::Reply
 
 mod answer;
+mod form;
 mod parse;
+mod press;
 
-use crate::domain::{HostAddress, Span};
-use crate::engine::Which;
+use crate::domain::{ConfirmationId, HostAddress, Span};
+use crate::engine::{Verdict, Which};
 
 pub use answer::Conversation;
+pub use form::{AddressWay, Field, FieldError, FilledForm};
 pub use parse::CommandError;
 
 /// What somebody may ask for.
@@ -22,6 +25,17 @@ pub enum Command {
         addresses: Vec<HostAddress>,
         /// Why.
         reason: Option<String>,
+        /// Whether the approval that it takes is to be done without.
+        break_glass: bool,
+    },
+    /// What a link offers, from the address that was confirmed last. Only a button says so.
+    StartSameAddress(ConfirmationId),
+    /// An answer to somebody's request.
+    Answer {
+        /// Which session.
+        session: String,
+        /// The answer.
+        verdict: Verdict,
     },
     /// An end to sessions.
     Stop(Which),

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::Command;
 use crate::domain::{AddressRefused, HostAddress, Span, SpanError};
-use crate::engine::Which;
+use crate::engine::{Verdict, Which};
 
 /// Why a text is no command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +26,12 @@ pub enum CommandError {
     /// `ip` without an address behind it.
     #[error("`ip` needs an address behind it, for example `start 2h ip 93.184.216.34`")]
     AddressMissing,
+    /// No session where one has to be named.
+    #[error("`{verb}` needs the session's id behind it, for example `{verb} 1a2b3c4d`")]
+    SessionMissing {
+        /// The command.
+        verb: &'static str,
+    },
     /// More words than the command has use for.
     #[error("`{verb}` does not know what to do with `{word}`; write `{example}`")]
     Superfluous {
@@ -41,7 +47,7 @@ pub enum CommandError {
     ReasonTooLong(usize),
 }
 
-const VERBS: [&str; 8] = ["start", "stop", "extend", "list", "status", "resources", "whoami", "help"];
+const VERBS: [&str; 10] = ["start", "stop", "extend", "list", "status", "resources", "whoami", "help", "approve", "deny"];
 const LONGEST_REASON: usize = 500;
 
 impl FromStr for Command {
@@ -49,15 +55,21 @@ impl FromStr for Command {
 
     fn from_str(text: &str) -> Result<Self, CommandError> {
         let mut words = Words::new(text);
+        // Whoever begins with a duration wants a session.
+        if words.peek().is_some_and(|word| word.starts_with(|c: char| c.is_ascii_digit()) || word.eq_ignore_ascii_case("for")) {
+            return start(text);
+        }
         let Some(verb) = words.next() else { return Ok(Self::Help) };
         match verb.to_ascii_lowercase().as_str() {
-            "start" | "open" => start(words),
+            "start" | "open" => start(words.rest),
             "stop" | "close" => stop(words),
             "extend" => extend(words),
             "list" | "ls" => words.end("list", "list").map(|()| Self::List),
             "status" | "show" => status(words),
             "resources" => words.end("resources", "resources").map(|()| Self::Resources),
             "whoami" => words.end("whoami", "whoami").map(|()| Self::Whoami),
+            "approve" => answer(words, Verdict::Approve, "approve"),
+            "deny" => answer(words, Verdict::Deny, "deny"),
             "help" | "?" => Ok(Self::Help),
             other => Err(CommandError::UnknownVerb { given: verb.to_owned(), nearest: nearest_verb(other) }),
         }
@@ -108,7 +120,16 @@ impl<'a> Words<'a> {
     }
 }
 
-fn start(mut words: Words<'_>) -> Result<Command, CommandError> {
+/// What does without an approval, anywhere in the text.
+const BREAK_GLASS: &str = "--break-glass";
+
+fn start(text: &str) -> Result<Command, CommandError> {
+    // Chats turn two hyphens into a dash as people type.
+    let is_flag = |word: &str| word.replace('—', "--").eq_ignore_ascii_case(BREAK_GLASS);
+    let break_glass = text.split_whitespace().any(is_flag);
+    let without: Vec<_> = text.split_whitespace().filter(|word| !is_flag(word)).collect();
+    let without = without.join(" ");
+    let mut words = Words::new(&without);
     let (mut duration, mut addresses, mut reason) = (None, Vec::new(), None);
     loop {
         if duration.is_none() {
@@ -120,7 +141,8 @@ fn start(mut words: Words<'_>) -> Result<Command, CommandError> {
             // `for 2h` is a duration, `for the deploy` a reason.
             "for" if duration.is_none() && words.peek().is_some_and(|next| next.starts_with(|c: char| c.is_ascii_digit())) => {}
             "for" | "because" => {
-                reason = reason_from(std::mem::take(&mut words.rest))?;
+                reason = reason_from(words.rest)?;
+                words.rest = "";
             }
             _ => {
                 let example = "start 2h for the deploy";
@@ -128,10 +150,15 @@ fn start(mut words: Words<'_>) -> Result<Command, CommandError> {
             }
         }
     }
-    Ok(Command::Start { duration, addresses, reason })
+    Ok(Command::Start { duration, addresses, reason, break_glass })
 }
 
-fn reason_from(text: &str) -> Result<Option<String>, CommandError> {
+fn answer(mut words: Words<'_>, verdict: Verdict, verb: &'static str) -> Result<Command, CommandError> {
+    let session = words.next().ok_or(CommandError::SessionMissing { verb })?.to_owned();
+    words.end(verb, "approve 1a2b3c4d").map(|()| Command::Answer { session, verdict })
+}
+
+pub(super) fn reason_from(text: &str) -> Result<Option<String>, CommandError> {
     let length = text.chars().count();
     if length > LONGEST_REASON {
         return Err(CommandError::ReasonTooLong(length));
@@ -179,7 +206,7 @@ mod tests {
 
     fn started(text: &str) -> (Option<i64>, usize, Option<String>) {
         match text.parse() {
-            Ok(Command::Start { duration, addresses, reason }) => {
+            Ok(Command::Start { duration, addresses, reason, break_glass: false }) => {
                 (duration.map(|duration| duration.as_millis() / 60_000), addresses.len(), reason)
             }
             other => panic!("{text}: {other:?}"),
@@ -192,7 +219,27 @@ mod tests {
         assert_eq!(started("start 2h"), (Some(120), 0, None));
         assert_eq!(started("START 2 hours for the deploy"), (Some(120), 0, Some("the deploy".into())));
         assert_eq!(started("start for 2h because deploy"), (Some(120), 0, Some("deploy".into())));
+        assert_eq!(started("2h"), (Some(120), 0, None));
+        assert_eq!(started("for 2h because deploy"), (Some(120), 0, Some("deploy".into())));
+        assert_eq!(started("90m for it"), (Some(90), 0, Some("it".into())));
         assert_eq!(started("start 1h 30m ip 93.184.216.34 ip 2606::1 for it"), (Some(90), 2, Some("it".into())));
+    }
+
+    #[test]
+    fn the_glass_is_broken_wherever_the_flag_stands() {
+        for text in ["start 1h --break-glass for prod", "start --break-glass 1h for prod", "start 1h for prod —break-glass"] {
+            let Ok(Command::Start { break_glass: true, reason, .. }) = text.parse() else { panic!("{text}") };
+            assert_eq!(reason.as_deref(), Some("prod"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_answered_by_its_id() {
+        let answer = |verdict| Command::Answer { session: "1a2b3c4d".to_owned(), verdict };
+        assert_eq!("approve 1a2b3c4d".parse(), Ok(answer(Verdict::Approve)));
+        assert_eq!("deny 1a2b3c4d".parse(), Ok(answer(Verdict::Deny)));
+        let missing = "approve".parse::<Command>().unwrap_err().to_string();
+        insta::assert_snapshot!(missing, @"`approve` needs the session's id behind it, for example `approve 1a2b3c4d`");
     }
 
     #[test]

@@ -5,10 +5,10 @@ use std::fmt::Display;
 use std::path::PathBuf;
 
 use super::ConfigError;
-use super::file::{self, File, ResourceProvider, ResourceType};
+use super::file::{self, File, Remember, ResourceProvider, ResourceType};
 use crate::domain::{
-    AllowlistFile, AssumedRole, Credential, CredentialName, Directory, FileFormat, Member, Network, Organization, Ports,
-    Resource, ResourceKind, Role, SecurityGroup, Span, Tier,
+    AllowlistFile, ApprovalRule, Approver, AssumedRole, Credential, CredentialName, Directory, FileFormat, Member, Network,
+    Organization, Ports, REMEMBERED_FOR, Resource, ResourceKind, Role, RoleName, SecurityGroup, Span, Tier,
 };
 
 /// How long a command after a change may take where nothing is said.
@@ -24,7 +24,9 @@ pub(super) fn directory(file: File) -> Result<Directory, ConfigError> {
     let resources = by_name("resource", resources.into_iter(), |r| &r.name)?;
     no_two_on_one_list(&resources)?;
     let members = by_name("member", file.member.into_iter().map(member), |m| &m.name)?;
-    let roles = by_name("role", file.role.into_iter().map(role), |r| &r.name)?;
+    let role_names: BTreeSet<_> = file.role.iter().map(|role| role.name.to_string()).collect();
+    let roles = file.role.into_iter().map(|role| self::role(role, &role_names, &members)).collect::<Result<Vec<_>, _>>()?;
+    let roles = by_name("role", roles.into_iter(), |r| &r.name)?;
     for role in roles.values() {
         known("member", &format!("role {}", role.name), &role.members, &members)?;
         known("resource", &format!("role {}", role.name), &role.resources, &resources)?;
@@ -126,9 +128,50 @@ fn member(member: file::Member) -> Member {
     Member { name, email, admin, identities }
 }
 
-fn role(role: file::Role) -> Role {
-    let file::Role { name, members, resources, max_duration } = role;
-    Role { name, members, resources, max_duration }
+fn role(
+    role: file::Role,
+    roles: &BTreeSet<String>,
+    known_members: &BTreeMap<crate::domain::MemberName, Member>,
+) -> Result<Role, ConfigError> {
+    let file::Role { name, members, resources, max_duration, approval, break_glass, remember_address, explicit_ip } = role;
+    let of = format!("role {name}");
+    let approval = approval.map(|approval| approval_rule(approval, &of, roles, known_members)).transpose()?;
+    if break_glass && approval.is_none() {
+        return Err(ConfigError::senseless(format!("{of}: `break_glass` means nothing without `approval`; remove it")));
+    }
+    let remember_address = match remember_address {
+        Remember::For(span) => Some(span),
+        Remember::Whether(true) => Some(REMEMBERED_FOR),
+        Remember::Whether(false) => None,
+    };
+    Ok(Role { name, members, resources, max_duration, approval, break_glass, remember_address, explicit_ip })
+}
+
+fn approval_rule(
+    approval: file::Approval,
+    of: &str,
+    roles: &BTreeSet<String>,
+    members: &BTreeMap<crate::domain::MemberName, Member>,
+) -> Result<ApprovalRule, ConfigError> {
+    if approval.by.is_empty() {
+        return Err(missing(of, "approval.by", "[\"leads\"]"));
+    }
+    let named = |name: String| {
+        let member = members.keys().find(|member| member.as_str() == name);
+        match (roles.contains(&name), member) {
+            (true, Some(_)) => {
+                let why = format!("{of}: approval.by names `{name}`, which is a role and a member; rename one of them");
+                Err(ConfigError::senseless(why))
+            }
+            (false, Some(member)) => Ok(Approver::Member(member.clone())),
+            (true, None) => RoleName::new(name).map(Approver::Role).map_err(|error| ConfigError::senseless(error.to_string())),
+            (false, None) => {
+                let all = roles.iter().map(String::as_str).chain(members.keys().map(AsText::text));
+                Err(unknown("role or member", &name, &format!("{of}: approval.by"), all))
+            }
+        }
+    };
+    Ok(ApprovalRule { by: approval.by.into_iter().map(named).collect::<Result<_, _>>()?, within: approval.within })
 }
 
 /// One identity is one member: otherwise who somebody is would hang on the order of the file.

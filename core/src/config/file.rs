@@ -41,12 +41,20 @@ pub(super) struct File {
 pub(super) struct Server {
     pub(super) listen: SocketAddr,
     pub(super) public_url: Option<String>,
+    pub(super) ipv4_url: Option<String>,
+    pub(super) ipv6_url: Option<String>,
     pub(super) trusted_proxies: Vec<IpNet>,
 }
 
 impl Default for Server {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), public_url: None, trusted_proxies: Vec::new() }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: None,
+            ipv4_url: None,
+            ipv6_url: None,
+            trusted_proxies: Vec::new(),
+        }
     }
 }
 
@@ -90,13 +98,24 @@ pub(super) struct Tier {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Slack {
-    pub(super) signing_secret: SecretSource,
+    pub(super) signing_secret: Option<OneOrTwo>,
     pub(super) bot_token: SecretSource,
     pub(super) app_token: Option<SecretSource>,
     pub(super) team_id: String,
     #[serde(default = "slack_api")]
     pub(super) api_url: String,
     pub(super) report_channel: Option<String>,
+}
+
+/// A secret, or two while one is exchanged for the other.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected { env = \"NAME\" } or { file = \"PATH\" }, or a list of two; a secret must not be written here"
+)]
+pub(super) enum OneOrTwo {
+    One(SecretSource),
+    Two(Vec<SecretSource>),
 }
 
 fn slack_api() -> String {
@@ -196,4 +215,32 @@ pub(super) struct Role {
     pub(super) members: Vec<MemberName>,
     pub(super) resources: Vec<ResourceName>,
     pub(super) max_duration: Option<Span>,
+    pub(super) approval: Option<Approval>,
+    #[serde(default)]
+    pub(super) break_glass: bool,
+    #[serde(default)]
+    pub(super) remember_address: Remember,
+    #[serde(default)]
+    pub(super) explicit_ip: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Approval {
+    pub(super) by: Vec<String>,
+    pub(super) within: Span,
+}
+
+/// How long a confirmed address may be used again: a duration, or `false` for not at all.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a duration like \"12h\", or false")]
+pub(super) enum Remember {
+    For(Span),
+    Whether(bool),
+}
+
+impl Default for Remember {
+    fn default() -> Self {
+        Self::Whether(true)
+    }
 }

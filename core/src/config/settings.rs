@@ -37,6 +37,10 @@ pub struct ServerSettings {
     pub listen: SocketAddr,
     /// How people's browsers reach it, without a slash at its end.
     pub public_url: String,
+    /// The same server under a name that has only an IPv4 address.
+    pub ipv4_url: Option<String>,
+    /// The same server under a name that has only an IPv6 address.
+    pub ipv6_url: Option<String>,
     /// Whose X-Forwarded-For is believed.
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -44,8 +48,8 @@ pub struct ServerSettings {
 /// A Slack app.
 #[derive(Clone, Debug)]
 pub struct SlackSettings {
-    /// What requests from Slack are signed with.
-    pub signing_secret: SecretString,
+    /// What requests from Slack are signed with: two while one is exchanged for the other, and none with Socket Mode alone.
+    pub signing_secrets: Vec<SecretString>,
     /// What our requests to Slack show.
     pub bot_token: SecretString,
     /// What Socket Mode shows.
@@ -113,17 +117,31 @@ fn parse_file(text: &str, path: &Path) -> Result<File, ConfigError> {
 
 fn server_settings(server: &mut file::Server) -> Result<ServerSettings, ConfigError> {
     let public_url = server.public_url.take().unwrap_or_else(|| format!("http://{}", server.listen));
-    let public_url = public_url.trim_end_matches('/').to_owned();
-    let rest = public_url.strip_prefix("https://").or_else(|| public_url.strip_prefix("http://"));
-    if rest.is_none_or(|host| host.is_empty() || host.contains(['/', '?', '#', ' '])) {
-        let why = format!("[server] public_url must be like https://entryguard.example.com, without a path; it is {public_url}");
-        return Err(ConfigError::senseless(why));
-    }
+    let public_url = origin("public_url", &public_url)?;
+    let ipv4_url = server.ipv4_url.take().map(|url| origin("ipv4_url", &url)).transpose()?;
+    let ipv6_url = server.ipv6_url.take().map(|url| origin("ipv6_url", &url)).transpose()?;
     if let Some(wide) = server.trusted_proxies.iter().find(|net| net.prefix_len() == 0) {
         let why = format!("[server] trusted_proxies has {wide}: anybody could then claim any address; name your proxies alone");
         return Err(ConfigError::senseless(why));
     }
-    Ok(ServerSettings { listen: server.listen, public_url, trusted_proxies: std::mem::take(&mut server.trusted_proxies) })
+    Ok(ServerSettings {
+        listen: server.listen,
+        public_url,
+        ipv4_url,
+        ipv6_url,
+        trusted_proxies: std::mem::take(&mut server.trusted_proxies),
+    })
+}
+
+/// A URL of nothing but a host.
+fn origin(key: &str, url: &str) -> Result<String, ConfigError> {
+    let url = url.trim_end_matches('/').to_owned();
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    if rest.is_none_or(|host| host.is_empty() || host.contains(['/', '?', '#', ' '])) {
+        let why = format!("[server] {key} must be like https://entryguard.example.com, without a path; it is {url}");
+        return Err(ConfigError::senseless(why));
+    }
+    Ok(url)
 }
 
 fn database_url(url: &DatabaseUrl, env: &dyn Fn(&str) -> Option<String>) -> Result<StoreUrl, ConfigError> {
@@ -137,13 +155,33 @@ fn database_url(url: &DatabaseUrl, env: &dyn Fn(&str) -> Option<String>) -> Resu
 fn slack_settings(slack: file::Slack, env: &dyn Fn(&str) -> Option<String>) -> Result<SlackSettings, ConfigError> {
     let secret = |source: &SecretSource, key| source.resolve(&format!("[slack] {key}"), env);
     Ok(SlackSettings {
-        signing_secret: secret(&slack.signing_secret, "signing_secret")?,
+        signing_secrets: signing_secrets(slack.signing_secret.as_ref(), slack.app_token.is_some(), env)?,
         bot_token: secret(&slack.bot_token, "bot_token")?,
         app_token: slack.app_token.as_ref().map(|source| secret(source, "app_token")).transpose()?,
         team_id: slack.team_id,
         api_url: slack.api_url.trim_end_matches('/').to_owned(),
         report_channel: slack.report_channel,
     })
+}
+
+/// One secret, or two while one is exchanged for the other. Only Socket Mode needs none: nothing comes in by HTTP then.
+fn signing_secrets(
+    written: Option<&file::OneOrTwo>,
+    has_app_token: bool,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<SecretString>, ConfigError> {
+    let sources = match written {
+        None if has_app_token => return Ok(Vec::new()),
+        None => return Err(ConfigError::senseless("[slack] needs `signing_secret`, or `app_token` for Socket Mode".to_owned())),
+        Some(file::OneOrTwo::One(source)) => std::slice::from_ref(source),
+        Some(file::OneOrTwo::Two(sources)) => sources.as_slice(),
+    };
+    if !(1..=2).contains(&sources.len()) {
+        return Err(ConfigError::senseless(
+            "[slack] signing_secret is one secret, or a list of two while one is replaced".to_owned(),
+        ));
+    }
+    sources.iter().map(|source| source.resolve("[slack] signing_secret", env)).collect()
 }
 
 fn later_reads(after: Option<Vec<Span>>) -> Result<LaterReads, ConfigError> {

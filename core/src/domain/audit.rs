@@ -42,6 +42,20 @@ pub enum AuditAction {
     LinkIssued,
     /// A session started.
     SessionStarted,
+    /// A session awaits somebody's approval.
+    SessionRequested,
+    /// Somebody agreed to it.
+    SessionApproved,
+    /// Somebody refused it.
+    SessionDenied,
+    /// Nobody answered in time.
+    SessionLapsed,
+    /// It was started without the approval that it takes.
+    GlassBroken,
+    /// Its member was told that it ends soon.
+    SessionReminded,
+    /// A surface says that a member is gone.
+    MemberLeft,
     /// A session's end was moved.
     SessionExtended,
     /// A session was stopped by somebody.
@@ -78,6 +92,13 @@ impl AuditAction {
         match self {
             Self::LinkIssued => "link.issued",
             Self::SessionStarted => "session.started",
+            Self::SessionRequested => "session.requested",
+            Self::SessionApproved => "session.approved",
+            Self::SessionDenied => "session.denied",
+            Self::SessionLapsed => "session.lapsed",
+            Self::GlassBroken => "session.glass_broken",
+            Self::MemberLeft => "member.left",
+            Self::SessionReminded => "session.reminded",
             Self::SessionExtended => "session.extended",
             Self::SessionStopped => "session.stopped",
             Self::SessionNarrowed => "session.narrowed",

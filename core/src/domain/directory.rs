@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Credential, CredentialName, Identity, Limit, LimitSource, MemberName, Resource, ResourceName, RoleName, Span, TierName,
+    ApprovalRule, Credential, CredentialName, Identity, Limit, LimitSource, MemberName, Resource, ResourceName, RoleName, Span,
+    TierName,
 };
 
 /// An organization's members, roles, resources and limits.
@@ -69,6 +70,14 @@ pub struct Role {
     pub resources: Vec<ResourceName>,
     /// The longest session of its members.
     pub max_duration: Option<Span>,
+    /// Whose approval it takes, if it takes one.
+    pub approval: Option<ApprovalRule>,
+    /// Whether the approval may be done without in an emergency.
+    pub break_glass: bool,
+    /// How long a confirmed address may be used again, if at all.
+    pub remember_address: Option<Span>,
+    /// Whether an address may be given by hand.
+    pub explicit_ip: bool,
 }
 
 impl Directory {
@@ -108,7 +117,7 @@ impl Directory {
         self.members.values().filter(|member| member.admin).map(|member| &member.name).collect()
     }
 
-    fn roles_of<'a>(&'a self, member: &'a MemberName) -> impl Iterator<Item = &'a Role> {
+    pub(super) fn roles_of<'a>(&'a self, member: &'a MemberName) -> impl Iterator<Item = &'a Role> {
         self.roles.values().filter(move |role| role.members.contains(member))
     }
 }

@@ -54,6 +54,10 @@ text_id!(
     PanicId
 );
 text_id!(
+    /// What a chat shows of a session.
+    PostId
+);
+text_id!(
     /// A one-time link.
     ConfirmationId
 );
@@ -89,7 +93,7 @@ macro_rules! made_in_order_of_time {
     };
 }
 
-made_in_order_of_time!(SessionRuleId, OpeningId, AuditId, ConfirmationId, DeploymentId, PanicId);
+made_in_order_of_time!(SessionRuleId, OpeningId, AuditId, ConfirmationId, DeploymentId, PanicId, PostId);
 
 fn uuid_v7(now: Timestamp, random: &dyn Random) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(now.as_millis().unsigned_abs(), &random::bytes(random)).into_uuid()

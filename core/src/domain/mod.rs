@@ -8,14 +8,17 @@ mod directory;
 mod drift;
 mod id;
 mod identity;
+mod learnt;
 mod limits;
 mod name;
 mod opening;
 mod panic;
+mod post;
 mod removal;
 mod resource;
 mod session;
 mod status;
+mod terms;
 mod time;
 
 pub use address::{AddressClass, AddressRefused, Addresses, HostAddress, Network};
@@ -24,16 +27,19 @@ pub use audit_chain::{Anchor, AnchorError, AuditEntry, CHAIN_START, ChainBreak, 
 pub use bucket::{ApiLimit, Bucket};
 pub use directory::{Directory, Member, Organization, Role, Tier};
 pub use drift::{Drift, DriftKind};
-pub use id::{AuditId, ConfirmationId, DeploymentId, OpeningId, PanicId, ProviderRuleId, SessionId, SessionRuleId};
+pub use id::{AuditId, ConfirmationId, DeploymentId, OpeningId, PanicId, PostId, ProviderRuleId, SessionId, SessionRuleId};
 pub use identity::{Identity, IdentityError, Surface};
+pub use learnt::LearntBy;
 pub use limits::{DurationRefused, Limit, LimitSource, extended_end};
 pub use name::{CredentialName, MemberName, NameError, ResourceName, RoleName, TierName};
 pub use opening::{HeldRule, IllegalTransition, Opening, OpeningEvent, OpeningState, RuleOwner, RulePart};
 pub use panic::{CLOSED_AT_ONCE, Panic, PanicScope};
+pub use post::PostKind;
 pub use removal::{Absence, LaterReads, NotGrowing};
 pub use resource::{
     AllowlistFile, AssumedRole, Credential, FileFormat, Ports, PortsError, Protocol, Resource, ResourceKind, SecurityGroup,
 };
-pub use session::{EndReason, Ending, RuleEvent, Session, SessionRule};
+pub use session::{Approval, EndReason, Ending, RuleEvent, Session, SessionRule};
 pub use status::{RuleStatus, SessionStatus, session_status};
+pub use terms::{ApprovalRule, ApprovalTerms, Approver, REMEMBERED_FOR, Terms};
 pub use time::{Span, SpanError, Timestamp};

@@ -1,7 +1,7 @@
 //! A session, and its wishes: the session rules.
 
 use super::{
-    Addresses, HeldRule, HostAddress, MemberName, OpeningId, ResourceName, RuleOwner, RuleStatus, SessionId, SessionRuleId,
+    Addresses, HeldRule, HostAddress, MemberName, OpeningId, ResourceName, RuleOwner, RuleStatus, SessionId, SessionRuleId, Span,
     Surface, Timestamp,
 };
 
@@ -18,14 +18,65 @@ pub struct Session {
     pub reason: Option<String>,
     /// From where.
     pub addresses: Addresses,
-    /// Since when.
+    /// Whether somebody else had to agree, and did.
+    pub approval: Approval,
+    /// Since when: it was asked for, or agreed to.
     pub started_at: Timestamp,
-    /// Until when.
+    /// Until when; while it awaits approval, until when somebody may answer.
     pub expires_at: Timestamp,
     /// How it ended, once it has.
     pub ending: Option<Ending>,
     /// When the last of its rules was seen to be gone.
     pub closed_at: Option<Timestamp>,
+}
+
+/// How long before its end a member is told.
+const REMINDER: Span = Span::from_minutes(10);
+/// Whoever asked for less than this needs no reminder.
+const SHORTEST_REMINDED: Span = Span::from_minutes(20);
+
+impl Session {
+    /// When to tell the member that it ends soon, if that is worth telling.
+    pub fn remind_at(&self) -> Option<Timestamp> {
+        let worth_it = !self.approval.is_awaited() && self.expires_at.since(self.started_at) >= SHORTEST_REMINDED;
+        worth_it.then(|| self.expires_at.minus(REMINDER))
+    }
+}
+
+/// Whether a session needs somebody's approval, and has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Approval {
+    /// No role asks for one.
+    NotNeeded,
+    /// Nobody has answered yet: nothing may be opened.
+    Awaited {
+        /// How long the session is to be once somebody agrees.
+        duration: Span,
+    },
+    /// Somebody agreed.
+    Granted {
+        /// Who.
+        by: String,
+    },
+    /// The member did without, in an emergency.
+    BreakGlass,
+}
+
+impl Approval {
+    /// Whether nobody has answered yet.
+    pub const fn is_awaited(&self) -> bool {
+        matches!(self, Self::Awaited { .. })
+    }
+
+    /// The state's word, as it is stored.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::NotNeeded => "NOT_NEEDED",
+            Self::Awaited { .. } => "AWAITED",
+            Self::Granted { .. } => "GRANTED",
+            Self::BreakGlass => "BREAK_GLASS",
+        }
+    }
 }
 
 /// How a session ended.
@@ -46,6 +97,8 @@ pub enum EndReason {
     Manual,
     /// Its time ran out.
     Expired,
+    /// Somebody refused it, or nobody answered in time.
+    Denied,
 }
 
 impl EndReason {
@@ -54,12 +107,13 @@ impl EndReason {
         match self {
             Self::Manual => "MANUAL",
             Self::Expired => "EXPIRED",
+            Self::Denied => "DENIED",
         }
     }
 
     /// The reason of that word.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Manual, Self::Expired].into_iter().find(|reason| reason.as_str() == text)
+        [Self::Manual, Self::Expired, Self::Denied].into_iter().find(|reason| reason.as_str() == text)
     }
 }
 

@@ -1,10 +1,12 @@
 //! The statuses that people see, and the one place that derives a session's from its rules'.
 
-use super::EndReason;
+use super::{Approval, EndReason};
 
 /// What a session shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionStatus {
+    /// Waits for somebody to agree.
+    Requested,
     /// Its rules are on their way.
     Pending,
     /// All of its rules are there.
@@ -19,12 +21,15 @@ pub enum SessionStatus {
     Expired,
     /// Somebody stopped it, and all is closed.
     Cancelled,
+    /// Nobody agreed to it.
+    Denied,
 }
 
 impl SessionStatus {
     /// The status's word.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Requested => "REQUESTED",
             Self::Pending => "PENDING",
             Self::Active => "ACTIVE",
             Self::Partial => "PARTIAL",
@@ -32,17 +37,18 @@ impl SessionStatus {
             Self::Expiring => "EXPIRING",
             Self::Expired => "EXPIRED",
             Self::Cancelled => "CANCELLED",
+            Self::Denied => "DENIED",
         }
     }
 
     /// Whether the session has neither run out nor been stopped.
     pub const fn is_live(self) -> bool {
-        matches!(self, Self::Pending | Self::Active | Self::Partial | Self::Failed)
+        matches!(self, Self::Requested | Self::Pending | Self::Active | Self::Partial | Self::Failed)
     }
 
     /// Whether nothing can change any more.
     pub const fn is_final(self) -> bool {
-        matches!(self, Self::Expired | Self::Cancelled)
+        matches!(self, Self::Expired | Self::Cancelled | Self::Denied)
     }
 }
 
@@ -83,10 +89,12 @@ impl RuleStatus {
 }
 
 /// A session's status: why it ended, if it did, and its rules' statuses. Nothing else knows how to say it.
-pub fn session_status(ended: Option<EndReason>, rules: &[RuleStatus]) -> SessionStatus {
+pub fn session_status(approval: &Approval, ended: Option<EndReason>, rules: &[RuleStatus]) -> SessionStatus {
     let all = |status| rules.iter().all(|rule| *rule == status);
     let some = |status| rules.contains(&status);
     match ended {
+        Some(EndReason::Denied) => SessionStatus::Denied,
+        None if approval.is_awaited() => SessionStatus::Requested,
         Some(EndReason::Manual) if all(RuleStatus::Removed) => SessionStatus::Cancelled,
         Some(EndReason::Expired) if all(RuleStatus::Removed) => SessionStatus::Expired,
         Some(_) => SessionStatus::Expiring,
@@ -110,23 +118,31 @@ mod tests {
     #[test]
     fn a_session_is_active_when_all_of_its_rules_are_applied() {
         use RuleStatus::{Applied, Failed, Pending};
-        assert_eq!(session_status(None, &[Applied, Applied]), SessionStatus::Active);
-        assert_eq!(session_status(None, &[Applied, Failed]), SessionStatus::Partial);
-        assert_eq!(session_status(None, &[Failed, Failed]), SessionStatus::Failed);
-        assert_eq!(session_status(None, &[Applied, Pending]), SessionStatus::Pending);
+        assert_eq!(session_status(&Approval::NotNeeded, None, &[Applied, Applied]), SessionStatus::Active);
+        assert_eq!(session_status(&Approval::NotNeeded, None, &[Applied, Failed]), SessionStatus::Partial);
+        assert_eq!(session_status(&Approval::NotNeeded, None, &[Failed, Failed]), SessionStatus::Failed);
+        assert_eq!(session_status(&Approval::NotNeeded, None, &[Applied, Pending]), SessionStatus::Pending);
+    }
+
+    #[test]
+    fn a_session_that_awaits_approval_is_requested_and_never_active() {
+        let awaited = Approval::Awaited { duration: crate::domain::Span::from_hours(2) };
+        assert_eq!(session_status(&awaited, None, &[]), SessionStatus::Requested);
+        assert_eq!(session_status(&awaited, Some(EndReason::Denied), &[]), SessionStatus::Denied);
+        assert_eq!(session_status(&awaited, Some(EndReason::Manual), &[]), SessionStatus::Cancelled);
     }
 
     proptest! {
         #[test]
         fn i1_a_session_that_ended_is_never_live_again(rules in any_rules()) {
-            for reason in [EndReason::Manual, EndReason::Expired] {
-                prop_assert!(!session_status(Some(reason), &rules).is_live());
+            for reason in [EndReason::Manual, EndReason::Expired, EndReason::Denied] {
+                prop_assert!(!session_status(&Approval::NotNeeded, Some(reason), &rules).is_live());
             }
         }
 
         #[test]
         fn a_session_is_over_only_when_every_rule_is_removed(rules in any_rules()) {
-            let over = session_status(Some(EndReason::Manual), &rules).is_final();
+            let over = session_status(&Approval::NotNeeded, Some(EndReason::Manual), &rules).is_final();
             prop_assert_eq!(over, rules.iter().all(|rule| *rule == RuleStatus::Removed));
         }
     }

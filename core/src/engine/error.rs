@@ -56,6 +56,49 @@ pub enum EngineError {
         /// Why.
         reason: Option<String>,
     },
+    /// No address that could be used again.
+    #[error("Your last confirmed address is too old, or was never confirmed. Run `start` again and confirm it by the link.")]
+    NothingRemembered,
+    /// Their roles do not let them give an address by hand.
+    #[error(
+        "An address given by hand is not taken: nothing shows that it is yours, and your roles do not allow it. \
+         Run `start` without `ip`, and confirm the address that the link's page sees."
+    )]
+    NotByHand,
+    /// No approval to do without.
+    #[error("Your sessions need no approval, so there is no glass to break. Run `start` without `--break-glass`.")]
+    NoGlassToBreak,
+    /// The approval may not be done without.
+    #[error("None of your roles lets you do without the approval. Run `start` without `--break-glass`, and ask for it.")]
+    BreakGlassRefused,
+    /// Nobody could agree.
+    #[error(
+        "Your sessions need somebody's approval, and there is nobody who may give it. Ask {administrators} to name somebody."
+    )]
+    NobodyToApprove {
+        /// Whom to ask.
+        administrators: String,
+    },
+    /// Nobody agrees to their own.
+    #[error("This is your own request: somebody else has to answer it. `stop` withdraws it.")]
+    OwnRequest,
+    /// Not one of those who are asked.
+    #[error("You are not among those who may answer the requests of {member}.")]
+    NotAnApprover {
+        /// Whose request it is.
+        member: MemberName,
+    },
+    /// No such request.
+    #[error("There is no request `{0}` that you may answer.")]
+    RequestUnknown(String),
+    /// The first answer counts.
+    #[error("Request {session} is answered already: {answer}. Nothing was changed.")]
+    AnsweredAlready {
+        /// The session.
+        session: String,
+        /// Who said what.
+        answer: String,
+    },
     /// No such link.
     #[error("This link is not one of ours, or has long expired. Run the command again for a new one.")]
     LinkUnknown,

@@ -42,7 +42,7 @@ impl Engine {
         if end == before.session.expires_at {
             return Err(EngineError::AtTheLimit { session: id.short().to_owned(), limit });
         }
-        tx.set_expiry(&id, end).await?;
+        tx.set_expiry(&before.session, end).await?;
         for rule in before.rules.iter().filter(|rule| rule.status != RuleStatus::Removed) {
             tx.mark_due(&rule.opening, now).await?;
         }
@@ -66,7 +66,7 @@ fn check_extendable(view: &SessionView, now: Timestamp) -> Result<(), EngineErro
     let overdue = view.session.expires_at <= now;
     match view.status() {
         SessionStatus::Active | SessionStatus::Partial if !overdue => Ok(()),
-        status @ (SessionStatus::Pending | SessionStatus::Failed) if !overdue => {
+        status @ (SessionStatus::Requested | SessionStatus::Pending | SessionStatus::Failed) if !overdue => {
             Err(EngineError::NotOpen { session, status: status.as_str() })
         }
         status => Err(EngineError::Over { session, status: status.as_str() }),

@@ -1,7 +1,9 @@
 //! Lists and shows sessions, and finds the one that somebody means.
 
+use std::collections::BTreeMap;
+
 use super::{Caller, Engine, EngineError, Which};
-use crate::domain::{MemberName, SessionId};
+use crate::domain::{MemberName, ResourceName, SessionId, Timestamp};
 use crate::store::{SessionFilter, SessionView, Tx};
 
 /// What one list shows at the most.
@@ -12,6 +14,11 @@ impl Engine {
     pub async fn list(&self, caller: &Caller, live_only: bool) -> Result<Vec<SessionView>, EngineError> {
         let filter = SessionFilter { member: Some(caller.name().clone()), live_only, at_most: PAGE, prefix: None };
         Ok(self.store.begin().await?.sessions(&filter).await?)
+    }
+
+    /// When each resource was swept last, and why it could not be, if it could not.
+    pub async fn last_sweeps(&self) -> Result<BTreeMap<ResourceName, (Timestamp, Option<String>)>, EngineError> {
+        Ok(self.store.begin().await?.last_sweeps().await?)
     }
 
     /// One session that the caller may see: their own, or anybody's for an administrator.
@@ -57,4 +64,4 @@ impl Engine {
 }
 
 /// Below this, a prefix is more likely a slip than a choice.
-const SHORTEST_PREFIX: usize = 4;
+pub(super) const SHORTEST_PREFIX: usize = 4;

@@ -1,19 +1,24 @@
 //! The use cases, one file each. Each is one transaction that changes what is wanted, writes the audit event and marks the touched
 //! openings due. None of them calls a cloud, so each answers in milliseconds.
 
+mod approve;
 mod caller;
 mod digest;
 mod ending;
 mod error;
 mod extend;
+mod leave;
 mod list;
 mod offer;
 mod panic;
+mod posts;
 mod readiness;
+mod remember;
+mod revoke;
 mod start;
 mod stats;
 mod stop;
-mod threads;
+mod telling;
 
 use std::sync::Arc;
 
@@ -23,6 +28,8 @@ use crate::random::SharedRandom;
 use crate::reconcile::{Nudges, Pulse};
 use crate::store::Store;
 
+pub use crate::store::{Remembered, Turn};
+pub use approve::Verdict;
 pub use caller::Caller;
 pub use digest::Untold;
 pub(crate) use ending::end_session;
@@ -34,6 +41,7 @@ pub use readiness::OpeningsRefused;
 pub use start::{StartRequest, Started};
 pub use stats::Stats;
 pub use stop::Which;
+pub use telling::ANNOUNCEMENT;
 
 /// The use cases.
 pub struct Engine {

@@ -7,7 +7,9 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{Caller, Engine, EngineError};
-use crate::domain::{AuditAction, AuditEvent, ConfirmationId, MemberName, ResourceName, Span, Timestamp};
+use crate::domain::{
+    ApprovalTerms, AuditAction, AuditEvent, ConfirmationId, HostAddress, MemberName, ResourceName, Span, Timestamp,
+};
 use crate::random;
 use crate::store::{Confirmation, Tx};
 
@@ -21,6 +23,8 @@ pub struct OfferRequest {
     pub duration: Option<Span>,
     /// Why.
     pub reason: Option<String>,
+    /// Whether an approval is to be done without.
+    pub break_glass: bool,
     /// Where the chat will show the session, in the surface's own words.
     pub place: Option<String>,
 }
@@ -32,6 +36,8 @@ pub struct Token(SecretString);
 /// A one-time link, and what it will open.
 #[derive(Clone, Debug)]
 pub struct Link {
+    /// Its id, by which its member may name it.
+    pub id: ConfirmationId,
     /// The secret to put into the link.
     pub token: Token,
     /// Until when it works.
@@ -51,6 +57,10 @@ pub struct Offer {
     pub reason: Option<String>,
     /// Which resources.
     pub resources: Vec<ResourceName>,
+    /// Who has to agree first, if somebody has to.
+    pub approval: Option<ApprovalTerms>,
+    /// The addresses from which the page was asked to look at the browser's other one, too.
+    pub seen: Vec<HostAddress>,
     /// Until when it stands.
     pub expires_at: Timestamp,
 }
@@ -64,6 +74,8 @@ impl Engine {
         let resources = self.resource_names(caller.name())?;
         self.check_no_panic(&mut tx, caller.name()).await?;
         self.check_session_count(&mut tx, caller.name()).await?;
+        let terms = self.directory.terms_of(caller.name());
+        let awaited = self.approval_for(&terms, request.break_glass, duration)?.is_awaited();
         let token = Token::new(self.random.as_ref());
         let confirmation = Confirmation {
             id: ConfirmationId::new(now, self.random.as_ref()),
@@ -71,12 +83,14 @@ impl Engine {
             surface: caller.surface(),
             duration,
             reason: request.reason.clone(),
+            break_glass: request.break_glass,
             place: request.place,
+            seen: Vec::new(),
             expires_at: now.plus(LINK_LIFE),
             used_at: None,
             session: None,
         };
-        tx.insert_confirmation(&confirmation, &token.hash(), now).await?;
+        tx.insert_confirmation(&confirmation, &token.hash()).await?;
         let details = json!({ "duration": duration.to_string(), "reason": request.reason, "link": confirmation.id.as_str() });
         let event = AuditEvent { at: now, actor: caller.actor(), action: AuditAction::LinkIssued, session: None, details };
         tx.record(&event, self.random.as_ref()).await?;
@@ -86,9 +100,11 @@ impl Engine {
             duration,
             reason: confirmation.reason,
             resources,
+            approval: terms.approval.filter(|_| awaited),
+            seen: Vec::new(),
             expires_at: confirmation.expires_at,
         };
-        Ok(Link { token, expires_at: confirmation.expires_at, offer })
+        Ok(Link { id: confirmation.id, token, expires_at: confirmation.expires_at, offer })
     }
 
     /// What a link will open. Looking changes nothing.
@@ -96,13 +112,27 @@ impl Engine {
         let mut tx = self.store.begin().await?;
         let confirmation = self.open_confirmation(&mut tx, token).await?;
         let resources = self.resource_names(&confirmation.member)?;
-        let Confirmation { member, duration, reason, expires_at, .. } = confirmation;
-        Ok(Offer { member, duration, reason, resources, expires_at })
+        let Confirmation { member, duration, reason, expires_at, break_glass, seen, .. } = confirmation;
+        let approval = self.directory.terms_of(&member).approval.filter(|_| !break_glass);
+        Ok(Offer { member, duration, reason, resources, approval, seen, expires_at })
+    }
+
+    /// Remembers from which address a link's page was opened, because its browser goes on to show its other one.
+    pub async fn remember_seen(&self, token: &Token, address: HostAddress) -> Result<(), EngineError> {
+        let mut tx = self.store.begin().await?;
+        let confirmation = self.open_confirmation(&mut tx, token).await?;
+        tx.remember_seen(&confirmation.id, address).await?;
+        Ok(tx.commit().await?)
     }
 
     /// A link that has neither been used nor expired.
     pub(super) async fn open_confirmation(&self, tx: &mut Tx, token: &Token) -> Result<Confirmation, EngineError> {
-        let confirmation = tx.confirmation(&token.hash()).await?.ok_or(EngineError::LinkUnknown)?;
+        let confirmation = tx.confirmation(&token.hash()).await?;
+        self.still_open(tx, confirmation)
+    }
+
+    pub(super) fn still_open(&self, tx: &Tx, confirmation: Option<Confirmation>) -> Result<Confirmation, EngineError> {
+        let confirmation = confirmation.ok_or(EngineError::LinkUnknown)?;
         if confirmation.used_at.is_some() {
             return Err(EngineError::LinkUsed);
         }

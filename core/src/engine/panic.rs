@@ -96,7 +96,7 @@ async fn close_some(store: &Store, scope: &PanicScope, actor: &Actor, random: &d
                 end_session(&mut tx, id, &Ending { reason: EndReason::Manual, at, by }, &event, random).await?;
             }
             PanicScope::Resource(name) => {
-                take_away(&mut tx, id, name).await?;
+                take_away(&mut tx, id, name, CLOSED_AT_ONCE).await?;
                 tx.record(&AuditEvent { action: AuditAction::SessionNarrowed, ..event }, random).await?;
             }
         }
@@ -106,11 +106,11 @@ async fn close_some(store: &Store, scope: &PanicScope, actor: &Actor, random: &d
 }
 
 /// Takes one resource from a session that goes on with its others.
-async fn take_away(tx: &mut Tx, id: &SessionId, resource: &ResourceName) -> Result<(), StoreError> {
+pub(super) async fn take_away(tx: &mut Tx, id: &SessionId, resource: &ResourceName, why: &str) -> Result<(), StoreError> {
     let now = tx.now();
     for mut rule in tx.rules_of(id).await?.into_iter().filter(|rule| rule.resource == *resource) {
         rule.status = rule.status.after(RuleEvent::RemovalBegan);
-        rule.error = Some(CLOSED_AT_ONCE.to_owned());
+        rule.error = Some(why.to_owned());
         let opening = rule.opening.clone();
         tx.set_rule(&rule, &opening, now).await?;
         tx.mark_closing(&opening).await?;

@@ -1,4 +1,5 @@
-//! Starts a session: the wishes, the openings that grant them, the thread that shows them, in one transaction.
+//! Starts a session: the wishes, the openings that grant them, the thread that shows them, in one transaction. Where a role asks for
+//! approval, it only asks, and opens nothing.
 
 use std::collections::BTreeSet;
 
@@ -7,10 +8,11 @@ use serde_json::json;
 use super::{Caller, Engine, EngineError, Token};
 use crate::crash_point;
 use crate::domain::{
-    Actor, AddressRefused, Addresses, AuditAction, AuditEvent, HostAddress, Member, MemberName, Opening, OpeningId, Resource,
-    ResourceName, RuleStatus, Session, SessionId, SessionRule, SessionRuleId, Span, Surface, Timestamp,
+    Actor, AddressRefused, Addresses, Approval, AuditAction, AuditEvent, ConfirmationId, HostAddress, LearntBy, Member,
+    MemberName, Opening, OpeningId, Resource, ResourceName, RuleStatus, Session, SessionId, SessionRule, SessionRuleId, Span,
+    Surface, Terms, Timestamp,
 };
-use crate::store::{NewThread, SessionView, Tx};
+use crate::store::{Confirmation, SessionView, Tx};
 
 /// What somebody asks for whose address is known.
 #[derive(Clone, Debug)]
@@ -19,23 +21,40 @@ pub struct StartRequest {
     pub duration: Option<Span>,
     /// Why.
     pub reason: Option<String>,
+    /// Whether an approval is to be done without.
+    pub break_glass: bool,
     /// From where.
     pub addresses: Addresses,
+    /// How that was learnt.
+    pub learnt_by: LearntBy,
+    /// Where the chat shows the session, in the surface's own words.
+    pub place: Option<String>,
 }
 
-/// A session that has started.
+impl StartRequest {
+    /// For the addresses that this very request came from.
+    pub const fn seen(duration: Option<Span>, addresses: Addresses) -> Self {
+        Self { duration, reason: None, break_glass: false, addresses, learnt_by: LearntBy::Request, place: None }
+    }
+}
+
+/// A session that has started, or that awaits approval.
 #[derive(Clone, Debug)]
 pub struct Started {
     /// The session, with its rules on their way.
     pub view: SessionView,
 }
 
+/// A session to be, once everything is known of it.
 struct Wanted {
     member: MemberName,
     surface: Surface,
     duration: Span,
     reason: Option<String>,
+    break_glass: bool,
     addresses: Addresses,
+    place: Option<String>,
+    evidence: serde_json::Value,
 }
 
 impl Engine {
@@ -50,23 +69,43 @@ impl Engine {
     async fn try_to_confirm(&self, token: &Token, addresses: Addresses) -> Result<Started, EngineError> {
         let mut tx = self.begin_opening().await?;
         let link = self.open_confirmation(&mut tx, token).await?;
+        let evidence = json!({ "learntBy": LearntBy::Link.as_str(), "link": link.id.as_str() });
+        self.use_up(tx, link, addresses, LearntBy::Link, evidence).await
+    }
+
+    /// Starts what a link offers from the addresses that its member confirmed last, if that was recently enough.
+    pub async fn confirm_remembered(&self, caller: &Caller, link: &ConfirmationId) -> Result<Started, EngineError> {
+        let mut tx = self.begin_opening().await?;
+        let link = tx.confirmation_by_id(link).await?.filter(|link| link.member == *caller.name());
+        let link = self.still_open(&tx, link)?;
+        let remembered = self.remembered(&mut tx, caller.name()).await?.ok_or(EngineError::NothingRemembered)?;
+        let learnt_by = LearntBy::Remembered;
+        let evidence = json!({
+            "learntBy": learnt_by.as_str(), "link": link.id.as_str(), "confirmedAt": remembered.confirmed_at.to_string(),
+        });
+        self.use_up(tx, link, remembered.addresses, learnt_by, evidence).await
+    }
+
+    async fn use_up(
+        &self,
+        mut tx: Tx,
+        link: Confirmation,
+        addresses: Addresses,
+        learnt_by: LearntBy,
+        evidence: serde_json::Value,
+    ) -> Result<Started, EngineError> {
         let member = self.directory.members.get(&link.member).ok_or_else(|| EngineError::MemberLeft(link.member.clone()))?;
         let duration = self.check_duration(&member.name, Some(link.duration))?;
-        let wanted =
-            Wanted { member: member.name.clone(), surface: link.surface, duration, reason: link.reason.clone(), addresses };
-        let session =
-            self.begin_session(&mut tx, member, wanted, json!({ "confirmedBy": "link", "link": link.id.as_str() })).await?;
-        if !tx.use_confirmation(&link.id, &session.id, session.started_at).await? {
+        let Confirmation { id, surface, reason, break_glass, place, .. } = link;
+        let wanted = Wanted { member: member.name.clone(), surface, duration, reason, break_glass, addresses, place, evidence };
+        let session = self.begin_session(&mut tx, member, wanted).await?;
+        if !tx.use_confirmation(&id, &session.id, learnt_by).await? {
             return Err(EngineError::LinkUsed);
-        }
-        if let Some(place) = &link.place {
-            let thread = NewThread { session: &session.id, surface: link.surface, place };
-            tx.insert_thread(thread, session.started_at).await?;
         }
         self.started(tx, session).await
     }
 
-    /// Starts a session for a caller whose address the server saw in this very request.
+    /// Starts a session for a caller whose address is known: seen in this very request, or given by hand where their roles allow it.
     pub async fn start(&self, caller: &Caller, request: StartRequest) -> Result<Started, EngineError> {
         match self.try_to_start(caller, request.clone()).await {
             Err(EngineError::Store(error)) if self.set_aside(&error).await => self.try_to_start(caller, request).await,
@@ -76,10 +115,15 @@ impl Engine {
 
     async fn try_to_start(&self, caller: &Caller, request: StartRequest) -> Result<Started, EngineError> {
         let mut tx = self.begin_opening().await?;
-        let duration = self.check_duration(caller.name(), request.duration)?;
-        let StartRequest { reason, addresses, .. } = request;
-        let wanted = Wanted { member: caller.name().clone(), surface: caller.surface(), duration, reason, addresses };
-        let session = self.begin_session(&mut tx, &caller.member(), wanted, json!({ "confirmedBy": "request" })).await?;
+        let StartRequest { duration, reason, break_glass, addresses, learnt_by, place } = request;
+        if learnt_by == LearntBy::Hand && !self.directory.terms_of(caller.name()).explicit_ip {
+            return Err(EngineError::NotByHand);
+        }
+        let duration = self.check_duration(caller.name(), duration)?;
+        let evidence = json!({ "learntBy": learnt_by.as_str() });
+        let (member, surface) = (caller.name().clone(), caller.surface());
+        let wanted = Wanted { member, surface, duration, reason, break_glass, addresses, place, evidence };
+        let session = self.begin_session(&mut tx, &caller.member(), wanted).await?;
         self.started(tx, session).await
     }
 
@@ -92,49 +136,98 @@ impl Engine {
         Ok(Started { view })
     }
 
-    async fn begin_session(
-        &self,
-        tx: &mut Tx,
-        member: &Member,
-        wanted: Wanted,
-        evidence: serde_json::Value,
-    ) -> Result<Session, EngineError> {
+    async fn begin_session(&self, tx: &mut Tx, member: &Member, wanted: Wanted) -> Result<Session, EngineError> {
         let now = tx.now();
         tx.lock_member(&member.name).await?;
         self.check_session_count(tx, &member.name).await?;
-        let mut wishes = self.wishes(&member.name, wanted.addresses)?;
-        let left_out = self.leave_out_what_is_closed(tx, &member.name, &mut wishes).await?;
-        let resources: BTreeSet<ResourceName> = wishes.iter().map(|(resource, _)| resource.name.clone()).collect();
-        tx.lock_resources(&resources).await?;
+        let terms = self.directory.terms_of(&member.name);
+        let approval = self.approval_for(&terms, wanted.break_glass, wanted.duration)?;
+        let lasts = match (&approval, &terms.approval) {
+            // Until somebody answers, that is how long it has.
+            (Approval::Awaited { .. }, Some(approval)) => approval.within,
+            _ => wanted.duration,
+        };
         let session = Session {
             id: SessionId::new(self.random.as_ref()),
             member: wanted.member,
             surface: wanted.surface,
             reason: wanted.reason,
             addresses: wanted.addresses,
+            approval,
             started_at: now,
-            expires_at: now.plus(wanted.duration),
+            expires_at: now.plus(lasts),
             ending: None,
             closed_at: None,
         };
-        tx.insert_session(&session).await?;
-        for (resource, address) in wishes {
-            self.wish(tx, &session, &resource.name, address, now).await?;
-        }
+        let mut wishes = self.wishes(&member.name, session.addresses)?;
+        let left_out = self.leave_out_what_is_closed(tx, &member.name, &mut wishes).await?;
         let details = json!({
             "addresses": session.addresses.to_string(), "expiresAt": session.expires_at.to_string(), "reason": session.reason,
-            "resources": resources.iter().map(ResourceName::as_str).collect::<Vec<_>>(), "evidence": evidence,
+            "resources": names(&wishes).iter().map(ResourceName::as_str).collect::<Vec<_>>(), "evidence": wanted.evidence,
             "leftOut": left_out.iter().map(ResourceName::as_str).collect::<Vec<_>>(),
         });
-        let actor = Actor::Member(session.member.clone(), session.surface);
-        let id = Some(session.id.clone());
-        let event = AuditEvent { at: now, actor, action: AuditAction::SessionStarted, session: id, details };
-        tx.record(&event, self.random.as_ref()).await?;
+        if session.approval.is_awaited() {
+            tx.insert_session(&session).await?;
+        } else {
+            // The resources before the session, as everybody locks.
+            tx.lock_resources(&names(&wishes)).await?;
+            tx.insert_session(&session).await?;
+            self.grant(tx, &session, wishes).await?;
+        }
+        self.tell_of_start(tx, &session, &terms, wanted.place.as_deref()).await?;
+        self.record_start(tx, &session, details).await?;
         Ok(session)
     }
 
+    /// Makes the wishes of a session whose resources are locked.
+    pub(super) async fn grant(
+        &self,
+        tx: &mut Tx,
+        session: &Session,
+        wishes: Vec<(&Resource, HostAddress)>,
+    ) -> Result<(), EngineError> {
+        let now = tx.now();
+        for (resource, address) in wishes {
+            self.wish(tx, session, &resource.name, address, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn record_start(&self, tx: &mut Tx, session: &Session, details: serde_json::Value) -> Result<(), EngineError> {
+        let (at, actor) = (tx.now(), Actor::Member(session.member.clone(), session.surface));
+        let event = |action, details| {
+            let (actor, session) = (actor.clone(), Some(session.id.clone()));
+            AuditEvent { at, actor, action, session, details }
+        };
+        match session.approval {
+            Approval::Awaited { .. } => tx.record(&event(AuditAction::SessionRequested, details), self.random.as_ref()).await?,
+            Approval::BreakGlass => {
+                tx.record(&event(AuditAction::SessionStarted, details), self.random.as_ref()).await?;
+                let details = json!({ "reason": session.reason });
+                tx.record(&event(AuditAction::GlassBroken, details), self.random.as_ref()).await?;
+            }
+            Approval::NotNeeded | Approval::Granted { .. } => {
+                tx.record(&event(AuditAction::SessionStarted, details), self.random.as_ref()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn approval_for(&self, terms: &Terms, break_glass: bool, duration: Span) -> Result<Approval, EngineError> {
+        match &terms.approval {
+            None if break_glass => Err(EngineError::NoGlassToBreak),
+            None => Ok(Approval::NotNeeded),
+            Some(_) if break_glass && terms.break_glass => Ok(Approval::BreakGlass),
+            Some(_) if break_glass => Err(EngineError::BreakGlassRefused),
+            Some(approval) if approval.approvers.is_empty() => {
+                Err(EngineError::NobodyToApprove { administrators: self.whom_to_ask() })
+            }
+            Some(_) => Ok(Approval::Awaited { duration }),
+        }
+    }
+
     /// Each address on each resource that may be opened for it. A private address says nothing to a resource on the internet.
-    fn wishes(&self, member: &MemberName, addresses: Addresses) -> Result<Vec<(&Resource, HostAddress)>, EngineError> {
+    pub(super) fn wishes(&self, member: &MemberName, addresses: Addresses) -> Result<Vec<(&Resource, HostAddress)>, EngineError> {
         let resources = self.directory.resources_of(member);
         if resources.is_empty() {
             return Err(EngineError::NoResources { administrators: self.whom_to_ask() });
@@ -187,4 +280,9 @@ impl Engine {
         };
         Ok(tx.insert_rule(&rule).await?)
     }
+}
+
+/// The resources of the wishes, each once.
+pub(super) fn names(wishes: &[(&Resource, HostAddress)]) -> BTreeSet<ResourceName> {
+    wishes.iter().map(|(resource, _)| resource.name.clone()).collect()
 }

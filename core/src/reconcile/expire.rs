@@ -71,13 +71,17 @@ impl Reconciler {
         let mut overdue = BTreeSet::new();
         for id in ids.iter().collect::<BTreeSet<_>>() {
             // Somebody may have extended or stopped it since it was listed.
-            if tx.lock_session(id).await?.is_some_and(|s| s.ending.is_none() && s.expires_at <= now) {
-                overdue.insert(id);
+            if let Some(session) = tx.lock_session(id).await?.filter(|s| s.ending.is_none() && s.expires_at <= now) {
+                overdue.insert((id, session.approval.is_awaited()));
             }
         }
-        for &id in &overdue {
-            let ending = Ending { reason: EndReason::Expired, at: now, by: None };
-            let (actor, action, session) = (Actor::System, AuditAction::SessionExpired, Some(id.clone()));
+        for &(id, awaited) in &overdue {
+            let (reason, action) = match awaited {
+                true => (EndReason::Denied, AuditAction::SessionLapsed),
+                false => (EndReason::Expired, AuditAction::SessionExpired),
+            };
+            let ending = Ending { reason, at: now, by: None };
+            let (actor, session) = (Actor::System, Some(id.clone()));
             let event = AuditEvent { at: now, actor, action, session, details: json!({}) };
             end_session(&mut tx, id, &ending, &event, self.random.as_ref()).await?;
         }

@@ -25,6 +25,7 @@ mod pulse;
 mod purse;
 mod record;
 mod record_sweep;
+mod remind;
 mod sweep;
 #[cfg(test)]
 mod tests;

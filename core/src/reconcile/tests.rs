@@ -95,7 +95,7 @@ impl World {
 
     async fn start(&self, user: &str, address: &str, hours: i64) -> Result<SessionId, EngineError> {
         let addresses = Addresses::new(&[HostAddress::parse(address).unwrap()]).unwrap();
-        let request = StartRequest { duration: Some(Span::from_hours(hours)), reason: None, addresses };
+        let request = StartRequest::seen(Some(Span::from_hours(hours)), addresses);
         self.engine.start(&self.member(user), request).await.map(|started| started.view.session.id)
     }
 

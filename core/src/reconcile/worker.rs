@@ -12,6 +12,8 @@ use super::pass::Worked;
 
 /// How long a loop sleeps at the most: wakes that were lost cost no more than this.
 const POLL: Duration = Duration::from_secs(1);
+/// How late a reminder may be.
+const REMIND: Duration = Duration::from_secs(5);
 /// Resources at work on at once.
 const AT_ONCE: usize = 256;
 
@@ -63,6 +65,14 @@ impl Reconciler {
                 () = self.nudges.clock.notified() => {}
                 () = tokio::time::sleep(sleep) => {}
             }
+        }
+    }
+
+    /// Tells members whose sessions end soon, for ever.
+    pub async fn run_reminders(self: Arc<Self>) {
+        loop {
+            logged(self.remind().await);
+            tokio::time::sleep(REMIND).await;
         }
     }
 

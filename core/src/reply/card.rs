@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Addresses, Directory, EndReason, HostAddress, MemberName, ResourceName, RuleStatus, SessionId, SessionRule, SessionStatus,
-    Span, Timestamp, extended_end,
+    Addresses, Approval, Directory, EndReason, HostAddress, MemberName, ResourceName, RuleStatus, SessionId, SessionRule,
+    SessionStatus, Span, Timestamp, extended_end,
 };
 use crate::store::SessionView;
 
@@ -23,6 +23,12 @@ pub struct Card {
     pub addresses: Addresses,
     /// Why.
     pub reason: Option<String>,
+    /// Whether it needs somebody's approval, and has it.
+    pub approval: Approval,
+    /// Who may answer, while nobody has.
+    pub approvers: Vec<MemberName>,
+    /// What it opens, or would open.
+    pub would_open: Vec<ResourceName>,
     /// Since when.
     pub started_at: Timestamp,
     /// Until when, as far as it may be promised: a longer time counts once every rule bears it.
@@ -35,7 +41,7 @@ pub struct Card {
     pub closing_took: Option<Span>,
     /// Where its rules went, and connections that were open already may go on.
     pub connections_go_on: Vec<ResourceName>,
-    /// How many resources it opens.
+    /// How many resources it opens, or would open.
     pub resources: usize,
     /// One row for each rule, failures first.
     pub rows: Vec<CardRow>,
@@ -84,19 +90,23 @@ impl Card {
         let mut rows: Vec<_> = view.rules.iter().map(CardRow::new).collect();
         rows.sort_by_key(|row| (row.rank(), row.resource.clone(), row.address));
         let confirmed = view.marked_until.filter(|_| extending && view.rules.iter().any(|rule| rule.applied_at.is_some()));
+        let would_open = would_open(view, directory);
         Self {
             session: session.id.clone(),
             member: session.member.clone(),
             status,
             addresses: session.addresses,
             reason: session.reason.clone(),
+            approval: session.approval.clone(),
+            approvers: approvers(view, directory),
             started_at: session.started_at,
             expires_at: confirmed.unwrap_or(session.expires_at),
             extending_to: confirmed.map(|_| session.expires_at),
             ended: session.ending.as_ref().map(|ending| (ending.reason, ending.at, ending.by.clone())),
             closing_took: session.ending.as_ref().zip(session.closed_at).map(|(ending, closed)| closed.since(ending.at)),
             connections_go_on: connections_go_on(view, directory),
-            resources: view.resource_count(),
+            resources: would_open.len(),
+            would_open,
             rows,
             can_stop: status.is_live(),
             can_extend: matches!(status, SessionStatus::Active | SessionStatus::Partial) && !capped && session.expires_at > now,
@@ -113,6 +123,19 @@ impl Card {
             removed: count(RuleStatus::Removed),
         }
     }
+}
+
+fn approvers(view: &SessionView, directory: &Directory) -> Vec<MemberName> {
+    let awaited = view.session.approval.is_awaited() && view.session.ending.is_none();
+    let approval = directory.terms_of(&view.session.member).approval.filter(|_| awaited);
+    approval.map(|approval| approval.approvers.into_iter().collect()).unwrap_or_default()
+}
+
+/// What it opens; before anybody has agreed to it, what its member's roles give.
+fn would_open(view: &SessionView, directory: &Directory) -> Vec<ResourceName> {
+    let given = || directory.resources_of(&view.session.member).into_iter().map(|resource| resource.name.clone()).collect();
+    let wished: BTreeSet<_> = view.rules.iter().map(|rule| rule.resource.clone()).collect();
+    if view.session.approval.is_awaited() { given() } else { wished.into_iter().collect() }
 }
 
 fn connections_go_on(view: &SessionView, directory: &Directory) -> Vec<ResourceName> {

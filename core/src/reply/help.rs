@@ -1,8 +1,8 @@
 //! What can be said, one line a command.
 
 use crate::command::Command;
-use crate::domain::Span;
-use crate::engine::Which;
+use crate::domain::{Directory, MemberName, Span};
+use crate::engine::{Verdict, Which};
 
 /// One command, and what it does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,25 +13,58 @@ pub struct HelpLine {
     pub does: String,
 }
 
-/// The help, with the durations that somebody may choose.
-pub fn help(durations: &[Span]) -> Vec<HelpLine> {
+/// What can be said, and the durations that somebody may choose by a button.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Help {
+    /// What can be said.
+    pub lines: Vec<HelpLine>,
+    /// The durations that a button may start.
+    pub durations: Vec<Span>,
+    /// The one that most people want.
+    pub default: Option<Span>,
+}
+
+impl Help {
+    /// A member's help.
+    pub fn of(directory: &Directory, member: &MemberName) -> Self {
+        let durations = directory.durations_for(member);
+        Self { lines: help(&durations), durations, default: Some(directory.default_duration_for(member)) }
+    }
+
+    /// The help of those whom we do not know yet: they can start nothing.
+    pub fn for_strangers() -> Self {
+        Self { lines: help(&[]), ..Self::default() }
+    }
+}
+
+fn help(durations: &[Span]) -> Vec<HelpLine> {
     let every = [
-        Command::Start { duration: None, addresses: Vec::new(), reason: None },
+        Command::Start { duration: None, addresses: Vec::new(), reason: None, break_glass: false },
         Command::Extend { which: Which::TheOnly, by: None },
         Command::Stop(Which::TheOnly),
         Command::List,
         Command::Status(Which::TheOnly),
+        Command::Answer { session: String::new(), verdict: Verdict::Approve },
+        Command::Answer { session: String::new(), verdict: Verdict::Deny },
         Command::Resources,
         Command::Whoami,
         Command::Help,
     ];
-    every.iter().map(|command| line(command, durations)).collect()
+    every.iter().filter_map(|command| line(command, durations)).collect()
 }
 
 // No wildcard: a command that is added and not explained must not compile.
-fn line(command: &Command, durations: &[Span]) -> HelpLine {
+fn line(command: &Command, durations: &[Span]) -> Option<HelpLine> {
     let (usage, does) = match command {
-        Command::Start { duration: _, addresses: _, reason: _ } => ("start [duration] [for REASON]", start(durations)),
+        Command::Start { duration: _, addresses: _, reason: _, break_glass: _ } => {
+            ("start [duration] [ip ADDRESS] [for REASON]", start(durations))
+        }
+        // A button says this, and nobody types it.
+        Command::StartSameAddress(_) => return None,
+        Command::Answer { session: _, verdict: Verdict::Approve } => {
+            ("approve SESSION", "agrees to somebody's request, if they had to ask you".into())
+        }
+        Command::Answer { session: _, verdict: Verdict::Deny } => ("deny SESSION", "refuses it".into()),
         Command::Extend { which: _, by: _ } => {
             ("extend [session] [duration]", "gives a session more time, 2h if you do not say".into())
         }
@@ -42,7 +75,7 @@ fn line(command: &Command, durations: &[Span]) -> HelpLine {
         Command::Whoami => ("whoami", "shows who EntryGuard thinks you are".into()),
         Command::Help => ("help", "shows this".into()),
     };
-    HelpLine { usage, does }
+    Some(HelpLine { usage, does })
 }
 
 fn start(durations: &[Span]) -> String {
@@ -60,11 +93,13 @@ mod tests {
         let lines = help(&[Span::from_hours(1), Span::from_hours(2)]);
         let text: Vec<_> = lines.iter().map(|line| format!("{} — {}", line.usage, line.does)).collect();
         insta::assert_snapshot!(text.join("\n"), @r"
-        start [duration] [for REASON] — opens your resources for your address (1h, 2h)
+        start [duration] [ip ADDRESS] [for REASON] — opens your resources for your address (1h, 2h)
         extend [session] [duration] — gives a session more time, 2h if you do not say
         stop [session|all] — closes everything that a session opened
         list — shows your sessions
         status [session] — shows each resource of a session
+        approve SESSION — agrees to somebody's request, if they had to ask you
+        deny SESSION — refuses it
         resources — shows what your roles let you open
         whoami — shows who EntryGuard thinks you are
         help — shows this

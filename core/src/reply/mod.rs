@@ -3,19 +3,43 @@
 mod card;
 mod digest;
 mod help;
+mod home;
+pub mod message;
+mod request;
+pub mod thread;
+mod turn;
+mod words;
 
-use crate::domain::{Identity, Limit, MemberName, Resource};
-use crate::engine::Link;
+use crate::domain::{Identity, Limit, MemberName};
+use crate::engine::{Link, Remembered, Verdict};
 
 pub use card::{Card, CardRow, Tally};
 pub use digest::digest;
-pub use help::{HelpLine, help};
+pub use help::{Help, HelpLine};
+pub use home::{Health, Home, ResourceHealth, StartForm};
+pub use request::{alarm, request};
+pub use turn::{turn, turns};
+pub use words::{brief, last_time, refused, resource_line, words};
 
 /// An answer to a command.
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// Follow this link to confirm your address.
-    Confirm(Link),
+    Confirm {
+        /// The link.
+        link: Link,
+        /// What may be used instead: what was confirmed last.
+        remembered: Option<Remembered>,
+    },
+    /// This session is being opened, or waits for somebody's approval.
+    Started(Card),
+    /// This request is answered.
+    Answered {
+        /// The session.
+        card: Card,
+        /// The answer.
+        verdict: Verdict,
+    },
     /// These sessions are being closed.
     Stopping(Vec<Card>),
     /// This session's end has moved, and the clouds are being told.
@@ -30,7 +54,7 @@ pub enum Reply {
     /// One session.
     Session(Card),
     /// What the caller may reach.
-    Resources(Vec<Resource>),
+    Resources(Vec<ResourceHealth>),
     /// Who the caller is.
     Whoami {
         /// Their name.
@@ -43,7 +67,7 @@ pub enum Reply {
         admin: bool,
     },
     /// What can be said.
-    Help(Vec<HelpLine>),
+    Help(Help),
     /// It was not done, and why.
     Refused(String),
 }

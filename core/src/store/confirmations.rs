@@ -1,10 +1,10 @@
-//! One-time links: a token's hash, what it would start, and whether it was used.
+//! One-time links: a token's hash, what it would start, whether it was used, and so which address a member confirmed last.
 
 use sqlx::any::AnyRow;
 
 use super::rows::Reader;
 use super::{StoreError, Tx};
-use crate::domain::{ConfirmationId, MemberName, SessionId, Span, Surface, Timestamp};
+use crate::domain::{Addresses, ConfirmationId, HostAddress, LearntBy, MemberName, SessionId, Span, Surface, Timestamp};
 
 /// What a one-time link starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +19,12 @@ pub struct Confirmation {
     pub duration: Span,
     /// Why, in the member's words.
     pub reason: Option<String>,
+    /// Whether an approval is to be done without.
+    pub break_glass: bool,
     /// Where the chat shows the session, in the surface's own words.
     pub place: Option<String>,
+    /// The addresses from which its page was told to look at the browser's other one, too.
+    pub seen: Vec<HostAddress>,
     /// Until when the link works.
     pub expires_at: Timestamp,
     /// When it was used.
@@ -29,17 +33,22 @@ pub struct Confirmation {
     pub session: Option<SessionId>,
 }
 
+/// The addresses that a member confirmed last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// From where.
+    pub addresses: Addresses,
+    /// When they were confirmed.
+    pub confirmed_at: Timestamp,
+}
+
 impl Tx {
     /// Adds a link, by its token's hash.
-    pub async fn insert_confirmation(
-        &mut self,
-        confirmation: &Confirmation,
-        token_hash: &str,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub async fn insert_confirmation(&mut self, confirmation: &Confirmation, token_hash: &str) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO confirmations (id, token_hash, member, surface, duration_ms, reason, place, created_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            "INSERT INTO confirmations
+                (id, token_hash, member, surface, duration_ms, reason, place, break_glass, created_at, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
         .bind(confirmation.id.as_str())
         .bind(token_hash)
@@ -48,14 +57,15 @@ impl Tx {
         .bind(confirmation.duration.as_millis())
         .bind(confirmation.reason.as_deref())
         .bind(confirmation.place.as_deref())
-        .bind(now.as_millis())
+        .bind(confirmation.break_glass.then(|| self.now.as_millis()))
+        .bind(self.now.as_millis())
         .bind(confirmation.expires_at.as_millis())
         .execute(&mut *self.inner)
         .await?;
         Ok(())
     }
 
-    /// The link of a token's hash.
+    /// The link with this token's hash.
     pub async fn confirmation(&mut self, token_hash: &str) -> Result<Option<Confirmation>, StoreError> {
         let row = sqlx::query("SELECT * FROM confirmations WHERE token_hash = $1")
             .bind(token_hash)
@@ -64,23 +74,67 @@ impl Tx {
         row.as_ref().map(confirmation_from).transpose()
     }
 
-    /// Uses a link up; false where somebody was faster, or its time is over.
+    /// The link with this id, for whoever was shown it in a chat.
+    pub async fn confirmation_by_id(&mut self, id: &ConfirmationId) -> Result<Option<Confirmation>, StoreError> {
+        let row =
+            sqlx::query("SELECT * FROM confirmations WHERE id = $1").bind(id.as_str()).fetch_optional(&mut *self.inner).await?;
+        row.as_ref().map(confirmation_from).transpose()
+    }
+
+    /// Uses up a link; false where somebody else was quicker.
     pub async fn use_confirmation(
         &mut self,
         id: &ConfirmationId,
         session: &SessionId,
-        now: Timestamp,
+        learnt_by: LearntBy,
     ) -> Result<bool, StoreError> {
         let done = sqlx::query(
-            "UPDATE confirmations SET used_at = $1, session = $2 WHERE id = $3 AND used_at IS NULL AND expires_at > $1",
+            "UPDATE confirmations SET used_at = $1, session = $2, learnt_by = $3
+             WHERE id = $4 AND used_at IS NULL AND expires_at > $1",
         )
-        .bind(now.as_millis())
+        .bind(self.now.as_millis())
         .bind(session.as_str())
+        .bind(learnt_by.as_str())
         .bind(id.as_str())
         .execute(&mut *self.inner)
         .await?;
         Ok(done.rows_affected() == 1)
     }
+
+    /// Remembers from which address a link's page was opened, while the browser shows its other one.
+    pub async fn remember_seen(&mut self, id: &ConfirmationId, address: HostAddress) -> Result<(), StoreError> {
+        let sql = match address.ip().is_ipv4() {
+            true => "UPDATE confirmations SET seen_ipv4 = $1 WHERE id = $2 AND used_at IS NULL",
+            false => "UPDATE confirmations SET seen_ipv6 = $1 WHERE id = $2 AND used_at IS NULL",
+        };
+        sqlx::query(sql).bind(address.to_string()).bind(id.as_str()).execute(&mut *self.inner).await?;
+        Ok(())
+    }
+
+    /// What a member confirmed last through a link, if that was not before `since`. Using it again does not make it younger.
+    pub async fn last_confirmed(&mut self, member: &MemberName, since: Timestamp) -> Result<Option<Remembered>, StoreError> {
+        let row = sqlx::query(
+            "SELECT confirmations.id AS id, confirmations.used_at AS used_at, sessions.ipv4 AS ipv4, sessions.ipv6 AS ipv6
+             FROM confirmations JOIN sessions ON sessions.id = confirmations.session
+             WHERE confirmations.member = $1 AND confirmations.used_at >= $2 AND confirmations.learnt_by = 'link'
+             ORDER BY confirmations.used_at DESC LIMIT 1",
+        )
+        .bind(member.as_str())
+        .bind(since.as_millis())
+        .fetch_optional(&mut *self.inner)
+        .await?;
+        let remembered = |row: &AnyRow| {
+            let read = Reader::new(row, "confirmations", "id")?;
+            let addresses: Vec<_> = [host(&read, "ipv4")?, host(&read, "ipv6")?].into_iter().flatten().collect();
+            let addresses = Addresses::new(&addresses).map_err(|_| read.unreadable("ipv4"))?;
+            Ok(Remembered { addresses, confirmed_at: read.time("used_at")? })
+        };
+        row.as_ref().map(remembered).transpose()
+    }
+}
+
+fn host(read: &Reader<'_>, column: &'static str) -> Result<Option<HostAddress>, StoreError> {
+    read.optional_parsed(column, |text| HostAddress::parse(text).ok())
 }
 
 fn confirmation_from(row: &AnyRow) -> Result<Confirmation, StoreError> {
@@ -91,7 +145,9 @@ fn confirmation_from(row: &AnyRow) -> Result<Confirmation, StoreError> {
         surface: read.parsed("surface", Surface::parse)?,
         duration: Span::from_millis(read.number("duration_ms")?),
         reason: read.optional_text("reason")?,
+        break_glass: read.optional_time("break_glass")?.is_some(),
         place: read.optional_text("place")?,
+        seen: [host(&read, "seen_ipv4")?, host(&read, "seen_ipv6")?].into_iter().flatten().collect(),
         expires_at: read.time("expires_at")?,
         used_at: read.optional_time("used_at")?,
         session: read.optional_text("session")?.map(SessionId::from_stored),

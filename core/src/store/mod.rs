@@ -15,6 +15,7 @@ mod notify;
 mod open;
 mod openings;
 mod panics;
+mod posts;
 mod quarantine;
 mod replay;
 mod rows;
@@ -23,25 +24,26 @@ mod sessions;
 mod stats;
 mod sweeps;
 mod tables;
-mod threads;
 mod time;
+mod turns;
 
 use secrecy::SecretString;
 use sqlx::{Any, AnyPool, Transaction};
 
 pub use audit::AuditRange;
-pub use confirmations::Confirmation;
+pub use confirmations::{Confirmation, Remembered};
 use dialect::Dialect;
 pub use error::StoreError;
 pub use leases::{Claimable, Lease};
 pub use notify::Listener;
 pub use open::StoreUrl;
+pub use posts::{ChatPost, NewPost};
 pub use sessions::{SessionFilter, SessionView};
 pub use stats::Stats;
 pub use sweeps::LastSweep;
-pub use threads::{ChatThread, NewThread};
 pub use time::ClockDoubt;
 use time::StoreTime;
+pub use turns::Turn;
 
 use crate::domain::Timestamp;
 

@@ -7,8 +7,8 @@ use sqlx::any::AnyRow;
 use super::rows::Reader;
 use super::{StoreError, Tx};
 use crate::domain::{
-    Addresses, EndReason, Ending, HostAddress, MemberName, ResourceName, Session, SessionId, SessionRule, SessionStatus, Surface,
-    Timestamp, session_status,
+    Addresses, Approval, EndReason, Ending, HostAddress, MemberName, ResourceName, Session, SessionId, SessionRule,
+    SessionStatus, Span, Surface, Timestamp, session_status,
 };
 
 /// A session with its rules: what every surface shows.
@@ -39,7 +39,7 @@ impl SessionView {
     /// The session's status.
     pub fn status(&self) -> SessionStatus {
         let rules: Vec<_> = self.rules.iter().map(|rule| rule.status).collect();
-        session_status(self.session.ending.as_ref().map(|ending| ending.reason), &rules)
+        session_status(&self.session.approval, self.session.ending.as_ref().map(|ending| ending.reason), &rules)
     }
 
     /// How many resources it opens.
@@ -58,9 +58,13 @@ impl Tx {
     /// Adds a session.
     pub async fn insert_session(&mut self, session: &Session) -> Result<(), StoreError> {
         let text = |address: Option<HostAddress>| address.map(|address| address.to_string());
+        let asked = match &session.approval {
+            Approval::Awaited { duration } => Some(duration.as_millis()),
+            Approval::NotNeeded | Approval::Granted { .. } | Approval::BreakGlass => None,
+        };
         sqlx::query(
-            "INSERT INTO sessions (id, member, surface, reason, ipv4, ipv6, started_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO sessions (id, member, surface, reason, ipv4, ipv6, started_at, expires_at, approval, asked_ms, remind_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(session.id.as_str())
         .bind(session.member.as_str())
@@ -70,6 +74,9 @@ impl Tx {
         .bind(text(session.addresses.ipv6()))
         .bind(session.started_at.as_millis())
         .bind(session.expires_at.as_millis())
+        .bind(session.approval.as_str())
+        .bind(asked)
+        .bind(session.remind_at().map(Timestamp::as_millis))
         .execute(&mut *self.inner)
         .await?;
         Ok(())
@@ -146,11 +153,50 @@ impl Tx {
         }
     }
 
-    /// Moves a session's end.
-    pub async fn set_expiry(&mut self, id: &SessionId, expires_at: Timestamp) -> Result<(), StoreError> {
-        sqlx::query("UPDATE sessions SET expires_at = $1 WHERE id = $2 AND ended_at IS NULL")
-            .bind(expires_at.as_millis())
+    /// Lets a session that somebody agreed to begin; false where it ended or was answered before.
+    pub async fn approve(&mut self, session: &Session, by: &str) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "UPDATE sessions SET approval = 'GRANTED', approved_by = $1, started_at = $2, expires_at = $3, remind_at = $4
+             WHERE id = $5 AND ended_at IS NULL AND approval = 'AWAITED'",
+        )
+        .bind(by)
+        .bind(session.started_at.as_millis())
+        .bind(session.expires_at.as_millis())
+        .bind(session.remind_at().map(Timestamp::as_millis))
+        .bind(session.id.as_str())
+        .execute(&mut *self.inner)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// The live sessions whose members are due to be told that they end soon.
+    pub async fn due_reminders(&mut self, at_most: u32) -> Result<Vec<SessionId>, StoreError> {
+        use sqlx::Row;
+        let rows = sqlx::query("SELECT id FROM sessions WHERE remind_at <= $1 ORDER BY remind_at LIMIT $2")
+            .bind(self.now.as_millis())
+            .bind(i64::from(at_most))
+            .fetch_all(&mut *self.inner)
+            .await?;
+        rows.iter().map(|row| Ok(SessionId::from_stored(row.try_get::<String, _>("id")?))).collect()
+    }
+
+    /// Takes a session's reminder; false where it has none any more.
+    pub async fn take_reminder(&mut self, id: &SessionId) -> Result<bool, StoreError> {
+        let done = sqlx::query("UPDATE sessions SET remind_at = NULL WHERE id = $1 AND remind_at <= $2")
             .bind(id.as_str())
+            .bind(self.now.as_millis())
+            .execute(&mut *self.inner)
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Moves a session's end.
+    pub async fn set_expiry(&mut self, session: &Session, expires_at: Timestamp) -> Result<(), StoreError> {
+        let remind_at = Session { expires_at, ..session.clone() }.remind_at().filter(|at| *at > self.now);
+        sqlx::query("UPDATE sessions SET expires_at = $1, remind_at = $2 WHERE id = $3 AND ended_at IS NULL")
+            .bind(expires_at.as_millis())
+            .bind(remind_at.map(Timestamp::as_millis))
+            .bind(session.id.as_str())
             .execute(&mut *self.inner)
             .await?;
         Ok(())
@@ -158,7 +204,7 @@ impl Tx {
 
     /// Writes how a session ended. It stays so: a session that ended never becomes live again.
     pub async fn end_session(&mut self, id: &SessionId, ending: &Ending) -> Result<(), StoreError> {
-        sqlx::query("UPDATE sessions SET end_reason = $1, ended_at = $2, ended_by = $3 WHERE id = $4 AND ended_at IS NULL")
+        sqlx::query("UPDATE sessions SET end_reason = $1, ended_at = $2, ended_by = $3, remind_at = NULL WHERE id = $4 AND ended_at IS NULL")
             .bind(ending.reason.as_str())
             .bind(ending.at.as_millis())
             .bind(ending.by.as_deref())
@@ -193,6 +239,17 @@ impl Tx {
         rows.iter().map(|row| Ok(SessionId::from_stored(row.try_get::<String, _>("id")?))).collect()
     }
 
+    /// Live sessions in order of their ids, from the one behind `after` on.
+    pub async fn live_after(&mut self, after: Option<&SessionId>, at_most: u32) -> Result<Vec<SessionId>, StoreError> {
+        use sqlx::Row;
+        let rows = sqlx::query("SELECT id FROM sessions WHERE ended_at IS NULL AND id > $1 ORDER BY id LIMIT $2")
+            .bind(after.map_or("", SessionId::as_str))
+            .bind(i64::from(at_most))
+            .fetch_all(&mut *self.inner)
+            .await?;
+        rows.iter().map(|row| Ok(SessionId::from_stored(row.try_get::<String, _>("id")?))).collect()
+    }
+
     /// When the next live session's time runs out.
     pub async fn next_expiry(&mut self) -> Result<Option<Timestamp>, StoreError> {
         use sqlx::Row;
@@ -215,7 +272,15 @@ fn session_from(row: &AnyRow) -> Result<Session, StoreError> {
         }
         _ => return Err(read.unreadable("ended_at")),
     };
+    let approval = match read.text("approval")?.as_str() {
+        "NOT_NEEDED" => Approval::NotNeeded,
+        "BREAK_GLASS" => Approval::BreakGlass,
+        "GRANTED" => Approval::Granted { by: read.text("approved_by")? },
+        "AWAITED" => Approval::Awaited { duration: Span::from_millis(read.number("asked_ms")?) },
+        _ => return Err(read.unreadable("approval")),
+    };
     Ok(Session {
+        approval,
         id: SessionId::from_stored(read.text("id")?),
         member: read.parsed("member", |text| MemberName::new(text).ok())?,
         surface: read.parsed("surface", Surface::parse)?,

@@ -1,6 +1,6 @@
 //! What sweeps ended with, and what they found that people should be told of.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
@@ -42,6 +42,16 @@ impl Tx {
         let ids = |ids: Vec<String>| ids.into_iter().map(ProviderRuleId::from_stored).collect();
         let (held_back, unmarked) = (ids(rules.held_back), ids(rules.unmarked));
         Ok(Some(LastSweep { at: read.optional_time("at")?, error: read.optional_text("error")?, held_back, unmarked }))
+    }
+
+    /// When each resource was swept last, and why it could not be, if it could not.
+    pub async fn last_sweeps(&mut self) -> Result<BTreeMap<ResourceName, (Timestamp, Option<String>)>, StoreError> {
+        let rows = sqlx::query("SELECT resource, at, error FROM sweeps").fetch_all(&mut *self.inner).await?;
+        let swept = |row: &AnyRow| {
+            let read = Reader::new(row, "sweeps", "resource")?;
+            Ok((read.resource("resource")?, (read.time("at")?, read.optional_text("error")?)))
+        };
+        rows.iter().map(swept).collect()
     }
 
     /// Writes what a sweep ended with.

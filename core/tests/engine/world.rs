@@ -68,7 +68,7 @@ impl World {
             Work::Start { member, from, hours } => {
                 let addresses: Vec<_> = from.addresses().iter().map(|text| HostAddress::parse(text).unwrap()).collect();
                 let addresses = Addresses::new(&addresses).unwrap();
-                let request = StartRequest { duration: Some(Span::from_hours(hours)), reason: None, addresses };
+                let request = StartRequest::seen(Some(Span::from_hours(hours)), addresses);
                 let caller = self.caller(member);
                 let outcome = watched(watch.clone(), self.process().engine.start(&caller, request)).await;
                 let (started_at, end) = (self.now(), self.now().plus(Span::from_hours(hours)));
@@ -231,7 +231,7 @@ impl World {
 
     pub async fn try_to_start_at(&self, member: usize, address: &str) -> Result<SessionId, EngineError> {
         let addresses = Addresses::new(&[HostAddress::parse(address).unwrap()]).unwrap();
-        let request = StartRequest { duration: Some(Span::from_hours(1)), reason: None, addresses };
+        let request = StartRequest::seen(Some(Span::from_hours(1)), addresses);
         Ok(self.process().engine.start(&self.caller(member), request).await?.view.session.id)
     }
 

@@ -46,14 +46,28 @@ impl World {
         confirmed
     }
 
+    /// Waits until whoever gave a command or pressed a button is shown this, wherever only they see it.
+    pub async fn wait_until_told(&self, answer: &SlackAnswer, words: &str) {
+        eventually(&format!("{} is told {words:?}", answer.user), self.patience, async || {
+            let shown = self.shown_to(answer);
+            let texts: Vec<_> = shown.iter().map(crate::slack::text_of).collect();
+            if texts.iter().any(|text| text.contains(words)) { Ok(()) } else { Err(texts.join("\n---\n")) }
+        })
+        .await;
+    }
+
+    /// What a command or a press led to that only this person sees: the answer, what followed it, whispers, direct messages.
+    fn shown_to(&self, answer: &SlackAnswer) -> Vec<serde_json::Value> {
+        let follow_ups = self.slack.follow_ups_of(answer);
+        let messages = [self.slack.whispers_to(&answer.user), self.slack.direct_messages_to(&answer.user)].concat();
+        let newest_first = messages.into_iter().rev().map(|message| message.content);
+        [answer.body.clone()].into_iter().chain(follow_ups).chain(newest_first).collect()
+    }
+
     /// The link that a command led to: in the answer, in what followed it, in a whisper or in a direct message.
     pub async fn link_after(&self, answer: &SlackAnswer) -> String {
         eventually("the command led to a link", SOON, async || {
-            let follow_ups = self.slack.follow_ups_of(answer);
-            let messages = [self.slack.whispers_to(&answer.user), self.slack.direct_messages_to(&answer.user)].concat();
-            let newest_first = messages.into_iter().rev().map(|message| message.content);
-            let places = [answer.body.clone()].into_iter().chain(follow_ups).chain(newest_first);
-            places.into_iter().find_map(|content| link_in(&content)).ok_or_else(|| answer.text())
+            self.shown_to(answer).into_iter().find_map(|content| link_in(&content)).ok_or_else(|| answer.text())
         })
         .await
     }

@@ -1,0 +1,133 @@
+//! Who is asking: an active person of our workspace, and nobody else. Slack's signature says which user it is; this says what
+//! became of them.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use entryguard_core::domain::{Identity, Span, Timestamp};
+
+use super::SlackState;
+
+/// How long Slack's word on a user is taken for the present truth. A change of theirs comes as an event meanwhile.
+const FRESH: Span = Span::from_minutes(15);
+/// Users remembered at the most.
+const REMEMBERED: usize = 10_000;
+/// The user that Slack itself writes as.
+const SLACKBOT: &str = "USLACKBOT";
+
+/// What a user is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// An active person of our workspace.
+    Active,
+    /// Their account was deactivated.
+    Deactivated,
+    /// A program.
+    Bot,
+    /// Somebody of another workspace, here through Slack Connect.
+    Stranger,
+}
+
+/// What is known of users.
+#[derive(Debug, Default)]
+pub struct Standings {
+    known: Mutex<HashMap<String, (Standing, Timestamp)>>,
+}
+
+impl Standing {
+    /// What a user is, from what Slack says of them.
+    pub const fn of(ours: bool, deleted: bool, bot: bool) -> Self {
+        match (ours, deleted, bot) {
+            (false, _, _) => Self::Stranger,
+            (true, true, _) => Self::Deactivated,
+            (true, false, true) => Self::Bot,
+            (true, false, false) => Self::Active,
+        }
+    }
+
+    /// Why such a user is not served, in a few words.
+    pub const fn why(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Deactivated => "deactivated in Slack",
+            Self::Bot => "a bot in Slack",
+            Self::Stranger => "of another Slack workspace",
+        }
+    }
+
+    fn admits(self) -> Result<(), String> {
+        match self {
+            Self::Active => Ok(()),
+            Self::Deactivated => Err("Your Slack account is deactivated, so EntryGuard does nothing for it. \
+                 Ask an administrator of your workspace."
+                .to_owned()),
+            Self::Bot => Err("EntryGuard serves people here, and no bots. A program uses an API key.".to_owned()),
+            Self::Stranger => Err("This EntryGuard belongs to another Slack workspace; only its members can use it.".to_owned()),
+        }
+    }
+}
+
+impl Standings {
+    /// The identity of a user who may ask, or why they may not.
+    pub async fn who(&self, state: &SlackState, team: &str, user: &str) -> Result<Identity, String> {
+        if team != state.settings.team_id {
+            return Err("This EntryGuard belongs to another Slack workspace; only its members can use it.".to_owned());
+        }
+        if user == SLACKBOT {
+            Standing::Bot.admits()?;
+        }
+        self.of(state, user).await.admits()?;
+        Ok(Identity::Slack { team: team.to_owned(), user: user.to_owned() })
+    }
+
+    /// Takes Slack's word for what became of a user.
+    pub fn set(&self, user: &str, standing: Standing) {
+        self.put(user, standing, Timestamp::from_millis(i64::MAX));
+    }
+
+    /// What a user is, as far as Slack can be asked. Where it cannot, the last word counts, or else its signature: Slack being
+    /// slow or away refuses nobody whom it has just let give a command.
+    async fn of(&self, state: &SlackState, user: &str) -> Standing {
+        let now = state.shared.engine.now();
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(user).copied();
+        match known {
+            Some((standing, until)) if until > now => standing,
+            _ => match state.api.user(user).await {
+                Ok(info) => {
+                    let ours = info.team.as_deref().is_none_or(|team| team == state.settings.team_id);
+                    let standing = Standing::of(ours, info.deleted, info.bot);
+                    self.put(user, standing, now.plus(FRESH));
+                    standing
+                }
+                Err(error) => {
+                    tracing::warn!(user, %error, "Slack does not say what became of a user; its signature has to do");
+                    let standing = known.map_or(Standing::Active, |(standing, _)| standing);
+                    // Not asked again at once: whoever types on waits for nothing.
+                    self.put(user, standing, now.plus(Span::from_minutes(1)));
+                    standing
+                }
+            },
+        }
+    }
+
+    fn put(&self, user: &str, standing: Standing, until: Timestamp) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= REMEMBERED {
+            known.clear();
+        }
+        known.insert(user.to_owned(), (standing, until));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_active_person_of_our_workspace_is_served() {
+        assert!(Standing::of(true, false, false).admits().is_ok());
+        for (ours, deleted, bot) in [(false, false, false), (true, true, false), (true, false, true), (false, true, true)] {
+            assert!(Standing::of(ours, deleted, bot).admits().is_err());
+        }
+    }
+}

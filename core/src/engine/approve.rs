@@ -1,0 +1,125 @@
+//! Answers a request: whoever may, agrees or refuses; the first answer counts, and the session's time begins with it.
+
+use serde_json::json;
+
+use super::list::SHORTEST_PREFIX;
+use super::start::names;
+use super::{Caller, Engine, EngineError, end_session};
+use crate::crash_point;
+use crate::domain::{Approval, AuditAction, AuditEvent, EndReason, Ending, ResourceName, Session, SessionId};
+use crate::store::{SessionFilter, SessionView, Tx};
+
+/// An answer to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may be opened.
+    Approve,
+    /// It may not.
+    Deny,
+}
+
+impl Engine {
+    /// The request that somebody means who may answer it, by the first characters of its id.
+    pub async fn find_request(&self, caller: &Caller, name: &str) -> Result<SessionId, EngineError> {
+        let mut tx = self.store.begin().await?;
+        let filter = SessionFilter { member: None, prefix: Some(name.to_ascii_lowercase()), live_only: false, at_most: 2 };
+        let found = if name.len() < SHORTEST_PREFIX { Vec::new() } else { tx.sessions(&filter).await? };
+        match found.as_slice() {
+            [view] => self.check_approver(caller, &view.session).map(|()| view.session.id.clone()),
+            [] => Err(EngineError::RequestUnknown(name.to_owned())),
+            _ => Err(EngineError::SessionAmbiguous(name.to_owned())),
+        }
+    }
+
+    /// Agrees to a session that awaits approval, or refuses it.
+    pub async fn answer_request(
+        &self,
+        caller: &Caller,
+        session: &SessionId,
+        verdict: Verdict,
+    ) -> Result<SessionView, EngineError> {
+        let mut tx = match verdict {
+            Verdict::Approve => self.begin_opening().await?,
+            // Refusing is closing, and always goes on.
+            Verdict::Deny => self.store.begin().await?,
+        };
+        let unknown = || EngineError::SessionUnknown(session.short().to_owned());
+        let before = tx.session(session).await?.ok_or_else(unknown)?.session;
+        self.check_approver(caller, &before)?;
+        tx.lock_member(&before.member).await?;
+        match verdict {
+            Verdict::Approve => self.approve(&mut tx, caller, before).await?,
+            Verdict::Deny => self.deny(&mut tx, caller, before).await?,
+        }
+        let view = tx.session(session).await?.ok_or_else(unknown)?;
+        crash_point!(WishWritten);
+        tx.commit().await?;
+        crash_point!(WishCommitted);
+        self.nudge_all();
+        Ok(view)
+    }
+
+    /// Whether they are asked for this member's sessions; nobody agrees to their own.
+    fn check_approver(&self, caller: &Caller, session: &Session) -> Result<(), EngineError> {
+        if *caller.name() == session.member {
+            return Err(EngineError::OwnRequest);
+        }
+        let terms = self.directory.terms_of(&session.member);
+        match terms.approval {
+            Some(approval) if approval.approvers.contains(caller.name()) => Ok(()),
+            _ => Err(EngineError::NotAnApprover { member: session.member.clone() }),
+        }
+    }
+
+    async fn approve(&self, tx: &mut Tx, caller: &Caller, before: Session) -> Result<(), EngineError> {
+        let member = self.directory.members.get(&before.member).ok_or_else(|| EngineError::MemberLeft(before.member.clone()))?;
+        let mut wishes = self.wishes(&member.name, before.addresses)?;
+        let left_out = self.leave_out_what_is_closed(tx, &member.name, &mut wishes).await?;
+        tx.lock_resources(&names(&wishes)).await?;
+        let asked = awaited(tx, &before.id).await?;
+        let duration = self.check_duration(&member.name, Some(asked))?;
+        let now = tx.now();
+        let approval = Approval::Granted { by: caller.name().to_string() };
+        let session = Session { approval, started_at: now, expires_at: now.plus(duration), ..before };
+        if !tx.approve(&session, caller.name().as_str()).await? {
+            let session = session.id.short().to_owned();
+            return Err(EngineError::AnsweredAlready { session, answer: "it has ended".to_owned() });
+        }
+        let details = json!({
+            "member": session.member.as_str(), "expiresAt": session.expires_at.to_string(),
+            "resources": names(&wishes).iter().map(ResourceName::as_str).collect::<Vec<_>>(),
+            "leftOut": left_out.iter().map(ResourceName::as_str).collect::<Vec<_>>(),
+        });
+        self.grant(tx, &session, wishes).await?;
+        let (actor, id) = (caller.actor(), Some(session.id.clone()));
+        let event = AuditEvent { at: now, actor, action: AuditAction::SessionApproved, session: id, details };
+        tx.record(&event, self.random.as_ref()).await?;
+        Ok(tx.thread_changed(&session.id, now).await?)
+    }
+
+    async fn deny(&self, tx: &mut Tx, caller: &Caller, before: Session) -> Result<(), EngineError> {
+        awaited(tx, &before.id).await?;
+        let at = tx.now();
+        let ending = Ending { reason: EndReason::Denied, at, by: Some(caller.name().to_string()) };
+        let (actor, session, details) = (caller.actor(), Some(before.id.clone()), json!({ "member": before.member.as_str() }));
+        let event = AuditEvent { at, actor, action: AuditAction::SessionDenied, session, details };
+        Ok(end_session(tx, &before.id, &ending, &event, self.random.as_ref()).await?)
+    }
+}
+
+/// Locks a request that nobody has answered, and says how long the session is to be; else says who answered what.
+async fn awaited(tx: &mut Tx, id: &SessionId) -> Result<crate::domain::Span, EngineError> {
+    let now = tx.now();
+    let session = tx.lock_session(id).await?.ok_or_else(|| EngineError::SessionUnknown(id.short().to_owned()))?;
+    let answer = match (&session.approval, &session.ending) {
+        (Approval::Awaited { duration }, None) if session.expires_at > now => return Ok(*duration),
+        (Approval::Granted { by }, _) => format!("{by} approved it"),
+        (Approval::Awaited { .. }, Some(Ending { reason: EndReason::Denied, by: Some(by), .. })) => format!("{by} denied it"),
+        (Approval::Awaited { .. }, Some(Ending { reason: EndReason::Manual, by, .. })) => {
+            format!("{} withdrew it", by.as_deref().unwrap_or("somebody"))
+        }
+        (Approval::Awaited { .. }, _) => "nobody answered in time".to_owned(),
+        (Approval::NotNeeded | Approval::BreakGlass, _) => "it needs no approval".to_owned(),
+    };
+    Err(EngineError::AnsweredAlready { session: id.short().to_owned(), answer })
+}

@@ -1,0 +1,45 @@
+//! Closes the sessions of somebody whom a surface says to be gone.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::{Engine, EngineError, end_session};
+use crate::domain::{Actor, AuditAction, AuditEvent, EndReason, Ending, Identity, SessionId, Surface};
+
+impl Engine {
+    /// Ends every live session of the member behind an identity, because its surface says that they are gone; how many.
+    pub async fn identity_left(&self, identity: &Identity, surface: Surface, why: &str) -> Result<usize, EngineError> {
+        let Some(member) = self.directory.member_of(identity) else { return Ok(0) };
+        let mut tx = self.store.begin().await?;
+        let live: Vec<_> = self.live_of(&mut tx, &member.name).await?.into_iter().map(|view| view.session.id).collect();
+        let details =
+            json!({ "member": member.name.as_str(), "identity": identity.to_string(), "why": why, "sessions": live.len() });
+        let (at, actor) = (tx.now(), Actor::System);
+        let event = AuditEvent { at, actor, action: AuditAction::MemberLeft, session: None, details };
+        tx.record(&event, self.random.as_ref()).await?;
+        tx.commit().await?;
+        let mut ended = 0;
+        for id in &live {
+            ended += usize::from(self.end_for_leaving(id, surface, why).await?);
+        }
+        self.nudge_all();
+        Ok(ended)
+    }
+
+    async fn end_for_leaving(&self, id: &SessionId, surface: Surface, why: &str) -> Result<bool, EngineError> {
+        let mut tx = self.store.begin().await?;
+        let resources: BTreeSet<_> = tx.rules_of(id).await?.into_iter().map(|rule| rule.resource).collect();
+        tx.lock_resources(&resources).await?;
+        if tx.lock_session(id).await?.is_none_or(|session| session.ending.is_some()) {
+            return Ok(false);
+        }
+        let (at, actor) = (tx.now(), Actor::System);
+        let ending = Ending { reason: EndReason::Manual, at, by: Some(format!("entryguard ({why})")) };
+        let details = json!({ "why": why, "surface": surface.as_str() });
+        let event = AuditEvent { at, actor, action: AuditAction::SessionStopped, session: Some(id.clone()), details };
+        end_session(&mut tx, id, &ending, &event, self.random.as_ref()).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,62 @@
+//! What the surfaces need to keep what they show up to date.
+
+use super::{Engine, EngineError};
+use crate::domain::{SessionId, Span, Surface, Timestamp};
+use crate::store::{ChatPost, SessionView, Turn};
+
+/// Posts looked at for one to take.
+const AT_ONCE: u32 = 8;
+
+impl Engine {
+    /// Takes the post of a surface that has been out of date the longest, for `hold`: if it is not saved by then, it is due again.
+    pub async fn take_due_post(&self, surface: Surface, hold: Span) -> Result<Option<ChatPost>, EngineError> {
+        let mut tx = self.store.begin().await?;
+        let now = tx.now();
+        // A few, because another worker may take the first of them in the same moment.
+        for post in tx.due_posts(surface, now, AT_ONCE).await? {
+            if tx.take_post(&post, now.plus(hold)).await? {
+                tx.commit().await?;
+                return Ok(Some(post));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Records what a post shows by now, and when to look at it again: when its session changes, if there is no time.
+    pub async fn save_post(&self, post: &ChatPost) -> Result<(), EngineError> {
+        let mut tx = self.store.begin().await?;
+        tx.save_post(post).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Takes a channel's next turn, of which there is one in each `pace`; where it is not free yet, says from when on it is.
+    pub async fn take_turn(&self, surface: Surface, channel: &str, pace: Span) -> Result<Result<(), Timestamp>, EngineError> {
+        let mut tx = self.store.begin().await?;
+        let next = tx.now().plus(pace);
+        let turn = tx.take_turn(surface, channel, next).await?;
+        tx.commit().await?;
+        Ok(turn)
+    }
+
+    /// Keeps all replicas from a channel for as long as the chat has asked for; until when that is.
+    pub async fn hold_channel(&self, surface: Surface, channel: &str, wait: Span) -> Result<Timestamp, EngineError> {
+        let mut tx = self.store.begin().await?;
+        let until = tx.now().plus(wait);
+        tx.hold_channel(surface, channel, until).await?;
+        tx.commit().await?;
+        Ok(until)
+    }
+
+    /// A session as it stands, with its turns after the one that was told last.
+    pub async fn view_with_turns(&self, session: &SessionId, told: i64) -> Result<Option<(SessionView, Vec<Turn>)>, EngineError> {
+        let mut tx = self.store.begin().await?;
+        let Some(view) = tx.session(session).await? else { return Ok(None) };
+        let turns = tx.turns_of(session, told).await?;
+        Ok(Some((view, turns)))
+    }
+
+    /// A session as it stands.
+    pub async fn view(&self, session: &SessionId) -> Result<Option<SessionView>, EngineError> {
+        Ok(self.store.begin().await?.session(session).await?)
+    }
+}

@@ -1,0 +1,156 @@
+//! A session's thread: the message above says how it stands, and the one below it has a row for each rule.
+
+use super::message::{Action, Button, Markup, Message};
+use super::{Card, CardRow};
+use crate::domain::{Approval, EndReason, RuleStatus, SessionStatus};
+
+/// Rows that are shown one by one; of the rest that is well, only the number is.
+const ROWS: usize = 40;
+
+/// The message in the channel.
+pub fn parent(card: &Card, markup: &dyn Markup) -> Message {
+    let tally = card.tally();
+    let status = session_status(card.status);
+    let member = markup.bold(&markup.text(card.member.as_str()));
+    let mut lines = vec![format!("{status} · {member} · {} · from {}", resources(card), card.addresses), when(card, markup)];
+    lines.extend(approval(card, markup));
+    if let Some(reason) = &card.reason {
+        lines.push(format!("Reason: {}", markup.text(reason)));
+    }
+    if tally.failed > 0 {
+        lines.push(format!("{} of {} rules failed; the thread says why.", tally.failed, tally.all));
+    }
+    if card.ended.is_some() && !card.connections_go_on.is_empty() {
+        // A closed door lets nobody else in; whoever is inside may stay. People should not take one for the other.
+        let why = "Connections that were open already may go on: AWS lets them, for up to 5 days. End them where that matters.";
+        lines.push(why.to_owned());
+    }
+    let summary = format!("{} {}: {} from {}", card.status.as_str(), card.member, resources(card), card.addresses);
+    Message { summary, lines, buttons: buttons(card), notes: Vec::new() }
+}
+
+/// The message with the table.
+pub fn table(card: &Card, markup: &dyn Markup) -> Message {
+    let tally = card.tally();
+    let heading = match (card.status, card.ended.is_some()) {
+        (SessionStatus::Requested | SessionStatus::Denied, _) => {
+            format!("Session {}: nothing is open", markup.code(card.session.short()))
+        }
+        (_, false) => format!("Session {}: {} of {} open", markup.code(card.session.short()), tally.applied, tally.all),
+        (_, true) => format!("Session {}: {} of {} closed", markup.code(card.session.short()), tally.removed, tally.all),
+    };
+    let lines = std::iter::once(heading.clone()).chain(rows(card, markup)).collect();
+    Message::of_lines(heading, lines)
+}
+
+/// One line for each rule, what needs somebody's eye first; of many that are alike and well, the last are folded.
+pub fn rows(card: &Card, markup: &dyn Markup) -> Vec<String> {
+    if card.rows.len() <= ROWS {
+        return card.rows.iter().map(|row| self::row(row, markup)).collect();
+    }
+    let needs_eye = |row: &&CardRow| row.error.is_some() || row.status == RuleStatus::Failed;
+    let shown = card.rows.iter().filter(needs_eye).count().clamp(ROWS, 3 * ROWS);
+    let (one_by_one, folded) = card.rows.split_at(shown.min(card.rows.len()));
+    let mut lines: Vec<_> = one_by_one.iter().map(|row| self::row(row, markup)).collect();
+    for status in RuleStatus::ALL {
+        let names: Vec<_> =
+            folded.iter().filter(|row| row.status == status).map(|row| markup.text(row.resource.as_str())).collect();
+        if let (Some(first), Some(last)) = (names.first(), names.last()) {
+            lines.push(format!("{} · {} more, {first} … {last}", rule_status(status), names.len()));
+        }
+    }
+    lines
+}
+
+/// What can be done with a session.
+pub fn buttons(card: &Card) -> Vec<Button> {
+    let id = || card.session.clone();
+    let extend = card.can_extend.then(|| Button::plain(Action::Extend(id()), "Extend +2h"));
+    let stop = card.can_stop.then(|| match card.status {
+        SessionStatus::Requested => Button::danger(Action::Stop(id()), "Withdraw"),
+        _ => Button::danger(Action::Stop(id()), "Stop"),
+    });
+    let details = Button::plain(Action::Details(id()), "Details");
+    [extend, stop, Some(details)].into_iter().flatten().collect()
+}
+
+fn row(row: &CardRow, markup: &dyn Markup) -> String {
+    let foreign = if row.foreign { " · somebody else's rule, left as it is" } else { "" };
+    let error = row.error.as_deref().map(|error| format!("\n      {}", markup.text(error))).unwrap_or_default();
+    let name = markup.bold(&markup.text(row.resource.as_str()));
+    format!("{} · {name} · {} {}{foreign}{error}", rule_status(row.status), row.address, row.family())
+}
+
+/// `3 resources`.
+pub fn resources(card: &Card) -> String {
+    format!("{} {}", card.resources, if card.resources == 1 { "resource" } else { "resources" })
+}
+
+fn when(card: &Card, markup: &dyn Markup) -> String {
+    let session = markup.code(card.session.short());
+    match (&card.approval, &card.ended) {
+        (Approval::Awaited { duration }, None) => {
+            format!("Asks for {duration} · waits for an answer until {} · session {session}", markup.time(card.expires_at))
+        }
+        (_, None) => {
+            let extending = card.extending_to.map(|to| format!(", being extended to {}", markup.time(to))).unwrap_or_default();
+            format!("Open until {}{extending} · session {session}", markup.time(card.expires_at))
+        }
+        (_, Some((reason, at, by))) => {
+            let at = markup.time(*at);
+            let how = match (reason, by) {
+                (EndReason::Manual, Some(by)) => format!("Stopped by {} at {at}", markup.text(by)),
+                (EndReason::Manual, None) => format!("Stopped at {at}"),
+                (EndReason::Expired, _) => format!("Ran out at {at}"),
+                (EndReason::Denied, Some(by)) => format!("Denied by {} at {at}", markup.text(by)),
+                (EndReason::Denied, None) => format!("Denied at {at}: nobody answered in time"),
+            };
+            let closing = match card.closing_took {
+                _ if card.rows.is_empty() => "nothing was opened".to_owned(),
+                Some(took) => format!("closed in {:.1} s", took.as_duration().as_secs_f64()),
+                None => "closing".to_owned(),
+            };
+            format!("{how}, {closing} · session {session}")
+        }
+    }
+}
+
+fn approval(card: &Card, markup: &dyn Markup) -> Option<String> {
+    match &card.approval {
+        Approval::NotNeeded => None,
+        Approval::Awaited { .. } if card.ended.is_some() => None,
+        Approval::Awaited { .. } => {
+            let names: Vec<_> = card.approvers.iter().map(|name| markup.text(name.as_str())).collect();
+            Some(format!("Waits for {}. Nothing is open yet.", names.join(" or ")))
+        }
+        Approval::Granted { by } => Some(format!("Approved by {}.", markup.text(by))),
+        Approval::BreakGlass => Some(format!("🚨 {}: started without the approval that it takes.", markup.bold("Break-glass"))),
+    }
+}
+
+/// A session's status: a glyph and the word.
+pub fn session_status(status: SessionStatus) -> String {
+    let glyph = match status {
+        SessionStatus::Requested => "🟡",
+        SessionStatus::Pending => "🔵",
+        SessionStatus::Active => "🟢",
+        SessionStatus::Partial => "🟠",
+        SessionStatus::Failed => "🔴",
+        SessionStatus::Expiring => "⏳",
+        SessionStatus::Denied => "⛔",
+        SessionStatus::Expired | SessionStatus::Cancelled => "⚪",
+    };
+    format!("{glyph} {}", status.as_str())
+}
+
+/// A rule's status: a glyph and the word.
+pub fn rule_status(status: RuleStatus) -> String {
+    let glyph = match status {
+        RuleStatus::Pending => "🔵",
+        RuleStatus::Applied => "🟢",
+        RuleStatus::Failed => "🔴",
+        RuleStatus::Removing => "⏳",
+        RuleStatus::Removed => "⚪",
+    };
+    format!("{glyph} {}", status.as_str())
+}

@@ -1,0 +1,153 @@
+//! Replies in words: what each of them says, whatever the chat.
+
+use super::message::{Action, Button, Markup, Message};
+use super::thread::{resources, rows, session_status};
+use super::{Card, Health, Help, Reply, ResourceHealth};
+use crate::domain::{Limit, SessionStatus, Timestamp};
+use crate::engine::{Link, Remembered, Verdict};
+
+/// A reply as a message.
+pub fn words(reply: &Reply, public_url: &str, now: Timestamp, markup: &dyn Markup) -> Message {
+    match reply {
+        Reply::Confirm { link, remembered } => confirm(link, remembered.as_ref(), public_url, now, markup),
+        Reply::Started(card) => started(card, markup),
+        Reply::Stopping(cards) => {
+            let closing = |card: &Card| match card.status {
+                SessionStatus::Cancelled if card.rows.is_empty() => format!("Withdrawn: {}", brief(card, markup)),
+                _ => format!("Closing {}", brief(card, markup)),
+            };
+            Message::of_lines("Closing", cards.iter().map(closing).collect())
+        }
+        Reply::Extending { card, capped_by } => extending(card, capped_by.as_ref(), markup),
+        Reply::Answered { card, verdict } => {
+            let member = markup.bold(&markup.text(card.member.as_str()));
+            let line = match verdict {
+                Verdict::Approve => format!("Approved: {} of {member} are being opened.", resources(card)),
+                Verdict::Deny => format!("Denied: nothing is opened for {member}."),
+            };
+            Message::of_lines("Answered", vec![line])
+        }
+        Reply::Sessions(cards) if cards.is_empty() => {
+            let line = format!("You have no sessions. {} opens one.", markup.code("start 2h"));
+            Message::of_lines("No sessions", vec![line])
+        }
+        Reply::Sessions(cards) => Message::of_lines("Your sessions", cards.iter().map(|card| brief(card, markup)).collect()),
+        Reply::Session(card) => {
+            let lines = std::iter::once(brief(card, markup)).chain(rows(card, markup)).collect();
+            let buttons = super::thread::buttons(card).into_iter().filter(|button| !is_details(&button.action)).collect();
+            Message { summary: "Session".to_owned(), lines, buttons, notes: Vec::new() }
+        }
+        Reply::Resources(all) if all.is_empty() => {
+            refused("User has no accessible cloud resources: none of your roles has any.", markup)
+        }
+        Reply::Resources(all) => {
+            Message::of_lines("Your resources", all.iter().map(|resource| resource_line(resource, markup)).collect())
+        }
+        Reply::Whoami { member, identity, limit, admin } => {
+            let admin = if *admin { ", an administrator" } else { "" };
+            let line = format!(
+                "You are {}{admin} ({}). Your sessions may last {} (set by {}).",
+                markup.bold(&markup.text(member.as_str())),
+                markup.code(&identity.to_string()),
+                limit.longest,
+                limit.set_by
+            );
+            Message::of_lines("Who you are", vec![line])
+        }
+        Reply::Help(help) => help_message(help, markup),
+        Reply::Refused(why) => refused(why, markup),
+    }
+}
+
+/// It was not done, and why.
+pub fn refused(why: &str, markup: &dyn Markup) -> Message {
+    Message::of_lines(why, vec![markup.text(why)])
+}
+
+fn is_details(action: &Action) -> bool {
+    matches!(action, Action::Details(_))
+}
+
+fn confirm(link: &Link, remembered: Option<&Remembered>, public_url: &str, now: Timestamp, markup: &dyn Markup) -> Message {
+    let summary = format!("Confirm your address to open {}.", link.offer);
+    let mut lines = vec![summary.clone()];
+    if let Some(approval) = &link.offer.approval {
+        let names: Vec<_> = approval.approvers.iter().map(|name| markup.text(name.as_str())).collect();
+        lines.push(format!("It then waits for {}, for {} at the most.", names.join(" or "), approval.within));
+    }
+    let url = format!("{public_url}/confirm/{}", link.token.expose());
+    let mut buttons = vec![Button::primary(Action::Confirm { url }, "Confirm my address")];
+    let mut notes = vec![format!(
+        "A chat does not tell your address; the page behind this button sees it. The link works once, until {}.",
+        markup.time(link.expires_at)
+    )];
+    if let Some(remembered) = remembered {
+        buttons.push(Button::plain(Action::SameAddress(link.id.clone()), "Same as last time"));
+        notes.push(format!("Last time: {}.", last_time(remembered, now)));
+    }
+    Message { summary, lines, buttons, notes }
+}
+
+/// `93.184.216.34, confirmed 2h ago`.
+pub fn last_time(remembered: &Remembered, now: Timestamp) -> String {
+    let minutes = now.since(remembered.confirmed_at).as_millis() / 60_000;
+    let ago = match minutes {
+        0 => "just now".to_owned(),
+        minutes => format!("{} ago", crate::domain::Span::from_minutes(minutes)),
+    };
+    format!("{}, confirmed {ago}", remembered.addresses)
+}
+
+fn started(card: &Card, markup: &dyn Markup) -> Message {
+    let line = match card.status {
+        SessionStatus::Requested => {
+            let names: Vec<_> = card.approvers.iter().map(|name| markup.text(name.as_str())).collect();
+            format!("Asked {}. Nothing is open until they agree. {}", names.join(" or "), brief(card, markup))
+        }
+        _ => format!("Opening {}", brief(card, markup)),
+    };
+    Message { summary: "Session".to_owned(), lines: vec![line], buttons: super::thread::buttons(card), notes: Vec::new() }
+}
+
+fn extending(card: &Card, capped_by: Option<&Limit>, markup: &dyn Markup) -> Message {
+    let end = card.extending_to.unwrap_or(card.expires_at);
+    let cap = capped_by.map(|limit| format!(" That is the limit: {}, set by {}.", limit.longest, limit.set_by));
+    let session = markup.code(card.session.short());
+    let line = format!("Extending session {session} to {}.{}", markup.time(end), cap.unwrap_or_default());
+    Message::of_lines("Extending", vec![line])
+}
+
+/// A session in one line.
+pub fn brief(card: &Card, markup: &dyn Markup) -> String {
+    let until = match (&card.ended, card.status) {
+        (Some((_, at, _)), _) => format!("ended {}", markup.time(*at)),
+        (None, SessionStatus::Requested) => format!("waits until {}", markup.time(card.expires_at)),
+        (None, _) => format!("until {}", markup.time(card.expires_at)),
+    };
+    let session = markup.code(card.session.short());
+    format!("{} {session} · {} · {} · {until}", session_status(card.status), resources(card), card.addresses)
+}
+
+/// A resource in one line, with what is known of its health.
+pub fn resource_line(resource: &ResourceHealth, markup: &dyn Markup) -> String {
+    let health = match &resource.health {
+        Health::Valid { at } => format!("🟢 Valid, checked {}", markup.time(*at)),
+        Health::Invalid { error, .. } => format!("🔴 Invalid: {}", markup.text(error)),
+        Health::Unverified => "⚪ Unverified".to_owned(),
+    };
+    let name = markup.bold(&markup.text(resource.name.as_str()));
+    format!("• {name} — {}, {} · {health}", resource.kind, markup.code(&resource.provider_id))
+}
+
+fn help_message(help: &Help, markup: &dyn Markup) -> Message {
+    let line = |line: &super::HelpLine| format!("{} {}", markup.code(&format!("/entryguard {}", line.usage)), line.does);
+    let start = |duration| Button::plain(Action::Start(duration), format!("Start {duration}"));
+    let mut buttons: Vec<_> = help.durations.iter().copied().map(start).collect();
+    if let Some(first) = buttons.iter_mut().find(|button| Some(&button.action) == help.default.map(Action::Start).as_ref()) {
+        first.look = super::message::Look::Primary;
+    }
+    if !buttons.is_empty() {
+        buttons.push(Button::plain(Action::OpenForm, "More…"));
+    }
+    Message { summary: "Help".to_owned(), lines: help.lines.iter().map(line).collect(), buttons, notes: Vec::new() }
+}

@@ -1,6 +1,7 @@
 //! The black-box tests. Run them with `./x test`.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop loudly")]
 
+mod approval;
 mod audit;
 mod commands;
 mod crash_points;
@@ -9,6 +10,7 @@ mod operations;
 mod refusals;
 mod replicas;
 mod session;
+mod slack;
 mod smoke;
 mod soak;
 mod speed;

@@ -61,6 +61,8 @@ impl SlackDouble {
     pub const CHANNEL: &str = "C0DEPLOYS";
     /// The secret behind the signatures.
     pub const SIGNING_SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
+    /// The secret that is being exchanged for it, and still counts.
+    pub const OLD_SECRET: &str = "0d0dc0ffee0d0dc0ffee0d0dc0ffee00";
     /// The bot's token.
     pub const BOT_TOKEN: &str = "xoxb-0123456-of-a-test";
 
@@ -91,6 +93,26 @@ impl SlackDouble {
         let mut state = self.shared.state();
         state.workspace.channel(channel);
         state.weather.not_in.remove(channel);
+    }
+
+    /// Somebody's account is deactivated. Slack says so when it is asked, and [`ToServer::user_change`] tells of it.
+    pub fn deactivate(&self, user: &str) {
+        self.shared.state().weather.deactivated.insert(user.to_owned());
+    }
+
+    /// A user is a program.
+    pub fn make_bot(&self, user: &str) {
+        self.shared.state().weather.bots.insert(user.to_owned());
+    }
+
+    /// The home that somebody sees.
+    pub fn home_of(&self, user: &str) -> Option<Value> {
+        self.views().into_iter().rev().find(|(seen_by, view)| seen_by == user && view["type"] == "home").map(|(_, view)| view)
+    }
+
+    /// The modal that somebody sees.
+    pub fn modal_of(&self, user: &str) -> Option<Value> {
+        self.views().into_iter().rev().find(|(seen_by, view)| seen_by == user && view["type"] == "modal").map(|(_, view)| view)
     }
 
     /// The next `times` calls of a method get 429 with this `Retry-After`.

@@ -168,6 +168,13 @@ impl World {
         Watch::begin(self.ec2.clone(), self.groups.clone(), self.records().await, patience)
     }
 
+    /// Changes the configuration file; the server reads it when it starts the next time.
+    pub fn rewrite_config(&mut self, from: &str, to: &str) {
+        assert!(self.config.contains(from), "{from:?} is not in:\n{}", self.config);
+        self.config = self.config.replace(from, to);
+        std::fs::write(&self.setup.config, &self.config).unwrap();
+    }
+
     /// The configuration that the server reads.
     pub fn config(&self) -> &str {
         &self.config

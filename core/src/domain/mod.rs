@@ -33,7 +33,7 @@ pub use learnt::LearntBy;
 pub use limits::{DurationRefused, Limit, LimitSource, extended_end};
 pub use name::{CredentialName, MemberName, NameError, ResourceName, RoleName, TierName};
 pub use opening::{HeldRule, IllegalTransition, Opening, OpeningEvent, OpeningState, RuleOwner, RulePart};
-pub use panic::{CLOSED_AT_ONCE, Panic, PanicScope};
+pub use panic::{CLOSED_AT_ONCE, NOT_GIVEN, Panic, PanicScope, why_taken};
 pub use post::PostKind;
 pub use removal::{Absence, LaterReads, NotGrowing};
 pub use resource::{

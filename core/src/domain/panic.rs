@@ -7,6 +7,14 @@ use super::{MemberName, PanicId, ResourceName, Timestamp};
 /// What a rule shows that a panic took from a session which goes on.
 pub const CLOSED_AT_ONCE: &str = "closed at once by an administrator";
 
+/// What a rule shows that was taken because the member's roles changed.
+pub const NOT_GIVEN: &str = "no role of the member gives this resource any more";
+
+/// Why a rule was taken from a session that goes on, by what it showed since.
+pub fn why_taken(shown: Option<&str>) -> &'static str {
+    if shown.is_some_and(|shown| shown.starts_with(NOT_GIVEN)) { NOT_GIVEN } else { CLOSED_AT_ONCE }
+}
+
 /// What is closed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PanicScope {

@@ -6,12 +6,10 @@ use serde_json::json;
 
 use super::panic::take_away;
 use super::{Engine, EngineError, end_session};
-use crate::domain::{Actor, AuditAction, AuditEvent, EndReason, Ending, ResourceName, SessionId};
+use crate::domain::{Actor, AuditAction, AuditEvent, EndReason, Ending, NOT_GIVEN, ResourceName, SessionId};
 
 /// Sessions looked at in one transaction.
 const BATCH: u32 = 50;
-/// What a rule shows that was taken from a session which goes on.
-const NOT_GIVEN: &str = "no role of the member gives this resource any more";
 
 impl Engine {
     /// Ends the sessions of those who are no members any more, and takes from the others' what their roles no longer give; how many

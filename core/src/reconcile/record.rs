@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::crash_point;
 use crate::domain::{
-    Absence, Actor, ApiLimit, AuditAction, AuditEvent, CLOSED_AT_ONCE, DriftKind, Opening, OpeningEvent, OpeningState, RuleEvent,
-    RuleStatus, Session, SessionId, SessionRule, Span, Timestamp,
+    Absence, Actor, ApiLimit, AuditAction, AuditEvent, DriftKind, Opening, OpeningEvent, OpeningState, RuleEvent, RuleStatus,
+    Session, SessionId, SessionRule, Span, Timestamp, why_taken,
 };
 use crate::provider::Next;
 use crate::store::{StoreError, Tx};
@@ -113,8 +113,12 @@ impl Reconciler {
         }
         rule.error = match (rule.status, trouble) {
             // Its session goes on: people should see what took it away.
-            (RuleStatus::Removed, _) if session.ending.is_none() => Some(CLOSED_AT_ONCE.to_owned()),
-            (RuleStatus::Removing, None) if session.ending.is_none() => Some(CLOSED_AT_ONCE.to_owned()),
+            (RuleStatus::Removed, _) | (RuleStatus::Removing, None) if session.ending.is_none() => {
+                Some(why_taken(rule.error.as_deref()).to_owned())
+            }
+            (RuleStatus::Removing, Some(trouble)) if session.ending.is_none() => {
+                Some(format!("{}: {}", why_taken(rule.error.as_deref()), trouble.message))
+            }
             (RuleStatus::Removed, _) | (RuleStatus::Applied, None) => None,
             (_, Some(trouble)) => Some(trouble.message.clone()),
             (RuleStatus::Removing, None) => opening.error.clone(),

@@ -85,6 +85,42 @@ impl<'a> ToServer<'a> {
         self.interact(payload, sent).await
     }
 
+    /// Somebody presses a button of a view: their home, or a modal.
+    pub async fn press_in_view(&self, user: &str, view: &Value, action_id: &str) -> SlackAnswer {
+        let sent = self.sent(user, None);
+        let found = super::button(view, action_id);
+        let (element, block_id) = found.unwrap_or_else(|| panic!("no {action_id:?} in:\n{view:#}"));
+        let payload = payload::press_in_view(&sent, view, &element, &block_id);
+        self.interact(payload, sent).await
+    }
+
+    /// Somebody takes a global shortcut.
+    pub async fn shortcut(&self, user: &str, callback_id: &str) -> SlackAnswer {
+        let sent = self.sent(user, None);
+        let payload = payload::shortcut(&sent, callback_id);
+        self.interact(payload, sent).await
+    }
+
+    /// Something happened, under this name: Slack says so again under the same one where it is not acknowledged.
+    pub async fn event(&self, id: &str, event: Value) -> (u16, String) {
+        let body = payload::event(&self.team, id, &event).to_string();
+        self.raw("/slack/events", "application/json", &body).await
+    }
+
+    /// Somebody opens the app's home.
+    pub async fn open_home(&self, user: &str) {
+        let event = serde_json::json!({ "type": "app_home_opened", "user": user, "channel": "D0HOME", "tab": "home" });
+        let id = self.shared.state().workspace.token();
+        assert_eq!(self.event(&format!("Ev{id}"), event).await.0, 200);
+    }
+
+    /// Slack tells what became of a user.
+    pub async fn user_change(&self, user: &str) {
+        let info = super::web_api::user(&self.shared.state(), user)["user"].clone();
+        let id = self.shared.state().workspace.token();
+        assert_eq!(self.event(&format!("Ev{id}"), serde_json::json!({ "type": "user_change", "user": info })).await.0, 200);
+    }
+
     /// Somebody submits a view, with `values` as Slack's `state.values`.
     pub async fn submit(&self, user: &str, view: &Value, values: Value) -> SlackAnswer {
         let sent = self.sent(user, None);

@@ -7,6 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Weather {
     pub down: bool,
     pub not_in: BTreeSet<String>,
+    /// Whose account was deactivated.
+    pub deactivated: BTreeSet<String>,
+    /// Which users are programs.
+    pub bots: BTreeSet<String>,
     /// Method → (seconds to wait, refusals left).
     pub limits: BTreeMap<String, (u64, u32)>,
 }

@@ -13,6 +13,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::{Shared, SlackDouble, block_kit};
+pub use methods::user;
 use request::Arguments;
 
 /// Why Slack says no.

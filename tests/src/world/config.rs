@@ -73,7 +73,7 @@ pub fn tier(durations: &[String], max_sessions: u32) -> String {
 
 pub fn slack(Peers { slack: api_url, .. }: &Peers) -> String {
     format!(
-        "[slack]\nsigning_secret = {{ env = \"SLACK_SIGNING_SECRET\" }}\nbot_token = {{ env = \"SLACK_BOT_TOKEN\" }}\n\
+        "[slack]\nsigning_secret = [{{ env = \"SLACK_SIGNING_SECRET\" }}, {{ env = \"SLACK_OLD_SECRET\" }}]\nbot_token = {{ env = \"SLACK_BOT_TOKEN\" }}\n\
          team_id = \"{}\"\napi_url = {api_url:?}\n\n",
         SlackDouble::TEAM
     )

@@ -70,6 +70,29 @@ fn action(element: &Value, block_id: &str) -> Value {
     action
 }
 
+pub fn press_in_view(sent: &Sent, view: &Value, element: &Value, block_id: &str) -> Value {
+    let mut payload = envelope(sent, "block_actions");
+    payload["container"] = json!({ "type": "view", "view_id": view["id"] });
+    payload["view"] = view.clone();
+    payload["actions"] = json!([action(element, block_id)]);
+    payload
+}
+
+pub fn shortcut(sent: &Sent, callback_id: &str) -> Value {
+    let mut payload = envelope(sent, "shortcut");
+    payload["callback_id"] = json!(callback_id);
+    payload["action_ts"] = json!("1700000000.123456");
+    payload
+}
+
+pub fn event(team: &str, id: &str, event: &Value) -> Value {
+    json!({
+        "type": "event_callback", "token": "gIkuvaNzQIHg97ATvDxqgjtO", "team_id": team, "api_app_id": "AAPP", "event": event,
+        "event_id": id, "event_time": 1_700_000_000,
+        "authorizations": [{ "team_id": team, "user_id": "UBOT", "is_bot": true, "is_enterprise_install": false }],
+    })
+}
+
 pub fn submission(sent: &Sent, view: &Value, values: Value) -> Value {
     let mut payload = envelope(sent, "view_submission");
     payload["view"] = view.clone();

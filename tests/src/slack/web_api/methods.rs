@@ -21,7 +21,7 @@ pub fn call(state: &mut State, method: &str, arguments: &Arguments) -> Outcome {
         "chat.update" => update(state, arguments),
         "chat.delete" => delete(state, arguments),
         "conversations.open" => open_conversation(state, arguments),
-        "users.info" => arguments.need("user").map(user),
+        "users.info" => arguments.need("user").map(|id| user(state, id)),
         "views.open" => open_view(state, arguments),
         "views.publish" => publish_view(state, arguments),
         other => Err(Refusal::mistake("unknown_method", other)),
@@ -35,12 +35,13 @@ fn auth_test() -> Value {
     })
 }
 
-fn user(id: &str) -> Value {
+pub fn user(state: &State, id: &str) -> Value {
+    let (deleted, bot) = (state.weather.deactivated.contains(id), state.weather.bots.contains(id));
     let name = id.to_lowercase();
     let profile = json!({ "real_name": name, "display_name": name, "email": format!("{name}@example.com") });
     json!({ "user": {
-        "id": id, "team_id": SlackDouble::TEAM, "name": name, "deleted": false, "real_name": name, "tz": "Europe/Berlin",
-        "tz_label": "Central European Time", "tz_offset": 3600, "profile": profile, "is_bot": false, "is_admin": false,
+        "id": id, "team_id": SlackDouble::TEAM, "name": name, "deleted": deleted, "real_name": name, "tz": "Europe/Berlin",
+        "tz_label": "Central European Time", "tz_offset": 3600, "profile": profile, "is_bot": bot, "is_admin": false,
     } })
 }
 

@@ -1,0 +1,217 @@
+//! Slack, beyond a command and its thread: forms, homes, events, the address that was confirmed last, and who is served at all.
+
+use entryguard_tests::{Database, SOON, SlackDouble, World, eventually, on_both_databases, text_of};
+use serde_json::{Value, json};
+
+const HOME: &str = "93.184.216.34";
+const HOME_CIDR: &str = "93.184.216.34/32";
+
+/// What the form's fields come back as.
+fn filled(duration: &str, way: &str, addresses: &str) -> Value {
+    json!({
+        "duration": { "duration": { "type": "static_select", "selected_option": { "value": duration } } },
+        "reason": { "reason": { "type": "plain_text_input", "value": "the deploy" } },
+        "way": { "way": { "type": "radio_buttons", "selected_option": { "value": way } } },
+        "addresses": { "addresses": { "type": "plain_text_input", "value": addresses } },
+    })
+}
+
+async fn until_home_says(world: &World, user: &str, words: &str) -> Value {
+    eventually(&format!("the home of {user} says {words:?}"), SOON, async || {
+        let home = world.slack.home_of(user).ok_or("no home")?;
+        let text = text_of(&home);
+        if text.contains(words) { Ok(home) } else { Err(text) }
+    })
+    .await
+}
+
+async fn until_modal_says(world: &World, user: &str, words: &str) -> Value {
+    eventually(&format!("the modal of {user} says {words:?}"), SOON, async || {
+        let modal = world.slack.modal_of(user).ok_or("no modal")?;
+        let text = text_of(&modal);
+        if text.contains(words) { Ok(modal) } else { Err(text) }
+    })
+    .await
+}
+
+on_both_databases! {
+    async fn the_command_alone_offers_the_durations_and_one_press_leads_to_the_link(database: Database) {
+        let world = World::on(database).with_groups(1).member("ana", "U111").start().await;
+        let help = world.slack.command("U111", "").await;
+        assert!(help.says("/entryguard start") && help.says("[Start 2h]") && help.says("[Start 24h]"), "{}", help.text());
+        let pressed = world.slack.press("U111", &help.message(), "entryguard_start_1h").await;
+        let link = world.link_after(&pressed).await;
+        world.confirm(&link, HOME).await;
+        world.wait_until_thread_says("ACTIVE").await;
+        world.slack.command("U111", "stop").await;
+        world.wait_until_over(&["CANCELLED"]).await;
+        world.finish().await;
+    }
+
+    async fn the_same_address_as_last_time_takes_one_click_and_is_audited_as_such(database: Database) {
+        let world = World::on(database).with_groups(1).member("ana", "U111").start().await;
+        let first = world.slack.command("U111", "start 1h").await;
+        assert!(!first.says("Same as last time"), "{}", first.text());
+        let link = world.link_after(&first).await;
+        world.confirm(&link, HOME).await;
+        world.wait_until_thread_says("ACTIVE").await;
+        world.slack.command("U111", "stop").await;
+        world.wait_until_over(&["CANCELLED"]).await;
+        let second = world.slack.command("U111", "start 1h").await;
+        assert!(second.says("Last time: 93.184.216.34, confirmed"), "{}", second.text());
+        let bo = world.slack.press("U999", &second.message(), "entryguard_same_address").await;
+        world.wait_until_told(&bo, "does not know you").await;
+        let pressed = world.slack.press("U111", &second.message(), "entryguard_same_address").await;
+        world.wait_until_told(&pressed, "Opening").await;
+        world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
+        let twice = world.slack.press("U111", &second.message(), "entryguard_same_address").await;
+        world.wait_until_told(&twice, "works once").await;
+        let log = world.entryguard(&["audit", "export"]).await.stdout;
+        assert!(log.contains("remembered") && log.contains("confirmedAt"), "{log}");
+        world.finish().await;
+    }
+
+    async fn an_address_by_hand_is_taken_only_where_every_role_allows_it(database: Database) {
+        let world = World::on(database)
+            .with_groups(1)
+            .member("ana", "U111")
+            .member("bo", "U222")
+            .role("careful", &["ana"], &["group-1"], "")
+            .role("trusting", &["bo"], &["group-1"], "explicit_ip = true")
+            .start()
+            .await;
+        let refused = world.slack.command("U111", &format!("start 1h ip {HOME}")).await;
+        assert!(refused.says("your roles do not allow it"), "{}", refused.text());
+        let wide = world.slack.command("U222", "start 1h ip 93.184.216.0/24").await;
+        assert!(wide.says("wider than one host"), "{}", wide.text());
+        let taken = world.slack.command("U222", &format!("start 1h ip {HOME}")).await;
+        assert!(taken.says("Opening"), "{}", taken.text());
+        world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
+        world.wait_until_thread_says("ACTIVE").await;
+        let log = world.entryguard(&["audit", "export"]).await.stdout;
+        assert!(log.replace('\\', "").contains("\"learntBy\":\"hand\""), "{log}");
+        world.finish().await;
+    }
+
+    async fn the_form_is_checked_in_place_and_starts_a_session(database: Database) {
+        let world = World::on(database)
+            .with_groups(1)
+            .member("ana", "U111")
+            .role("trusting", &["ana"], &["group-1"], "explicit_ip = true\nmax_duration = \"4h\"")
+            .start()
+            .await;
+        world.slack.to_server().shortcut("U111", "entryguard_start").await;
+        let modal = until_modal_says(&world, "U111", "For how long?").await;
+        let wrong = world.slack.to_server().submit("U111", &modal, filled("24h", "hand", "the office")).await;
+        assert_eq!(wrong.body["response_action"], "errors", "{}", wrong.body);
+        assert!(wrong.body["errors"]["addresses"].as_str().is_some_and(|why| why.contains("is not an IP address")), "{}", wrong.body);
+        let long = world.slack.to_server().submit("U111", &modal, filled("24h", "hand", HOME)).await;
+        assert!(long.body["errors"]["duration"].as_str().is_some_and(|why| why.contains("maximum")), "{}", long.body);
+        let good = world.slack.to_server().submit("U111", &modal, filled("1h", "hand", HOME)).await;
+        assert_eq!(good.body["response_action"], "update", "{}", good.body);
+        world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
+        // A shortcut has no channel: its session is shown to its member directly.
+        eventually("a direct message says ACTIVE", SOON, async || {
+            let messages = world.slack.direct_messages_to("U111");
+            if messages.iter().any(|message| message.says("ACTIVE")) { Ok(()) } else { Err(format!("{messages:?}")) }
+        })
+        .await;
+        world.finish().await;
+    }
+
+    async fn the_home_shows_sessions_resources_and_the_last_address_and_its_buttons_work(database: Database) {
+        let world = World::on(database).with_groups(1).member("ana", "U111").start().await;
+        world.start_session("U111", "1h", HOME).await;
+        world.wait_until_thread_says("ACTIVE").await;
+        world.slack.to_server().open_home("U111").await;
+        let home = until_home_says(&world, "U111", "ACTIVE").await;
+        let text = text_of(&home);
+        assert!(text.contains("group-1") && text.contains("Your last confirmed address: 93.184.216.34"), "{text}");
+        world.slack.to_server().press_in_view("U111", &home, "entryguard_form").await;
+        until_modal_says(&world, "U111", "Same as last time: 93.184.216.34").await;
+        world.slack.to_server().press_in_view("U111", &home, "entryguard_stop").await;
+        world.wait_until_group_allows(&world.groups[0], &[]).await;
+        until_home_says(&world, "U111", "Nothing is open for you").await;
+        world.finish().await;
+    }
+
+    async fn whoever_is_deactivated_loses_their_sessions_and_is_refused_on_commands_and_buttons(database: Database) {
+        let world = World::on(database).with_groups(1).member("ana", "U111").member("bo", "U222").start().await;
+        world.start_session("U111", "1h", HOME).await;
+        let thread = world.wait_until_thread_says("ACTIVE").await;
+        world.slack.deactivate("U111");
+        world.slack.to_server().user_change("U111").await;
+        world.wait_until_group_allows(&world.groups[0], &[]).await;
+        world.wait_until_over(&["CANCELLED", "deactivated in Slack"]).await;
+        let asked = world.slack.command("U111", "start 1h").await;
+        assert!(asked.says("account is deactivated"), "{}", asked.text());
+        let pressed = world.slack.press("U111", &thread.parent, "entryguard_extend").await;
+        world.wait_until_told(&pressed, "account is deactivated").await;
+        world.slack.make_bot("U222");
+        let bot = world.slack.command("U222", "start 1h").await;
+        assert!(bot.says("no bots"), "{}", bot.text());
+        world.finish().await;
+    }
+
+    async fn whoever_left_a_role_has_nothing_of_it_open_after_the_next_start(database: Database) {
+        let mut world = World::on(database)
+            .with_groups(2)
+            .member("ana", "U111")
+            .role("one", &["ana"], &["group-1"], "")
+            .role("two", &["ana"], &["group-2"], "")
+            .start()
+            .await;
+        world.start_session("U111", "1h", HOME).await;
+        world.wait_until_thread_says("ACTIVE").await;
+        world.server.kill_9();
+        world.rewrite_config("members = [\"ana\"]\nresources = [\"group-1\"]", "members = []\nresources = [\"group-1\"]");
+        world.server.restart().await;
+        world.wait_until_group_allows(&world.groups[0], &[]).await;
+        world.wait_until_thread_says("no role of the member gives this resource any more").await;
+        assert_eq!(world.rules_of(&world.groups[1]).await.len(), 1, "the other role still gives it");
+        world.server.kill_9();
+        world.rewrite_config("members = [\"ana\"]\nresources = [\"group-2\"]", "members = []\nresources = [\"group-2\"]");
+        world.server.restart().await;
+        world.wait_until_group_allows(&world.groups[1], &[]).await;
+        world.wait_until_over(&["CANCELLED"]).await;
+        world.finish().await;
+    }
+
+    async fn an_event_that_comes_again_does_nothing_twice(database: Database) {
+        let world = World::on(database).with_groups(1).member("ana", "U111").start().await;
+        let opened = json!({ "type": "app_home_opened", "user": "U111", "tab": "home" });
+        for second in 0..3 {
+            let at = entryguard_tests::unix_seconds() - second;
+            assert_eq!(world.slack.to_server().at(at).event("Ev0RETRIED", opened.clone()).await.0, 200);
+        }
+        until_home_says(&world, "U111", "Nothing is open for you").await;
+        assert_eq!(world.slack.calls_of("views.publish"), 1);
+        let challenge = r#"{"type":"url_verification","token":"x","challenge":"3eZbrw1aB10FEMAGAZd4FyFQ"}"#;
+        let (status, body) = world.slack.to_server().raw("/slack/events", "application/json", challenge).await;
+        assert!(status == 200 && body.contains("3eZbrw1aB10FEMAGAZd4FyFQ"), "{status} {body}");
+        let forged = world.slack.to_server().with_secret("not-the-secret").raw("/slack/events", "application/json", challenge).await;
+        assert_eq!(forged.0, 401);
+        world.finish().await;
+    }
+
+    async fn every_turn_of_a_session_is_a_line_in_its_thread(database: Database) {
+        let world = World::on(database).with_groups(1).member("ana", "U111").admin("cy", "U333").start().await;
+        world.start_session("U111", "1h", HOME).await;
+        let thread = world.wait_until_thread_says("ACTIVE").await;
+        world.slack.press("U111", &thread.parent, "entryguard_extend").await;
+        world.wait_until_thread_says("Extended by ana to").await;
+        world.slack.press("U333", &thread.parent, "entryguard_stop").await;
+        world.wait_until_over(&["Stopped by cy.", "Closed,", "after its end"]).await;
+        world.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn both_signing_secrets_count_while_one_is_exchanged() {
+    let world = World::on(Database::Sqlite).with_groups(1).member("ana", "U111").start().await;
+    for secret in [SlackDouble::SIGNING_SECRET, SlackDouble::OLD_SECRET] {
+        assert_eq!(world.slack.to_server().with_secret(secret).command("U111", "list").await.status, 200);
+    }
+    assert_eq!(world.slack.to_server().with_secret("neither").command("U111", "list").await.status, 401);
+    world.finish().await;
+}

@@ -85,6 +85,30 @@ on_both_databases! {
         world.finish().await;
     }
 
+    async fn the_page_learns_the_other_family_through_its_own_host_name(database: Database) {
+        let mut world = World::on(database).with_groups(1).member("ana", "U111").start().await;
+        world.server.kill_9();
+        let ipv6_url = world.server.address().replace("127.0.0.1", "localhost");
+        world.rewrite_config("[server]\n", &format!("[server]\nipv6_url = {ipv6_url:?}\n"));
+        world.server.restart().await;
+        let (_, link) = world.ask_for_session("U111", "1h").await;
+        let (at_home, over_v6) = (world.browser(HOME), world.browser(HOME_V6));
+        let first = at_home.open(&link).await;
+        assert!(first.says("Add my IPv6 address first"), "{}", first.body);
+        let noted = at_home.send(at_home.request(reqwest::Method::POST, &format!("{link}/other"))).await;
+        assert!(noted.status == 200 && noted.says(&ipv6_url) && noted.says("nothing is open yet"), "{}", noted.body);
+        let token = link.rsplit('/').next().unwrap();
+        let second = over_v6.open(&format!("{ipv6_url}/confirm/{token}")).await;
+        assert!(second.says(HOME) && second.says(HOME_V6), "{}", second.body);
+        let forged = over_v6.request(reqwest::Method::POST, &link).form(&[("address", HOME_V6), ("other", "93.184.216.99")]);
+        let forged = over_v6.send(forged.header("Sec-Fetch-Site", "same-origin")).await;
+        assert!(forged.status == 403 && forged.says("was not seen by EntryGuard"), "{} {}", forged.status, forged.body);
+        over_v6.submit(&second, &[]).await;
+        world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR, "2606:2800:220:1::1/128"]).await;
+        world.wait_until_thread_says_all(&["ACTIVE", "IPv4", "IPv6"]).await;
+        world.finish().await;
+    }
+
     async fn a_file_and_a_group_open_together(database: Database) {
         let world = World::on(database).with_groups(1).with_file("intranet").member("ana", "U111").start().await;
         world.start_session("U111", "1h", HOME).await;

@@ -19,13 +19,13 @@ pub enum SameOrigin {
 }
 
 /// Where a request was sent from; nothing where a page elsewhere sent it.
-fn same_origin(headers: &HeaderMap, public_url: &str) -> Option<SameOrigin> {
+fn same_origin(headers: &HeaderMap, ours: &[&str]) -> Option<SameOrigin> {
     let text = |name| headers.get(name).map(|value: &http::HeaderValue| value.to_str().unwrap_or_default());
     match (text("sec-fetch-site"), text(header::ORIGIN.as_str())) {
         // `none` is a person who typed the address; a form is never sent so.
         (Some("same-origin"), _) => Some(SameOrigin::Ours),
         (Some(_), _) => None,
-        (None, Some(origin)) if origin == public_url => Some(SameOrigin::Ours),
+        (None, Some(origin)) if ours.contains(&origin) => Some(SameOrigin::Ours),
         // Browsers leave the other header out over plain HTTP, and our pages' no-referrer policy makes this one `null`.
         (None, Some("null")) => Some(SameOrigin::Unnamed),
         (None, Some(_)) => None,
@@ -37,7 +37,10 @@ impl FromRequestParts<Shared> for SameOrigin {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Response> {
-        same_origin(&parts.headers, &shared.server.public_url).ok_or_else(|| {
+        let server = &shared.server;
+        let others = [&server.ipv4_url, &server.ipv6_url].into_iter().flatten().map(String::as_str);
+        let ours: Vec<_> = std::iter::once(server.public_url.as_str()).chain(others).collect();
+        same_origin(&parts.headers, &ours).ok_or_else(|| {
             let why =
                 "This form was sent by a page of another site, so nothing was done. Open the link itself, and use its button.\n";
             (StatusCode::FORBIDDEN, why).into_response()
@@ -51,7 +54,7 @@ mod tests {
 
     fn origin(headers: &[(&'static str, &str)]) -> Option<SameOrigin> {
         let headers = headers.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap())).collect();
-        same_origin(&headers, "https://entryguard.example.com")
+        same_origin(&headers, &["https://entryguard.example.com", "https://ipv6.example.com"])
     }
 
     #[test]
@@ -67,6 +70,7 @@ mod tests {
     fn our_own_form_and_a_command_line_are_admitted() {
         assert_eq!(origin(&[("sec-fetch-site", "same-origin"), ("origin", "null")]), Some(SameOrigin::Ours));
         assert_eq!(origin(&[("origin", "https://entryguard.example.com")]), Some(SameOrigin::Ours));
+        assert_eq!(origin(&[("origin", "https://ipv6.example.com")]), Some(SameOrigin::Ours));
         assert_eq!(origin(&[("origin", "null")]), Some(SameOrigin::Unnamed));
         assert_eq!(origin(&[]), Some(SameOrigin::NoBrowser));
     }

@@ -25,9 +25,18 @@ fn manifest(url: &str) -> String {
   description: Opens your resources for your address, for a few hours
   background_color: "#1a56c4"
 features:
+  app_home:
+    home_tab_enabled: true
+    messages_tab_enabled: true
+    messages_tab_read_only_enabled: true
   bot_user:
     display_name: EntryGuard
     always_online: true
+  shortcuts:
+    - name: Start a session
+      type: global
+      callback_id: entryguard_start
+      description: Open your resources for your address, for a few hours
   slash_commands:
     - command: /entryguard
       url: "{url}/slack/commands"
@@ -40,7 +49,13 @@ oauth_config:
       - commands
       - chat:write
       - chat:write.public
+      - users:read
 settings:
+  event_subscriptions:
+    request_url: "{url}/slack/events"
+    bot_events:
+      - app_home_opened
+      - user_change
   interactivity:
     is_enabled: true
     request_url: "{url}/slack/interactions"
@@ -60,5 +75,7 @@ mod tests {
         let text = manifest("https://entryguard.example.com");
         assert!(text.contains("https://entryguard.example.com/slack/commands"));
         assert!(text.contains("https://entryguard.example.com/slack/interactions"));
+        assert!(text.contains("https://entryguard.example.com/slack/events"));
+        assert!(text.contains(&format!("callback_id: {}", crate::slack::form::SHORTCUT)));
     }
 }

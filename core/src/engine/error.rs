@@ -1,7 +1,7 @@
 //! Why a use case did not do what it was asked, in words for the person who asked.
 
 use super::readiness::OpeningsRefused;
-use crate::domain::{AddressRefused, DurationRefused, Limit, MemberName, Panic, Span, Timestamp};
+use crate::domain::{AddressRefused, DurationRefused, HostAddress, Limit, MemberName, Panic, Span, Timestamp};
 use crate::store::StoreError;
 
 /// Why a use case did not do what it was asked.
@@ -88,6 +88,9 @@ pub enum EngineError {
         /// Whose request it is.
         member: MemberName,
     },
+    /// An address that nobody came from.
+    #[error("{0} was not seen by EntryGuard, so it is not opened. Open the link again.")]
+    NotSeen(HostAddress),
     /// No such request.
     #[error("There is no request `{0}` that you may answer.")]
     RequestUnknown(String),

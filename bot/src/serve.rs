@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::http::{self, Shared};
-use crate::slack::{self, DigestWorker, OutboxWorker, SlackApi, SlackState, Standings};
+use crate::slack::{self, DigestWorker, OutboxWorker, SlackApi, SlackState, SocketWorker, Standings};
 use crate::wiring::Wired;
 use crate::workers;
 
@@ -43,12 +43,12 @@ pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
         let digest =
             DigestWorker::new(Arc::clone(&wired.engine), Arc::clone(&api), slack.team_id.clone(), slack.report_channel.clone());
         workers.spawn(digest.run());
-        router = router.merge(slack::routes(SlackState {
-            shared,
-            settings: Arc::new(slack),
-            api,
-            standings: Arc::new(Standings::default()),
-        }));
+        let over_socket = slack.app_token.is_some();
+        let state = SlackState { shared, settings: Arc::new(slack), api, standings: Arc::new(Standings::default()) };
+        if over_socket {
+            workers.spawn(SocketWorker::new(state.clone()).run());
+        }
+        router = router.merge(slack::routes(state));
     }
     let listener = TcpListener::bind(server.listen).await.with_context(|| format!("cannot listen on {}", server.listen))?;
     tracing::info!(listen = %server.listen, url = server.public_url, "serving");

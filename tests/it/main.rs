@@ -13,5 +13,6 @@ mod session;
 mod slack;
 mod smoke;
 mod soak;
+mod socket_mode;
 mod speed;
 mod trouble;

@@ -7,6 +7,7 @@ mod block_kit;
 mod link;
 mod message;
 mod sender;
+mod socket;
 mod text;
 mod weather;
 mod web_api;
@@ -46,6 +47,7 @@ struct State {
     weather: Weather,
     server: String,
     violations: Vec<String>,
+    sockets: socket::Sockets,
 }
 
 impl Shared {
@@ -66,9 +68,14 @@ impl SlackDouble {
     /// The bot's token.
     pub const BOT_TOKEN: &str = "xoxb-0123456-of-a-test";
 
+    /// The app's token, for Socket Mode.
+    pub const APP_TOKEN: &str = "xapp-1-AAPP-of-a-test";
+
     /// Opens an empty workspace with one channel.
     pub async fn open() -> Self {
         let shared = Arc::new(Shared { http: loopback::client(), state: Mutex::default() });
+        let url = socket::listen(Arc::clone(&shared)).await;
+        shared.state().sockets.url = url;
         let listener = Listener::serve(web_api::router(Arc::clone(&shared))).await;
         Self { listener, shared }
     }
@@ -185,6 +192,22 @@ impl SlackDouble {
     /// Slack towards the server, with the right secret: sends commands, presses and views.
     pub fn to_server(&self) -> ToServer<'_> {
         ToServer::new(&self.shared, &self.listener.address)
+    }
+
+    /// The app's connections: how many are open, and how many there have been.
+    pub fn sockets(&self) -> (u32, u32) {
+        let state = self.shared.state();
+        (state.sockets.open, state.sockets.opened)
+    }
+
+    /// Slack announces that the app's connections end, and ends them.
+    pub fn refresh_sockets(&self) {
+        drop(self.shared.state().sockets.orders.send(socket::Order::Refresh));
+    }
+
+    /// The app's connections break.
+    pub fn drop_sockets(&self) {
+        drop(self.shared.state().sockets.orders.send(socket::Order::Drop));
     }
 
     /// Somebody types `/entryguard TEXT` in [`SlackDouble::CHANNEL`].

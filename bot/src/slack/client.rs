@@ -7,10 +7,10 @@ use hyper_rustls::HttpsConnectorBuilder;
 use secrecy::ExposeSecret;
 use slack_morphism::errors::SlackClientError;
 use slack_morphism::prelude::{
-    SlackApiChatPostEphemeralRequest, SlackApiChatPostMessageRequest, SlackApiChatUpdateRequest,
-    SlackApiPostWebhookMessageRequest, SlackApiToken, SlackApiTokenValue, SlackApiUsersInfoRequest, SlackApiViewsOpenRequest,
-    SlackApiViewsPublishRequest, SlackClient, SlackClientHyperConnector, SlackClientHyperHttpsConnector, SlackMessageContent,
-    SlackView,
+    SlackApiAppsConnectionOpenRequest, SlackApiChatPostEphemeralRequest, SlackApiChatPostMessageRequest,
+    SlackApiChatUpdateRequest, SlackApiPostWebhookMessageRequest, SlackApiToken, SlackApiTokenValue, SlackApiUsersInfoRequest,
+    SlackApiViewsOpenRequest, SlackApiViewsPublishRequest, SlackClient, SlackClientHyperConnector,
+    SlackClientHyperHttpsConnector, SlackMessageContent, SlackView,
 };
 
 /// How long one call may take.
@@ -22,6 +22,8 @@ const WHILE_ASKED: Duration = Duration::from_millis(1500);
 pub struct SlackApi {
     client: SlackClient<SlackClientHyperHttpsConnector>,
     token: SlackApiToken,
+    // Only Socket Mode has one.
+    app_token: Option<SlackApiToken>,
 }
 
 /// What Slack says of a user.
@@ -64,7 +66,9 @@ impl SlackApi {
         let connector = if plain { builder.https_or_http() } else { builder.https_only() }.enable_all_versions().build();
         let connector = SlackClientHyperConnector::with_connector(connector).with_slack_api_url(&settings.api_url);
         let token = SlackApiToken::new(SlackApiTokenValue(settings.bot_token.expose_secret().to_owned()));
-        Ok(Self { client: SlackClient::new(connector), token })
+        let app_token = settings.app_token.as_ref();
+        let app_token = app_token.map(|token| SlackApiToken::new(SlackApiTokenValue(token.expose_secret().to_owned())));
+        Ok(Self { client: SlackClient::new(connector), token, app_token })
     }
 
     /// Posts a message, in a thread where one is given; the channel and the message's id.
@@ -120,6 +124,14 @@ impl SlackApi {
         let request = SlackApiViewsPublishRequest::new(user.into(), view);
         let session = self.client.open_session(&self.token);
         within(CALL, session.views_publish(&request)).await.map(drop)
+    }
+
+    /// Where the next socket is to be opened: an address with a ticket, good for once.
+    pub async fn open_connection(&self) -> Result<String, SlackError> {
+        let token = self.app_token.as_ref().ok_or_else(|| SlackError::Refused("no app_token".to_owned()))?;
+        let session = self.client.open_session(token);
+        let opened = within(CALL, session.apps_connections_open(&SlackApiAppsConnectionOpenRequest::new())).await?;
+        Ok(opened.url.0.to_string())
     }
 
     /// What Slack says of a user. Asked while somebody waits, so not for long.

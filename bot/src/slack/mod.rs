@@ -14,6 +14,7 @@ mod outbox;
 mod place;
 mod reply;
 mod signed;
+mod socket;
 mod standing;
 mod step;
 
@@ -27,6 +28,7 @@ use entryguard_core::config::SlackSettings;
 pub use client::SlackApi;
 pub use digest::DigestWorker;
 pub use outbox::OutboxWorker;
+pub use socket::SocketWorker;
 pub use standing::Standings;
 
 use crate::http::Shared;
@@ -47,8 +49,11 @@ pub struct SlackState {
     pub standings: Arc<Standings>,
 }
 
-/// Slack's routes.
+/// Slack's routes. Without a signing secret there is nothing to check a request with, and so no route: Socket Mode has them all.
 pub fn routes(state: SlackState) -> Router {
+    if state.settings.signing_secrets.is_empty() {
+        return Router::new();
+    }
     Router::new()
         .route("/slack/commands", post(incoming::commands))
         .route("/slack/interactions", post(incoming::interactions))

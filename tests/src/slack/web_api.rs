@@ -46,7 +46,7 @@ async fn web_api(State(shared): State<Arc<Shared>>, Path(method): Path<String>, 
         let body = Json(json!({ "ok": false, "error": "ratelimited" }));
         return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds.to_string())], body).into_response();
     }
-    let outcome = permitted(&arguments).and_then(|()| methods::call(&mut state, &method, &arguments));
+    let outcome = permitted(&method, &arguments).and_then(|()| methods::call(&mut state, &method, &arguments));
     Json(match outcome {
         Ok(mut answer) => {
             answer["ok"] = json!(true);
@@ -61,11 +61,12 @@ async fn web_api(State(shared): State<Arc<Shared>>, Path(method): Path<String>, 
     .into_response()
 }
 
-fn permitted(arguments: &Arguments) -> Result<(), Refusal> {
+fn permitted(method: &str, arguments: &Arguments) -> Result<(), Refusal> {
+    let needed = if method == "apps.connections.open" { SlackDouble::APP_TOKEN } else { SlackDouble::BOT_TOKEN };
     match arguments.token.as_deref() {
         None => Err(Refusal::mistake("not_authed", "no token")),
-        Some(SlackDouble::BOT_TOKEN) => Ok(()),
-        Some(_) => Err(Refusal::mistake("invalid_auth", "a token that is not the bot's")),
+        Some(token) if token == needed => Ok(()),
+        Some(_) => Err(Refusal::mistake("invalid_auth", format!("not the token for {method}"))),
     }
 }
 

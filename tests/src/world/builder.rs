@@ -141,6 +141,7 @@ fn setup(place: &Path, port: u16, config: &str) -> Setup {
         ("AWS_CONFIG_FILE", "/dev/null"),
         ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
         ("SLACK_SIGNING_SECRET", SlackDouble::SIGNING_SECRET),
+        ("SLACK_APP_TOKEN", SlackDouble::APP_TOKEN),
         ("SLACK_OLD_SECRET", SlackDouble::OLD_SECRET),
         ("SLACK_BOT_TOKEN", SlackDouble::BOT_TOKEN),
         ("NO_PROXY", "*"),

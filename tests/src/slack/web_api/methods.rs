@@ -15,6 +15,7 @@ type Outcome = Result<Value, Refusal>;
 
 pub fn call(state: &mut State, method: &str, arguments: &Arguments) -> Outcome {
     match method {
+        "apps.connections.open" => Ok(json!({ "url": state.sockets.url })),
         "auth.test" => Ok(auth_test()),
         "chat.postMessage" => post_message(state, arguments),
         "chat.postEphemeral" => post_ephemeral(state, arguments),

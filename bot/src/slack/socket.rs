@@ -1,0 +1,233 @@
+//! Socket Mode: Slack's requests over a connection that we open, for servers without a public address. The same handlers answer.
+//!
+//! There is no signature here: the connection is Slack's own, over TLS, for whoever has the app's token.
+
+use std::time::Duration;
+
+use entryguard_core::domain::Span;
+use futures_util::{SinkExt, StreamExt};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+use super::client::SlackError;
+use super::{SlackState, command, event, interaction};
+
+/// Slack pings more often than this; a connection that is silent for longer is dead.
+const SILENCE: Duration = Duration::from_secs(60);
+/// How long opening a connection may take.
+const OPENING: Duration = Duration::from_secs(10);
+/// The longest wait before the next try.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// How long what is left on an old connection is still taken.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How long an envelope is remembered, so that none is taken twice.
+const MEMORY: Span = Span::from_hours(2);
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// Takes Slack's requests from a socket.
+#[derive(Clone)]
+pub struct SocketWorker {
+    state: SlackState,
+}
+
+/// What Slack sends.
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(rename = "type")]
+    kind: String,
+    envelope_id: Option<String>,
+    #[serde(default)]
+    payload: Value,
+    #[serde(default)]
+    accepts_response_payload: bool,
+}
+
+impl SocketWorker {
+    /// A worker for the app of the configuration.
+    pub fn new(state: SlackState) -> Self {
+        Self { state }
+    }
+
+    /// Works for ever. A connection that Slack wants to be rid of is left only once the next one is there.
+    pub async fn run(self) {
+        let mut next = None;
+        let mut failures = 0_u32;
+        loop {
+            let socket = match next.take() {
+                Some(socket) => Ok(socket),
+                None => self.open().await,
+            };
+            match socket {
+                Ok(socket) => {
+                    failures = 0;
+                    next = self.serve(socket).await;
+                }
+                Err(error) => {
+                    failures = failures.saturating_add(1);
+                    let wait = Duration::from_millis(500 << failures.min(6)).min(LONGEST_WAIT);
+                    tracing::warn!(%error, wait = ?wait, "Slack's socket could not be opened");
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    async fn open(&self) -> Result<Socket, SlackError> {
+        let url = self.state.api.open_connection().await?;
+        let opened = tokio::time::timeout(OPENING, tokio_tungstenite::connect_async(url.as_str())).await;
+        match opened {
+            Ok(Ok((socket, _))) => {
+                tracing::info!("Slack's socket is open");
+                Ok(socket)
+            }
+            // The URL has a ticket in it: it is not repeated.
+            Ok(Err(error)) => Err(SlackError::Unreachable(format!("the socket: {}", kind_of(&error)))),
+            Err(_) => Err(SlackError::Unreachable(format!("the socket did not open within {} s", OPENING.as_secs()))),
+        }
+    }
+
+    /// Serves one connection until it ends; the next one, where Slack has asked for it.
+    async fn serve(&self, socket: Socket) -> Option<Socket> {
+        let (mut sink, mut stream) = socket.split();
+        let (acknowledge, mut acknowledged) = mpsc::channel::<String>(64);
+        loop {
+            let received = tokio::select! {
+                Some(answer) = acknowledged.recv() => {
+                    if sink.send(Message::text(answer)).await.is_err() {
+                        return None;
+                    }
+                    continue;
+                }
+                received = tokio::time::timeout(SILENCE, stream.next()) => received,
+            };
+            let text = match received {
+                Ok(Some(Ok(Message::Text(text)))) => text,
+                // Answered by the library when it is next written to, which must not wait for an envelope.
+                Ok(Some(Ok(Message::Ping(_)))) => {
+                    if sink.flush().await.is_err() {
+                        return None;
+                    }
+                    continue;
+                }
+                Ok(Some(Ok(Message::Close(_)) | Err(_)) | None) | Err(_) => return None,
+                Ok(Some(Ok(_))) => continue,
+            };
+            if !self.receive(&text, &acknowledge) {
+                continue;
+            }
+            // Slack wants to be rid of this connection: the next one first.
+            if let Ok(next) = self.open().await {
+                let old = stream.reunite(sink).ok();
+                let this = self.clone();
+                tokio::spawn(async move {
+                    if let Some(old) = old {
+                        let _ = tokio::time::timeout(DRAIN, Box::pin(this.drain(old))).await;
+                    }
+                });
+                return Some(next);
+            }
+        }
+    }
+
+    /// Takes what still comes over a connection that is being left.
+    async fn drain(&self, socket: Socket) {
+        let (mut sink, mut stream) = socket.split();
+        let (acknowledge, mut acknowledged) = mpsc::channel::<String>(64);
+        loop {
+            tokio::select! {
+                Some(answer) = acknowledged.recv() => {
+                    if sink.send(Message::text(answer)).await.is_err() {
+                        return;
+                    }
+                }
+                received = stream.next() => match received {
+                    Some(Ok(Message::Text(text))) => drop(self.receive(&text, &acknowledge)),
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                    Some(Ok(_)) => {}
+                },
+            }
+        }
+    }
+
+    /// Takes one message; whether Slack asks for a new connection.
+    fn receive(&self, text: &str, acknowledge: &mpsc::Sender<String>) -> bool {
+        let envelope: Envelope = match serde_json::from_str(text) {
+            Ok(envelope) => envelope,
+            Err(error) => {
+                tracing::warn!(%error, "a message on Slack's socket has an unknown shape");
+                return false;
+            }
+        };
+        match (envelope.kind.as_str(), &envelope.envelope_id) {
+            ("disconnect", _) => true,
+            (_, Some(id)) => {
+                let (this, id, acknowledge) = (self.clone(), id.clone(), acknowledge.clone());
+                tokio::spawn(async move {
+                    if let Some(answer) = this.answer(&id, envelope).await {
+                        // The connection may be gone: Slack sends the envelope again over the next one.
+                        let _ = acknowledge.send(answer.to_string()).await;
+                    }
+                });
+                false
+            }
+            (_, None) => false,
+        }
+    }
+
+    /// What to acknowledge an envelope with; nothing where it could not be taken, so that Slack sends it again.
+    async fn answer(&self, id: &str, envelope: Envelope) -> Option<Value> {
+        let state = &self.state;
+        match state.shared.engine.accept_once(&format!("envelope:{id}"), MEMORY).await {
+            Ok(true) => {}
+            // Taken before, and the acknowledgement was lost.
+            Ok(false) => return Some(json!({ "envelope_id": id })),
+            Err(error) => {
+                tracing::error!(error = ?error, "an envelope could not be checked for repetition");
+                return None;
+            }
+        }
+        let Envelope { kind, payload, accepts_response_payload, .. } = envelope;
+        let answer = match kind.as_str() {
+            "slash_commands" => match serde_json::from_value(payload) {
+                Ok(command) => command::answer(state, command).await,
+                Err(error) => unknown(&error),
+            },
+            "interactive" => match serde_json::from_value(payload) {
+                Ok(payload) => interaction::answer(state, payload).await,
+                Err(error) => unknown(&error),
+            },
+            "events_api" => match serde_json::from_value(payload) {
+                Ok(request) => event::answer(state, request).await.ok()?,
+                Err(error) => unknown(&error),
+            },
+            other => {
+                tracing::debug!(kind = other, "an envelope that nothing answers");
+                None
+            }
+        };
+        Some(match answer.filter(|_| accepts_response_payload) {
+            Some(answer) => json!({ "envelope_id": id, "payload": answer }),
+            None => json!({ "envelope_id": id }),
+        })
+    }
+}
+
+fn unknown(error: &serde_json::Error) -> Option<Value> {
+    tracing::warn!(%error, "an envelope has an unknown shape");
+    None
+}
+
+const fn kind_of(error: &tokio_tungstenite::tungstenite::Error) -> &'static str {
+    use tokio_tungstenite::tungstenite::Error;
+    match error {
+        Error::Io(_) => "the network",
+        Error::Tls(_) => "TLS",
+        Error::Http(_) => "refused",
+        _ => "not a WebSocket",
+    }
+}

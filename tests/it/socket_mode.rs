@@ -1,0 +1,75 @@
+//! Slack over Socket Mode: the same handlers, over a connection that the server opens.
+
+use entryguard_tests::{Database, SOON, SlackDouble, World, eventually, on_both_databases};
+use serde_json::json;
+
+const HOME: &str = "93.184.216.34";
+const HOME_CIDR: &str = "93.184.216.34/32";
+
+/// A world whose server has no signing secret, and so no way in by HTTP.
+async fn without_http(database: Database) -> World {
+    let mut world = World::on(database).with_groups(1).member("ana", "U111").member("bo", "U222").start().await;
+    world.server.kill_9();
+    let secrets = "signing_secret = [{ env = \"SLACK_SIGNING_SECRET\" }, { env = \"SLACK_OLD_SECRET\" }]";
+    world.rewrite_config(secrets, "app_token = { env = \"SLACK_APP_TOKEN\" }");
+    world.server.restart().await;
+    until_sockets(&world, |open, _| open == 1).await;
+    world
+}
+
+async fn until_sockets(world: &World, wanted: impl Fn(u32, u32) -> bool) {
+    eventually("the sockets are as they should be", SOON, async || {
+        let (open, opened) = world.slack.sockets();
+        if wanted(open, opened) { Ok(()) } else { Err(format!("{open} open, {opened} opened")) }
+    })
+    .await;
+}
+
+on_both_databases! {
+    async fn a_session_runs_from_command_to_stop_over_the_socket(database: Database) {
+        let world = without_http(database).await;
+        assert_eq!(world.slack.command("U111", "list").await.status, 404, "no way in by HTTP");
+        let slack = || world.slack.to_server().over_socket();
+        let answer = slack().command("U111", "start 1h").await;
+        let link = world.link_after(&answer).await;
+        world.confirm(&link, HOME).await;
+        let thread = world.wait_until_thread_says("ACTIVE").await;
+        world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
+        let bo = slack().press("U222", &thread.parent, "entryguard_stop").await;
+        world.wait_until_told(&bo, "There is no session").await;
+        let stranger = slack().from_team("T0STRANGER").press("U111", &thread.parent, "entryguard_stop").await;
+        world.wait_until_told(&stranger, "another Slack workspace").await;
+        slack().press("U111", &thread.parent, "entryguard_stop").await;
+        world.wait_until_group_allows(&world.groups[0], &[]).await;
+        world.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_is_left_only_once_the_next_one_is_there_and_a_broken_one_is_replaced() {
+    let world = without_http(Database::Sqlite).await;
+    world.slack.refresh_sockets();
+    until_sockets(&world, |open, opened| open == 2 && opened == 2).await;
+    assert!(world.slack.to_server().over_socket().command("U111", "whoami").await.says("You are *ana*"));
+    until_sockets(&world, |open, _| open == 1).await;
+    world.slack.drop_sockets();
+    until_sockets(&world, |open, opened| open == 1 && opened == 3).await;
+    assert!(world.slack.to_server().over_socket().command("U111", "whoami").await.says("You are *ana*"));
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn an_envelope_that_comes_again_does_nothing_twice() {
+    let world = without_http(Database::Sqlite).await;
+    let command = json!({
+        "team_id": SlackDouble::TEAM, "channel_id": SlackDouble::CHANNEL, "user_id": "U111", "command": "/entryguard", "text": "start 1h",
+    });
+    let slack = world.slack.to_server();
+    let first = slack.envelope("E1", "slash_commands", command.clone()).await.unwrap();
+    assert!(first["blocks"].is_array(), "{first}");
+    let again = slack.envelope("E1", "slash_commands", command).await.unwrap();
+    assert!(again.is_null(), "{again}");
+    let links = world.entryguard(&["audit", "export"]).await.stdout.matches("link.issued").count();
+    assert_eq!(links, 1);
+    world.finish().await;
+}

@@ -1,0 +1,114 @@
+//! Socket Mode: the connections that the app has opened, and what Slack sends over them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{broadcast, oneshot};
+use tokio_tungstenite::tungstenite::Message;
+
+use super::Shared;
+
+/// What a test tells every open connection.
+#[derive(Debug, Clone)]
+pub enum Order {
+    /// Send this envelope.
+    Send(String),
+    /// Announce that the connection ends, and end it a moment later.
+    Refresh,
+    /// End without a word.
+    Drop,
+}
+
+/// Listens for connections of the app; the URL to give it.
+pub async fn listen(shared: Arc<Shared>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve(Arc::clone(&shared), stream));
+        }
+    });
+    format!("ws://{address}/link/?ticket=5ec7e7")
+}
+
+async fn serve(shared: Arc<Shared>, stream: TcpStream) {
+    let Ok(mut socket) = tokio_tungstenite::accept_async(stream).await else { return };
+    let hello = json!({ "type": "hello", "num_connections": 1, "connection_info": { "app_id": "AAPP" } }).to_string();
+    if socket.send(Message::text(hello)).await.is_err() {
+        return;
+    }
+    let mut orders = {
+        let mut state = shared.state();
+        state.sockets.opened += 1;
+        state.sockets.open += 1;
+        state.sockets.orders.subscribe()
+    };
+    loop {
+        tokio::select! {
+            order = orders.recv() => match order {
+                Ok(Order::Send(text)) => drop(socket.send(Message::text(text)).await),
+                Ok(Order::Refresh) => {
+                    let text = json!({ "type": "disconnect", "reason": "refresh_requested" }).to_string();
+                    drop(socket.send(Message::text(text)).await);
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    break;
+                }
+                Ok(Order::Drop) | Err(_) => break,
+            },
+            received = socket.next() => match received {
+                Some(Ok(Message::Text(text))) => shared.acknowledged(&text),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => break,
+            },
+        }
+    }
+    shared.state().sockets.open -= 1;
+}
+
+/// The connections and what waits for an acknowledgement.
+#[derive(Debug)]
+pub struct Sockets {
+    pub url: String,
+    pub opened: u32,
+    pub open: u32,
+    pub orders: broadcast::Sender<Order>,
+    waiting: Vec<(String, oneshot::Sender<Value>)>,
+}
+
+impl Default for Sockets {
+    fn default() -> Self {
+        Self { url: String::new(), opened: 0, open: 0, orders: broadcast::channel(64).0, waiting: Vec::new() }
+    }
+}
+
+impl Shared {
+    /// Sends an envelope over the app's connection, and gives what it acknowledges with within Slack's three seconds.
+    pub async fn send_envelope(&self, id: &str, kind: &str, payload: Value) -> Option<Value> {
+        let envelope = json!({
+            "type": kind, "envelope_id": id, "payload": payload, "accepts_response_payload": kind != "events_api",
+        });
+        let (done, wait) = oneshot::channel();
+        {
+            let mut state = self.state();
+            state.sockets.waiting.push((id.to_owned(), done));
+            drop(state.sockets.orders.send(Order::Send(envelope.to_string())));
+        }
+        tokio::time::timeout(Duration::from_secs(3), wait).await.ok()?.ok()
+    }
+
+    fn acknowledged(&self, text: &str) {
+        let answer: Value = serde_json::from_str(text).unwrap_or_default();
+        let mut state = self.state();
+        let known = state.sockets.waiting.iter().position(|(id, _)| answer["envelope_id"] == *id.as_str());
+        match known {
+            Some(place) => {
+                let (_, done) = state.sockets.waiting.remove(place);
+                drop(done.send(answer["payload"].clone()));
+            }
+            None => state.violations.push(format!("socket: acknowledged what was not sent: {text}")),
+        }
+    }
+}

@@ -53,7 +53,7 @@ async fn check_tells_the_healthy_from_the_unhealthy() {
     let world = World::on(Database::Sqlite).with_groups(2).with_file("intranet").member("ana", "U111").start().await;
     let all_well = world.entryguard(&["check"]).await;
     assert_eq!(all_well.code, Some(0), "{all_well:?}");
-    assert_eq!(all_well.stdout.matches("Valid").count(), 3, "{}", all_well.stdout);
+    assert_eq!(all_well.stdout.matches("Valid").count(), 4, "{}", all_well.stdout);
     world.ec2.delete_group(&world.groups[1]).await;
     let one_missing = world.entryguard(&["check", "--json"]).await;
     assert_eq!(one_missing.code, Some(1));
@@ -61,6 +61,31 @@ async fn check_tells_the_healthy_from_the_unhealthy() {
     let row = rows.as_array().unwrap().iter().find(|row| row["resource"] == "group-2").unwrap();
     assert_eq!(row["health"], "Invalid", "{row}");
     assert_eq!(world.entryguard(&["check", "--offline"]).await.code, Some(0));
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn check_says_what_the_slack_app_lacks() {
+    let world = World::on(Database::Sqlite).with_file("intranet").member("ana", "U111").start().await;
+    let well = world.entryguard(&["check"]).await;
+    assert!(well.code == Some(0) && well.stdout.contains("@entryguard in Acme"), "{well:?}");
+    world.slack.take_scope("users:read");
+    let lacking = world.entryguard(&["check"]).await;
+    assert!(lacking.code == Some(1) && lacking.stdout.contains("lacks the scope users:read"), "{lacking:?}");
+    world.slack.go_down();
+    let down = world.entryguard(&["check"]).await;
+    assert!(down.code == Some(0) && down.stdout.contains("Slack could not be asked"), "{down:?}");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_channel_for_reports_that_is_not_there_is_unhealthy() {
+    let mut world = World::on(Database::Sqlite).with_file("intranet").member("ana", "U111").start().await;
+    world.rewrite_config("[slack]\n", "[slack]\nreport_channel = \"C0NOWHERE\"\n");
+    let missing = world.entryguard(&["check"]).await;
+    assert!(missing.code == Some(1) && missing.stdout.contains("report_channel C0NOWHERE"), "{missing:?}");
+    world.slack.invite_to("C0NOWHERE");
+    assert_eq!(world.entryguard(&["check"]).await.code, Some(0));
     world.finish().await;
 }
 

@@ -102,6 +102,11 @@ impl SlackDouble {
         state.weather.not_in.remove(channel);
     }
 
+    /// The app was installed without this scope.
+    pub fn take_scope(&self, scope: &str) {
+        self.shared.state().weather.lacks.insert(scope.to_owned());
+    }
+
     /// Somebody's account is deactivated. Slack says so when it is asked, and [`ToServer::user_change`] tells of it.
     pub fn deactivate(&self, user: &str) {
         self.shared.state().weather.deactivated.insert(user.to_owned());

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use entryguard_core::config::SlackSettings;
-use hyper_rustls::HttpsConnectorBuilder;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
 use secrecy::ExposeSecret;
 use slack_morphism::errors::SlackClientError;
 use slack_morphism::prelude::{
     SlackApiAppsConnectionOpenRequest, SlackApiChatPostEphemeralRequest, SlackApiChatPostMessageRequest,
-    SlackApiChatUpdateRequest, SlackApiPostWebhookMessageRequest, SlackApiToken, SlackApiTokenValue, SlackApiUsersInfoRequest,
-    SlackApiViewsOpenRequest, SlackApiViewsPublishRequest, SlackClient, SlackClientHyperConnector,
-    SlackClientHyperHttpsConnector, SlackMessageContent, SlackView,
+    SlackApiChatUpdateRequest, SlackApiConversationsInfoRequest, SlackApiPostWebhookMessageRequest, SlackApiToken,
+    SlackApiTokenValue, SlackApiUsersInfoRequest, SlackApiViewsOpenRequest, SlackApiViewsPublishRequest, SlackClient,
+    SlackClientHyperConnector, SlackClientHyperHttpsConnector, SlackMessageContent, SlackView,
 };
 
 /// How long one call may take.
@@ -60,10 +61,7 @@ pub enum SlackError {
 impl SlackApi {
     /// A client for the app of the configuration.
     pub fn new(settings: &SlackSettings) -> std::io::Result<Self> {
-        let builder = HttpsConnectorBuilder::new().with_native_roots()?;
-        // Plain HTTP only where the configuration says so itself: a Slack of a test's.
-        let plain = settings.api_url.starts_with("http://");
-        let connector = if plain { builder.https_or_http() } else { builder.https_only() }.enable_all_versions().build();
+        let connector = connector(settings)?;
         let connector = SlackClientHyperConnector::with_connector(connector).with_slack_api_url(&settings.api_url);
         let token = SlackApiToken::new(SlackApiTokenValue(settings.bot_token.expose_secret().to_owned()));
         let app_token = settings.app_token.as_ref();
@@ -134,6 +132,14 @@ impl SlackApi {
         Ok(opened.url.0.to_string())
     }
 
+    /// Whether the app is in a channel that it can see.
+    pub async fn sees_channel(&self, channel: &str) -> Result<bool, SlackError> {
+        let request = SlackApiConversationsInfoRequest::new(channel.into());
+        let session = self.client.open_session(&self.token);
+        let info = within(CALL, session.conversations_info(&request)).await?.channel;
+        Ok(info.flags.is_member.unwrap_or(false))
+    }
+
     /// What Slack says of a user. Asked while somebody waits, so not for long.
     pub async fn user(&self, user: &str) -> Result<SlackUser, SlackError> {
         let request = SlackApiUsersInfoRequest::new(user.into());
@@ -146,6 +152,14 @@ impl SlackApi {
             bot: flags.is_bot.unwrap_or(false),
         })
     }
+}
+
+/// The way to Slack.
+pub(super) fn connector(settings: &SlackSettings) -> std::io::Result<HttpsConnector<HttpConnector>> {
+    let builder = HttpsConnectorBuilder::new().with_native_roots()?;
+    // Plain HTTP only where the configuration says so itself: a Slack of a test's.
+    let plain = settings.api_url.starts_with("http://");
+    Ok(if plain { builder.https_or_http() } else { builder.https_only() }.enable_all_versions().build())
 }
 
 async fn within<T>(patience: Duration, call: impl Future<Output = Result<T, SlackClientError>>) -> Result<T, SlackError> {

@@ -18,7 +18,12 @@ pub fn run(options: &ManifestOptions) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What the app may do: the least.
+pub const SCOPES: [&str; 4] = ["commands", "chat:write", "chat:write.public", "users:read"];
+
 fn manifest(url: &str) -> String {
+    let scopes: String = SCOPES.iter().map(|scope| format!("      - {scope}\n")).collect();
+
     format!(
         r##"display_information:
   name: EntryGuard
@@ -46,11 +51,7 @@ features:
 oauth_config:
   scopes:
     bot:
-      - commands
-      - chat:write
-      - chat:write.public
-      - users:read
-settings:
+{scopes}settings:
   event_subscriptions:
     request_url: "{url}/slack/events"
     bot_events:

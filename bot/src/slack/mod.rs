@@ -1,6 +1,7 @@
 //! Slack: verified requests in, ephemeral answers out, and a thread for each session that shows how it is doing.
 
 mod blocks;
+pub mod check;
 mod client;
 mod command;
 mod digest;

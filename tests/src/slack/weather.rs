@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Weather {
     pub down: bool,
     pub not_in: BTreeSet<String>,
+    /// Scopes that the app was not given.
+    pub lacks: BTreeSet<String>,
     /// Whose account was deactivated.
     pub deactivated: BTreeSet<String>,
     /// Which users are programs.

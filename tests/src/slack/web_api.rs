@@ -47,7 +47,10 @@ async fn web_api(State(shared): State<Arc<Shared>>, Path(method): Path<String>, 
         return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds.to_string())], body).into_response();
     }
     let outcome = permitted(&method, &arguments).and_then(|()| methods::call(&mut state, &method, &arguments));
-    Json(match outcome {
+    let granted = ["commands", "chat:write", "chat:write.public", "users:read"];
+    let granted: Vec<_> = granted.into_iter().filter(|scope| !state.weather.lacks.contains(*scope)).collect();
+    let scopes = [("x-oauth-scopes", granted.join(","))];
+    let answer = Json(match outcome {
         Ok(mut answer) => {
             answer["ok"] = json!(true);
             answer
@@ -57,8 +60,8 @@ async fn web_api(State(shared): State<Arc<Shared>>, Path(method): Path<String>, 
             state.violations.push(format!("{method}: {error}: {why}"));
             json!({ "ok": false, "error": error, "response_metadata": { "messages": [format!("[ERROR] {why}")] } })
         }
-    })
-    .into_response()
+    });
+    (scopes, answer).into_response()
 }
 
 fn permitted(method: &str, arguments: &Arguments) -> Result<(), Refusal> {

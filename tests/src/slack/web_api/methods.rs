@@ -21,6 +21,7 @@ pub fn call(state: &mut State, method: &str, arguments: &Arguments) -> Outcome {
         "chat.postEphemeral" => post_ephemeral(state, arguments),
         "chat.update" => update(state, arguments),
         "chat.delete" => delete(state, arguments),
+        "conversations.info" => conversation(state, arguments),
         "conversations.open" => open_conversation(state, arguments),
         "users.info" => arguments.need("user").map(|id| user(state, id)),
         "views.open" => open_view(state, arguments),
@@ -88,6 +89,17 @@ fn open_conversation(state: &mut State, arguments: &Arguments) -> Outcome {
     let user = arguments.need("users")?;
     let channel = state.workspace.resolve(user).ok_or_else(|| Refusal::mistake("user_not_found", user))?;
     Ok(json!({ "channel": { "id": channel, "created": 1_700_000_000, "is_im": true, "user": user } }))
+}
+
+fn conversation(state: &mut State, arguments: &Arguments) -> Outcome {
+    let named = arguments.need("channel")?;
+    let is_member = !state.weather.not_in.contains(named);
+    match state.workspace.resolve(named) {
+        Some(id) => Ok(
+            json!({ "channel": { "id": id, "name": "deploys", "is_channel": true, "is_member": is_member, "created": 1_700_000_000 } }),
+        ),
+        None => Err(Refusal::Circumstance("channel_not_found")),
+    }
 }
 
 fn open_view(state: &mut State, arguments: &Arguments) -> Outcome {

@@ -1,4 +1,4 @@
-"""Runs a command with moto (Amazon EC2) and Postgres up on loopback ports of their own, and stops both whatever happens."""
+"""Runs a command with moto (Amazon EC2), Slack's models and Postgres up on loopback ports of their own, and stops all whatever happens."""
 
 import contextlib
 import ctypes
@@ -27,12 +27,15 @@ def main(command):
     with contextlib.ExitStack() as stack:
         place = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="entryguard-tests-")))
         place.chmod(0o711)  # Postgres, as another user, has to pass through
-        # Both start before either is waited for.
+        # All start before any is waited for.
+        wait_for_models, models = start_slack_models(stack, place)
         wait_for_moto, moto = start_moto(stack, place)
         wait_for_postgres, postgres = start_postgres(stack, place)
+        wait_for_models()
         wait_for_moto()
         wait_for_postgres()
-        environment = {**os.environ, "ENTRYGUARD_TEST_MOTO": moto, "ENTRYGUARD_TEST_POSTGRES": postgres}
+        services = {"MOTO": moto, "POSTGRES": postgres, "SLACK_MODELS": models}
+        environment = {**os.environ, **{f"ENTRYGUARD_TEST_{name}": url for name, url in services.items()}}
         return run(command, environment)
 
 
@@ -64,6 +67,19 @@ def start_moto(stack, place):
             return answer.status == 200
 
     return lambda: wait_until(ready, "moto", process, place / "moto.log"), url
+
+
+def start_slack_models(stack, place):
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    script = pathlib.Path(__file__).with_name("slack_models.py")
+    process = start(stack, place / "slack_models.log", [sys.executable, script, str(port)])
+
+    def ready():
+        with contextlib.suppress(OSError), direct.open(f"{url}/models", b"[]", timeout=READY_WITHIN) as answer:
+            return answer.status == 200
+
+    return lambda: wait_until(ready, "slack_models.py", process, place / "slack_models.log"), url
 
 
 def start_postgres(stack, place):

@@ -1,8 +1,13 @@
-//! Where `./x services` has put moto and Postgres.
+//! Where `./x services` has put moto, Slack's models and Postgres.
 
 /// The address of moto.
 pub fn moto_address() -> String {
     from_environment("ENTRYGUARD_TEST_MOTO")
+}
+
+/// Slack's own models and signature check.
+pub fn slack_models_address() -> String {
+    from_environment("ENTRYGUARD_TEST_SLACK_MODELS")
 }
 
 /// A Postgres in which a test may create databases.

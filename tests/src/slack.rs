@@ -6,6 +6,7 @@ mod answer;
 mod block_kit;
 mod link;
 mod message;
+mod sdk;
 mod sender;
 mod socket;
 mod text;

@@ -210,7 +210,7 @@ impl World {
             self.ec2.try_ask("DeleteSecurityGroup", &[("GroupId", group)]).await;
         }
         self.database.drop_it().await;
-        let violations = self.slack.violations();
+        let violations = [self.slack.violations(), self.slack.what_slacks_sdk_refuses().await].concat();
         assert!(violations.is_empty(), "Slack would have refused:\n{}", violations.join("\n"));
     }
 }

@@ -1,7 +1,7 @@
 //! Slack towards the server: signed commands, presses and views.
 
 mod payload;
-mod signature;
+pub(super) mod signature;
 
 use std::time::Instant;
 
@@ -215,12 +215,16 @@ impl<'a> ToServer<'a> {
         if answer.took.as_secs() >= 3 {
             state.violations.push(format!("{path}: acknowledged after {:?}, Slack waits for 3 s", answer.took));
         }
+        if answer.body["view"].is_object() {
+            state.workspace.answers.push(answer.body["view"].clone());
+        }
         let is_message = answer.status == 200 && answer.body.is_object() && answer.body["response_action"].is_null();
         if !is_message || answer.body == serde_json::json!({}) {
             return;
         }
         let refused = what_slack_refuses(&answer.body);
         state.violations.extend(refused.into_iter().map(|why| format!("the answer to {path}: {why}")));
+        state.workspace.answers.push(answer.body.clone());
         if answer.body["response_type"] == "in_channel" {
             answer.ts = state.workspace.post(&answer.channel, answer.body.clone(), None, None);
         }

@@ -14,6 +14,8 @@ pub struct Workspace {
     /// Every message ever, in order, deleted and ephemeral ones included.
     pub messages: Vec<Message>,
     pub views: Vec<(String, Value)>,
+    /// What the app answered to commands and views.
+    pub answers: Vec<Value>,
     pub calls: BTreeMap<String, usize>,
     pub follow_ups: BTreeMap<String, Vec<Value>>,
     /// Trigger → who, when: good for three seconds, once.
@@ -27,6 +29,7 @@ impl Default for Workspace {
         Self {
             messages: Vec::new(),
             views: Vec::new(),
+            answers: Vec::new(),
             calls: BTreeMap::new(),
             follow_ups: BTreeMap::new(),
             triggers: BTreeMap::new(),

@@ -1,0 +1,66 @@
+"""Slack's own SDK as a judge: whether its models take what our server says, and whether it takes our double's signatures for Slack's."""
+
+import http.server
+import json
+import sys
+
+from slack_sdk.models.blocks import Block
+from slack_sdk.models.views import View
+from slack_sdk.signature import Clock, SignatureVerifier
+
+
+def complaints_about(said):
+    """What the models refuse in a message or a view; they check every limit that Slack documents when they are written out."""
+    try:
+        if said.get("type") in ("modal", "home"):
+            said = {key: said[key] for key in said if key not in ("id", "team_id", "hash", "state")}
+            return lost(said, View(**said).to_dict(), said["type"])
+        blocks = said.get("blocks", [])
+        parsed = [Block.parse(block) for block in blocks]
+        unknown = [f"no model for {block.get('type')}" for block, model in zip(blocks, parsed) if model is None]
+        return unknown or lost(blocks, [model.to_dict() for model in parsed], "blocks")
+    except Exception as error:  # whatever the models raise is what the test is to see
+        return [f"{type(error).__name__}: {error}"]
+
+
+def lost(given, kept, at):
+    """What a model did not know, and so left out."""
+    if isinstance(given, dict) and isinstance(kept, dict):
+        missing = [f"{at}.{key} is unknown to the model" for key in given if key not in kept]
+        return missing + [each for key in given if key in kept for each in lost(given[key], kept[key], f"{at}.{key}")]
+    if isinstance(given, list) and isinstance(kept, list) and len(given) == len(kept):
+        return [each for number, pair in enumerate(zip(given, kept)) for each in lost(*pair, f"{at}[{number}]")]
+    return [] if given == kept else [f"{at} became {kept!r}"]
+
+
+class At(Clock):
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def now(self):
+        return self.seconds
+
+
+def signature_holds(request):
+    timestamp = request["timestamp"]
+    verifier = SignatureVerifier(request["secret"], At(int(timestamp)))
+    return verifier.is_valid(body=request["body"], timestamp=timestamp, signature=request["signature"])
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        answer = signature_holds(request) if self.path == "/signature" else [complaints_about(said) for said in request]
+        body = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+if __name__ == "__main__":
+    http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()

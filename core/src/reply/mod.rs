@@ -71,3 +71,6 @@ pub enum Reply {
     /// It was not done, and why.
     Refused(String),
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,7 @@ pub fn words(reply: &Reply, public_url: &str, now: Timestamp, markup: &dyn Marku
         Reply::Answered { card, verdict } => {
             let member = markup.bold(&markup.text(card.member.as_str()));
             let line = match verdict {
-                Verdict::Approve => format!("Approved: {} of {member} are being opened.", resources(card)),
+                Verdict::Approve => format!("Approved: {} for {member}, on their way.", resources(card)),
                 Verdict::Deny => format!("Denied: nothing is opened for {member}."),
             };
             Message::of_lines("Answered", vec![line])

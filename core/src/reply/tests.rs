@@ -1,0 +1,194 @@
+//! What people read, as they read it: one snapshot for each thing that is said.
+
+use serde_json::json;
+
+use super::message::{Markup, Message};
+use super::*;
+use crate::domain::{
+    Addresses, Approval, EndReason, HostAddress, MemberName, ResourceName, RuleStatus, SessionId, SessionStatus, Span, Timestamp,
+};
+use crate::store::Turn;
+
+const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
+
+struct Plain;
+
+impl Markup for Plain {
+    fn time(&self, at: Timestamp) -> String {
+        at.to_string()[11..16].to_owned()
+    }
+    fn text(&self, text: &str) -> String {
+        text.to_owned()
+    }
+    fn bold(&self, text: &str) -> String {
+        format!("**{text}**")
+    }
+    fn code(&self, text: &str) -> String {
+        format!("`{text}`")
+    }
+}
+
+fn read(message: &Message) -> String {
+    let buttons: Vec<_> = message.buttons.iter().map(|button| format!("[{}]", button.label)).collect();
+    let buttons = (!buttons.is_empty()).then(|| buttons.join(" "));
+    message.lines.iter().cloned().chain(buttons).chain(message.notes.iter().cloned()).collect::<Vec<_>>().join("\n")
+}
+
+fn address(text: &str) -> HostAddress {
+    HostAddress::parse(text).unwrap()
+}
+
+fn row(name: &str, status: RuleStatus, error: Option<&str>) -> CardRow {
+    let resource = ResourceName::new(name).unwrap();
+    CardRow { resource, address: address("93.184.216.34"), status, error: error.map(str::to_owned), foreign: false }
+}
+
+fn card(status: SessionStatus, rows: Vec<CardRow>) -> Card {
+    let names: Vec<_> = rows.iter().map(|row| row.resource.clone()).collect();
+    Card {
+        session: SessionId::from_stored("0a1b2c3d-0000-4000-8000-000000000000"),
+        member: MemberName::new("ana").unwrap(),
+        status,
+        addresses: Addresses::new(&[address("93.184.216.34")]).unwrap(),
+        reason: Some("the deploy".to_owned()),
+        approval: Approval::NotNeeded,
+        approvers: Vec::new(),
+        would_open: names.clone(),
+        started_at: NOON,
+        expires_at: NOON.plus(Span::from_hours(2)),
+        extending_to: None,
+        ended: None,
+        closing_took: None,
+        connections_go_on: Vec::new(),
+        resources: names.len(),
+        rows,
+        can_stop: true,
+        can_extend: true,
+    }
+}
+
+fn partial() -> Card {
+    let failed = row("database", RuleStatus::Failed, Some("the security group sg-0123 does not exist"));
+    card(SessionStatus::Partial, vec![failed, row("bastion", RuleStatus::Applied, None)])
+}
+
+fn requested() -> Card {
+    Card {
+        status: SessionStatus::Requested,
+        approval: Approval::Awaited { duration: Span::from_hours(1) },
+        approvers: vec![MemberName::new("bo").unwrap(), MemberName::new("cy").unwrap()],
+        expires_at: NOON.plus(Span::from_minutes(30)),
+        would_open: vec![ResourceName::new("bastion").unwrap()],
+        resources: 1,
+        can_extend: false,
+        ..card(SessionStatus::Requested, Vec::new())
+    }
+}
+
+fn stopped() -> Card {
+    Card {
+        ended: Some((EndReason::Manual, NOON.plus(Span::from_hours(1)), Some("cy".to_owned()))),
+        closing_took: Some(Span::from_millis(1_234)),
+        connections_go_on: vec![ResourceName::new("bastion").unwrap()],
+        can_stop: false,
+        can_extend: false,
+        ..card(SessionStatus::Cancelled, vec![row("bastion", RuleStatus::Removed, None)])
+    }
+}
+
+#[test]
+fn a_thread_says_how_its_session_stands() {
+    for (name, card) in [("partial", partial()), ("requested", requested()), ("stopped", stopped())] {
+        let both = format!("{}\n---\n{}", read(&thread::parent(&card, &Plain)), read(&thread::table(&card, &Plain)));
+        insta::assert_snapshot!(format!("thread_{name}"), both);
+    }
+}
+
+#[test]
+fn a_hundred_resources_are_folded_and_failures_come_first() {
+    let fine = (0..97).map(|n| row(&format!("group-{n:02}"), RuleStatus::Applied, None));
+    let failed = (0..3).map(|n| row(&format!("broken-{n}"), RuleStatus::Failed, Some("the security group does not exist")));
+    let card = card(SessionStatus::Partial, failed.chain(fine).collect());
+    let table = thread::table(&card, &Plain);
+    assert!(table.lines[1].contains("broken-0"), "{:?}", table.lines);
+    insta::assert_snapshot!("table_of_a_hundred", read(&table));
+}
+
+#[test]
+fn approvers_and_administrators_get_the_facts() {
+    let granted = Card { approval: Approval::Granted { by: "bo".to_owned() }, ..partial() };
+    let denied = Card { ended: Some((EndReason::Denied, NOON, Some("bo".to_owned()))), ..requested() };
+    let lapsed = Card { ended: Some((EndReason::Denied, NOON, None)), ..requested() };
+    let all = [requested(), granted, denied, lapsed].map(|card| read(&request(&card, &Plain))).join("\n---\n");
+    insta::assert_snapshot!("request", all);
+    let broken = Card { approval: Approval::BreakGlass, ..partial() };
+    insta::assert_snapshot!("alarm", read(&alarm(&broken, &Plain)));
+}
+
+#[test]
+fn every_turn_has_its_line() {
+    let until = json!({ "to": "2026-01-01T16:00:00Z", "expiresAt": "2026-01-01T14:00:00Z", "capped": true });
+    let actions = [
+        "session.extended",
+        "session.reminded",
+        "session.stopped",
+        "session.expired",
+        "session.narrowed",
+        "session.approved",
+        "session.denied",
+        "session.lapsed",
+        "session.glass_broken",
+        "session.closed",
+        "session.started",
+    ];
+    let told = |action: &&str| {
+        let turn = Turn { seq: 1, at: NOON, actor: "cy".to_owned(), action: (*action).to_owned(), details: until.clone() };
+        let card = if *action == "session.closed" { stopped() } else { partial() };
+        super::turn(&turn, &card, &Plain).map(|message| read(&message))
+    };
+    insta::assert_snapshot!("turns", actions.iter().filter_map(told).collect::<Vec<_>>().join("\n---\n"));
+}
+
+#[test]
+fn every_reply_reads_well() {
+    let health = |name: &str, health| ResourceHealth {
+        name: ResourceName::new(name).unwrap(),
+        kind: "security group".to_owned(),
+        provider_id: "sg-0123456789abcdef0".to_owned(),
+        health,
+    };
+    let limit = crate::domain::Limit {
+        longest: Span::from_hours(8),
+        set_by: crate::domain::LimitSource::Role(crate::domain::RoleName::new("developers").unwrap()),
+    };
+    let replies = [
+        Reply::Started(requested()),
+        Reply::Started(card(SessionStatus::Pending, vec![row("bastion", RuleStatus::Pending, None)])),
+        Reply::Answered { card: requested(), verdict: crate::engine::Verdict::Approve },
+        Reply::Answered { card: requested(), verdict: crate::engine::Verdict::Deny },
+        Reply::Stopping(vec![stopped()]),
+        Reply::Extending { card: partial(), capped_by: Some(limit.clone()) },
+        Reply::Sessions(Vec::new()),
+        Reply::Sessions(vec![partial(), requested(), stopped()]),
+        Reply::Session(partial()),
+        Reply::Resources(vec![
+            health("bastion", Health::Valid { at: NOON }),
+            health("database", Health::Invalid { at: NOON, error: "access denied".to_owned() }),
+            health("intranet", Health::Unverified),
+        ]),
+        Reply::Whoami {
+            member: MemberName::new("ana").unwrap(),
+            identity: "slack:T0123456/U111".parse().unwrap(),
+            limit,
+            admin: true,
+        },
+        Reply::Refused("There is no session `ffff` of yours.".to_owned()),
+    ];
+    let all: Vec<_> = replies.iter().map(|reply| read(&words(reply, "https://guard.example.com", NOON, &Plain))).collect();
+    insta::assert_snapshot!("replies", all.join("\n---\n"));
+    // The names keep two buttons of one message apart.
+    let help = Help { lines: Vec::new(), durations: vec![Span::from_hours(1), Span::from_hours(2)], default: None };
+    let names: std::collections::BTreeSet<_> =
+        words(&Reply::Help(help), "", NOON, &Plain).buttons.iter().map(|button| button.action.name()).collect();
+    assert_eq!(names.len(), 3);
+}

@@ -11,6 +11,7 @@ mod expiry;
 mod memory;
 mod process;
 mod report;
+mod slack;
 mod start;
 mod store;
 mod sweep;
@@ -35,7 +36,7 @@ struct Cli {
 
 #[derive(Args)]
 struct Options {
-    /// Sizes to measure, as 1,10,100: groups, rules or live sessions
+    /// Sizes to measure, as 1,10,100: groups, rules, live sessions or commands
     #[arg(long, global = true, value_delimiter = ',')]
     sizes: Vec<usize>,
     /// How far away the cloud is, in milliseconds
@@ -63,6 +64,8 @@ enum Benchmark {
     Memory,
     /// From opening the database to the first claim, as the live sessions grow in number
     Start,
+    /// A signed slash command's CPU time, against Bolt's
+    Slack,
     #[command(hide = true)]
     WriteCrowd { url: String, live: usize, started: i64 },
 }
@@ -79,6 +82,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         Benchmark::Store => store::measure(&kinds, &sizes(&[0, 100_000])).await?,
         Benchmark::Memory => memory::measure(&kinds, &sizes(&[100_000]), latency).await?,
         Benchmark::Start => start::measure(&kinds, &sizes(&[1000, 100_000])).await?,
+        Benchmark::Slack => slack::measure(&kinds, &sizes(&[])).await?,
         Benchmark::WriteCrowd { url, live, started } => {
             memory::write_crowd(&url, live, started).await?;
             return Ok(ExitCode::SUCCESS);

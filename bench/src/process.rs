@@ -1,19 +1,42 @@
-//! What the kernel knows of this process.
+//! What the kernel knows of a process, and where it lets one run.
 
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context;
 
-/// The time that all of its threads have spent on a processor.
+/// The time that all threads of this process have spent on a processor.
 pub fn cpu_time() -> anyhow::Result<Duration> {
+    cpu_time_of("self")
+}
+
+/// The time that all threads of a process have spent on a processor.
+pub fn cpu_time_of(process: &str) -> anyhow::Result<Duration> {
     let mut all = Duration::ZERO;
-    for thread in std::fs::read_dir("/proc/self/task")? {
+    for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
         // A thread may end between being listed and being read.
         let Ok(text) = std::fs::read_to_string(thread?.path().join("schedstat")) else { continue };
         let on_cpu = text.split_whitespace().next().context("schedstat is empty")?;
         all += Duration::from_nanos(on_cpu.parse()?);
     }
     Ok(all)
+}
+
+/// A program that is to run on this core alone.
+pub fn on_core(core: u32, program: &Path) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["--cpu-list", &core.to_string()]).arg(program);
+    command
+}
+
+/// Runs all threads of this process on this core alone.
+pub fn pin_self(core: u32) -> anyhow::Result<()> {
+    let process = std::process::id().to_string();
+    let told = Command::new("taskset").args(["--all-tasks", "--cpu-list", "--pid", &core.to_string(), &process]).output();
+    let told = told.context("taskset (of util-linux) is missing")?;
+    anyhow::ensure!(told.status.success(), "core {core} cannot be had: {}", String::from_utf8_lossy(&told.stderr).trim());
+    Ok(())
 }
 
 /// Memory in MB: what it has now, and what it has had at the most.

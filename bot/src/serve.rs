@@ -25,7 +25,12 @@ pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
     // Before the first request and before the first pass: what a crash left in flight is due.
     wired.reconciler.resume().await?;
     // Members and roles may have changed while nobody was there.
-    wired.engine.revoke_what_is_not_given().await?;
+    let engine = Arc::clone(&wired.engine);
+    tokio::spawn(async move {
+        if let Err(error) = engine.revoke_what_is_not_given().await {
+            tracing::error!(error = ?error, "what roles no longer give could not be taken back; the next start tries again");
+        }
+    });
     let shared = Shared { engine: Arc::clone(&wired.engine), server: Arc::clone(&server) };
     let mut workers = workers::start(&wired, settings.sweep);
     let mut router = http::base_routes().merge(crate::web::landing::routes()).with_state(shared.clone());

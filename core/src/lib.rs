@@ -10,6 +10,7 @@ pub mod config;
 pub mod crash;
 pub mod domain;
 pub mod engine;
+mod gather;
 pub mod provider;
 pub mod random;
 pub mod reconcile;

@@ -27,6 +27,7 @@ pub use crowd::Crowd;
 pub use database::{Database, OwnDatabase};
 pub use eventually::{SOON, eventually};
 pub use load::{busy, quiet};
+pub use loopback::free_port;
 pub use moto::{Ec2, GroupId, Rule};
 pub use proxy::{Call, CallId, Fate, Proxy};
 pub use records::{AuditEntry, Records, Wish};

@@ -1,6 +1,7 @@
 //! Listeners and clients on this machine's loopback address.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -28,9 +29,18 @@ impl Drop for Listener {
     }
 }
 
-/// A port that was free a moment ago, for a program that must be told its port.
+/// A free port, for a program that must be told its port, and that is to find it free again after it was killed: below those that
+/// systems give to whoever asks for any, so that no connection of another test takes it meanwhile.
 pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    const FIRST: u32 = 10_000;
+    const MANY: u32 = 20_000;
+    static TRIED: AtomicU32 = AtomicU32::new(0);
+    // Two runs at once begin at different places.
+    let begin = std::process::id() * 97;
+    let next = || FIRST + (begin + TRIED.fetch_add(1, Ordering::Relaxed)) % MANY;
+    let candidates = (0..MANY).map(|_| u16::try_from(next()).expect("a port"));
+    let mut free = candidates.filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
+    free.next().expect("a port is free")
 }
 
 /// A client that goes straight to loopback, and gives up in the end.

@@ -1,15 +1,12 @@
 //! What Slack tells of by itself: somebody opened their home, or left.
 
 use entryguard_core::command::Conversation;
-use entryguard_core::domain::{Identity, Span, Surface};
+use entryguard_core::domain::{Identity, Surface};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::standing::Standing;
 use super::{SlackState, home};
-
-/// How long an event is remembered, so that none is taken twice: Slack tries again for about an hour.
-const MEMORY: Span = Span::from_hours(2);
 
 /// What comes to the events' address.
 #[derive(Deserialize)]
@@ -67,7 +64,7 @@ pub async fn answer(state: &SlackState, request: EventRequest) -> Result<Option<
         EventRequest::Other => Ok(None),
         EventRequest::EventCallback(callback) => {
             let name = format!("event:{}", callback.event_id);
-            let first = state.shared.engine.accept_once(&name, MEMORY).await.map_err(|error| {
+            let first = state.shared.engine.accept_once(&name).await.map_err(|error| {
                 tracing::error!(error = ?error, "an event could not be checked for repetition");
             })?;
             if first {

@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use entryguard_core::domain::Span;
 use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -24,8 +23,6 @@ const OPENING: Duration = Duration::from_secs(10);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// How long what is left on an old connection is still taken.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How long an envelope is remembered, so that none is taken twice.
-const MEMORY: Span = Span::from_hours(2);
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -182,7 +179,7 @@ impl SocketWorker {
     /// What to acknowledge an envelope with; nothing where it could not be taken, so that Slack sends it again.
     async fn answer(&self, id: &str, envelope: Envelope) -> Option<Value> {
         let state = &self.state;
-        match state.shared.engine.accept_once(&format!("envelope:{id}"), MEMORY).await {
+        match state.shared.engine.accept_once(&format!("envelope:{id}")).await {
             Ok(true) => {}
             // Taken before, and the acknowledgement was lost.
             Ok(false) => return Some(json!({ "envelope_id": id })),

@@ -47,8 +47,7 @@ impl Engine {
         match command {
             Command::Start { duration, addresses, reason, break_glass } if addresses.is_empty() => {
                 let request = OfferRequest { duration, reason, break_glass, place: conversation.place.clone() };
-                let link = self.offer(caller, request).await?;
-                Ok(self.confirm_reply(caller, link).await)
+                Ok(Reply::Confirm(self.offer(caller, request).await?))
             }
             Command::Start { duration, addresses, reason, break_glass } => {
                 let (addresses, learnt_by) = (Addresses::new(&addresses)?, LearntBy::Hand);

@@ -103,7 +103,7 @@ impl Engine {
                 match (self.offer(&caller, request).await, form.way) {
                     (Err(error), _) => Err(error),
                     (Ok(link), AddressWay::SameAsLast) => self.confirm_remembered(&caller, &link.id).await,
-                    (Ok(link), AddressWay::Link | AddressWay::ByHand) => return Ok(self.confirm_reply(&caller, link).await),
+                    (Ok(link), AddressWay::Link | AddressWay::ByHand) => return Ok(Reply::Confirm(link)),
                 }
             }
         };
@@ -111,13 +111,6 @@ impl Engine {
             Ok(started) => Ok(Reply::Started(Card::new(&started.view, self.directory(), self.now()))),
             Err(error) => refusal(error),
         }
-    }
-
-    /// The reply that hands out a link, with the one-click way beside it.
-    pub(super) async fn confirm_reply(&self, caller: &Caller, link: crate::engine::Link) -> Reply {
-        // Without it there is one button less; the link works all the same.
-        let remembered = self.last_address(caller).await.unwrap_or_default();
-        Reply::Confirm { link, remembered }
     }
 
     /// Everything of one person's.

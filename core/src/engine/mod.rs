@@ -1,6 +1,7 @@
 //! The use cases, one file each. Each is one transaction that changes what is wanted, writes the audit event and marks the touched
 //! openings due. None of them calls a cloud, so each answers in milliseconds.
 
+mod accept;
 mod approve;
 mod caller;
 mod digest;
@@ -10,6 +11,7 @@ mod extend;
 mod leave;
 mod list;
 mod offer;
+mod offering;
 mod panic;
 mod posts;
 mod readiness;
@@ -21,6 +23,9 @@ mod stop;
 mod telling;
 
 use std::sync::Arc;
+
+use accept::Accepting;
+use offering::Offering;
 
 use crate::clock::Clock;
 use crate::domain::Directory;
@@ -44,6 +49,7 @@ pub use stop::Which;
 pub use telling::ANNOUNCEMENT;
 
 /// The use cases.
+#[derive(Clone)]
 pub struct Engine {
     store: Arc<Store>,
     directory: Arc<Directory>,
@@ -51,6 +57,8 @@ pub struct Engine {
     random: SharedRandom,
     nudges: Arc<Nudges>,
     pulse: Arc<Pulse>,
+    accepting: Arc<Accepting>,
+    offering: Arc<Offering>,
 }
 
 impl Engine {
@@ -63,7 +71,8 @@ impl Engine {
         nudges: Arc<Nudges>,
         pulse: Arc<Pulse>,
     ) -> Self {
-        Self { store, directory, clock, random, nudges, pulse }
+        let (accepting, offering) = Default::default();
+        Self { store, directory, clock, random, nudges, pulse, accepting, offering }
     }
 
     /// Who may reach what.
@@ -79,14 +88,6 @@ impl Engine {
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), EngineError> {
         Ok(self.store.ping().await?)
-    }
-
-    /// Accepts a signed request by its signature; false where the same was accepted before.
-    pub async fn accept_once(&self, signature: &str, window: crate::domain::Span) -> Result<bool, EngineError> {
-        let mut tx = self.store.begin().await?;
-        let first = tx.accept_once(signature, tx.now(), window).await?;
-        tx.commit().await?;
-        Ok(first)
     }
 
     /// Sets aside the row that an error is about, if it is about one: nobody should be kept out by it for ever.

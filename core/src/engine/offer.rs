@@ -1,20 +1,17 @@
-//! Offers a session: checks what can be checked without an address, and hands out a one-time link that learns it.
+//! What is offered before an address is known, and the one-time link that learns it.
 
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{Caller, Engine, EngineError};
-use crate::domain::{
-    ApprovalTerms, AuditAction, AuditEvent, ConfirmationId, HostAddress, MemberName, ResourceName, Span, Timestamp,
-};
+use super::{Engine, EngineError};
+use crate::domain::{ApprovalTerms, ConfirmationId, HostAddress, MemberName, ResourceName, Span, Timestamp};
 use crate::random;
-use crate::store::{Confirmation, Tx};
+use crate::store::{Confirmation, Remembered, Tx};
 
 /// How long a link works.
-const LINK_LIFE: Span = Span::from_minutes(10);
+pub(super) const LINK_LIFE: Span = Span::from_minutes(10);
 
 /// What somebody asks for before their address is known.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +41,8 @@ pub struct Link {
     pub expires_at: Timestamp,
     /// What it will open.
     pub offer: Offer,
+    /// What may be used instead of following it: what was confirmed last.
+    pub remembered: Option<Remembered>,
 }
 
 /// What a link will open.
@@ -66,47 +65,6 @@ pub struct Offer {
 }
 
 impl Engine {
-    /// Offers a session: everything but the address is checked now, so that nobody follows a link for nothing.
-    pub async fn offer(&self, caller: &Caller, request: OfferRequest) -> Result<Link, EngineError> {
-        let mut tx = self.begin_opening().await?;
-        let now = tx.now();
-        let duration = self.check_duration(caller.name(), request.duration)?;
-        let resources = self.resource_names(caller.name())?;
-        self.check_no_panic(&mut tx, caller.name()).await?;
-        self.check_session_count(&mut tx, caller.name()).await?;
-        let terms = self.directory.terms_of(caller.name());
-        let awaited = self.approval_for(&terms, request.break_glass, duration)?.is_awaited();
-        let token = Token::new(self.random.as_ref());
-        let confirmation = Confirmation {
-            id: ConfirmationId::new(now, self.random.as_ref()),
-            member: caller.name().clone(),
-            surface: caller.surface(),
-            duration,
-            reason: request.reason.clone(),
-            break_glass: request.break_glass,
-            place: request.place,
-            seen: Vec::new(),
-            expires_at: now.plus(LINK_LIFE),
-            used_at: None,
-            session: None,
-        };
-        tx.insert_confirmation(&confirmation, &token.hash()).await?;
-        let details = json!({ "duration": duration.to_string(), "reason": request.reason, "link": confirmation.id.as_str() });
-        let event = AuditEvent { at: now, actor: caller.actor(), action: AuditAction::LinkIssued, session: None, details };
-        tx.record(&event, self.random.as_ref()).await?;
-        tx.commit().await?;
-        let offer = Offer {
-            member: confirmation.member,
-            duration,
-            reason: confirmation.reason,
-            resources,
-            approval: terms.approval.filter(|_| awaited),
-            seen: Vec::new(),
-            expires_at: confirmation.expires_at,
-        };
-        Ok(Link { id: confirmation.id, token, expires_at: confirmation.expires_at, offer })
-    }
-
     /// What a link will open. Looking changes nothing.
     pub async fn look_at_offer(&self, token: &Token) -> Result<Offer, EngineError> {
         let mut tx = self.store.begin().await?;
@@ -148,9 +106,8 @@ impl Engine {
         Ok(duration)
     }
 
-    pub(super) async fn check_session_count(&self, tx: &mut Tx, member: &MemberName) -> Result<(), EngineError> {
+    pub(super) async fn check_session_count(&self, tx: &mut Tx, member: &MemberName, live: u32) -> Result<(), EngineError> {
         let tier = &self.directory.organization.tier;
-        let live = tx.count_live(member).await?;
         match tier.max_sessions_per_member {
             Some(most) if live >= most => {
                 let sessions = self.live_of(tx, member).await?;
@@ -161,14 +118,14 @@ impl Engine {
         }
     }
 
-    fn resource_names(&self, member: &MemberName) -> Result<Vec<ResourceName>, EngineError> {
+    pub(super) fn resource_names(&self, member: &MemberName) -> Result<Vec<ResourceName>, EngineError> {
         let resources: Vec<_> = self.directory.resources_of(member).iter().map(|resource| resource.name.clone()).collect();
         if resources.is_empty() { Err(EngineError::NoResources { administrators: self.whom_to_ask() }) } else { Ok(resources) }
     }
 }
 
 impl Token {
-    fn new(random: &dyn random::Random) -> Self {
+    pub(super) fn new(random: &dyn random::Random) -> Self {
         Self(SecretString::from(hex::encode(random::bytes::<32>(random))))
     }
 
@@ -183,7 +140,7 @@ impl Token {
     }
 
     // 256 random bits need no salt and no slow hash.
-    fn hash(&self) -> String {
+    pub(super) fn hash(&self) -> String {
         hex::encode(Sha256::digest(self.0.expose_secret().as_bytes()))
     }
 }

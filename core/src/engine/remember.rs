@@ -1,5 +1,7 @@
 //! The address that a member confirmed last: whoever has not moved since need not confirm it again.
 
+use std::collections::BTreeMap;
+
 use super::{Caller, Engine, EngineError};
 use crate::domain::MemberName;
 use crate::store::{Remembered, Tx};
@@ -8,12 +10,17 @@ impl Engine {
     /// What a caller confirmed last, while their roles let them use it again.
     pub async fn last_address(&self, caller: &Caller) -> Result<Option<Remembered>, EngineError> {
         let mut tx = self.store.begin().await?;
-        self.remembered(&mut tx, caller.name()).await
+        Ok(self.remembered(&mut tx, [caller.name()]).await?.remove(caller.name()))
     }
 
-    pub(super) async fn remembered(&self, tx: &mut Tx, member: &MemberName) -> Result<Option<Remembered>, EngineError> {
-        let Some(span) = self.directory.terms_of(member).remember_address else { return Ok(None) };
-        let since = tx.now().minus(span);
-        Ok(tx.last_confirmed(member, since).await?)
+    pub(super) async fn remembered<'a>(
+        &self,
+        tx: &mut Tx,
+        members: impl IntoIterator<Item = &'a MemberName>,
+    ) -> Result<BTreeMap<MemberName, Remembered>, EngineError> {
+        let now = tx.now();
+        let since = |member: &MemberName| Some(now.minus(self.directory.terms_of(member).remember_address?));
+        let since = members.into_iter().filter_map(|member| Some((member.clone(), since(member)?))).collect();
+        Ok(tx.last_confirmed(&since).await?)
     }
 }

@@ -6,32 +6,45 @@ use serde_json::json;
 
 use super::panic::take_away;
 use super::{Engine, EngineError, end_session};
-use crate::domain::{Actor, AuditAction, AuditEvent, EndReason, Ending, NOT_GIVEN, ResourceName, SessionId};
-
-/// Sessions looked at in one transaction.
-const BATCH: u32 = 50;
+use crate::domain::{
+    Actor, AuditAction, AuditEvent, EndReason, Ending, MemberName, NOT_GIVEN, ResourceName, RuleStatus, SessionId, SessionRule,
+};
 
 impl Engine {
     /// Ends the sessions of those who are no members any more, and takes from the others' what their roles no longer give; how many
     /// sessions that changed.
     pub async fn revoke_what_is_not_given(&self) -> Result<usize, EngineError> {
-        let (mut changed, mut after) = (0, None);
-        loop {
+        let mut changed = 0;
+        for member in self.who_holds_too_much().await? {
             let mut tx = self.store.begin().await?;
-            let ids = tx.live_after(after.as_ref(), BATCH).await?;
+            let ids: Vec<_> = self.live_of(&mut tx, &member).await?.into_iter().map(|view| view.session.id).collect();
             drop(tx);
-            let Some(last) = ids.last().cloned() else { return Ok(changed) };
             for id in &ids {
                 changed += usize::from(self.revoke_from(id).await?);
             }
-            after = Some(last);
         }
+        Ok(changed)
+    }
+
+    /// One question for all, however many sessions there are: members and roles seldom change.
+    async fn who_holds_too_much(&self) -> Result<BTreeSet<MemberName>, EngineError> {
+        let held = self.store.begin().await?.held().await?;
+        let given = |member: &MemberName, resource: Option<&ResourceName>| {
+            let given = self.directory.resources_of(member);
+            let is_member = self.directory.members.contains_key(member) && !given.is_empty();
+            is_member && resource.is_none_or(|held| given.iter().any(|resource| resource.name == *held))
+        };
+        let too_much = held.into_iter().filter(|(member, resource)| !given(member, resource.as_ref()));
+        Ok(too_much.map(|(member, _)| member).collect())
     }
 
     async fn revoke_from(&self, id: &SessionId) -> Result<bool, EngineError> {
         let mut tx = self.store.begin().await?;
-        let held: BTreeSet<ResourceName> = tx.rules_of(id).await?.into_iter().map(|rule| rule.resource).collect();
-        tx.lock_resources(&held).await?;
+        let all = tx.rules_of(id).await?;
+        tx.lock_resources(&all.iter().map(|rule| rule.resource.clone()).collect()).await?;
+        // Locked, so as they are now; what was taken before is no news.
+        let stands = |rule: &SessionRule| !matches!(rule.status, RuleStatus::Removing | RuleStatus::Removed);
+        let held: BTreeSet<_> = tx.rules_of(id).await?.into_iter().filter(stands).map(|rule| rule.resource).collect();
         let Some(session) = tx.lock_session(id).await?.filter(|session| session.ending.is_none()) else { return Ok(false) };
         let member = self.directory.members.get(&session.member);
         let given: BTreeSet<_> = match member {

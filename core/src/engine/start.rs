@@ -78,7 +78,8 @@ impl Engine {
         let mut tx = self.begin_opening().await?;
         let link = tx.confirmation_by_id(link).await?.filter(|link| link.member == *caller.name());
         let link = self.still_open(&tx, link)?;
-        let remembered = self.remembered(&mut tx, caller.name()).await?.ok_or(EngineError::NothingRemembered)?;
+        let remembered =
+            self.remembered(&mut tx, [caller.name()]).await?.remove(caller.name()).ok_or(EngineError::NothingRemembered)?;
         let learnt_by = LearntBy::Remembered;
         let evidence = json!({
             "learntBy": learnt_by.as_str(), "link": link.id.as_str(), "confirmedAt": remembered.confirmed_at.to_string(),
@@ -139,7 +140,8 @@ impl Engine {
     async fn begin_session(&self, tx: &mut Tx, member: &Member, wanted: Wanted) -> Result<Session, EngineError> {
         let now = tx.now();
         tx.lock_member(&member.name).await?;
-        self.check_session_count(tx, &member.name).await?;
+        let live = tx.count_live([&member.name]).await?.into_values().sum();
+        self.check_session_count(tx, &member.name, live).await?;
         let terms = self.directory.terms_of(&member.name);
         let approval = self.approval_for(&terms, wanted.break_glass, wanted.duration)?;
         let lasts = match (&approval, &terms.approval) {

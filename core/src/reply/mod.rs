@@ -11,7 +11,7 @@ mod turn;
 mod words;
 
 use crate::domain::{Identity, Limit, MemberName};
-use crate::engine::{Link, Remembered, Verdict};
+use crate::engine::{Link, Verdict};
 
 pub use card::{Card, CardRow, Tally};
 pub use digest::digest;
@@ -25,12 +25,7 @@ pub use words::{brief, last_time, refused, resource_line, words};
 #[derive(Clone, Debug)]
 pub enum Reply {
     /// Follow this link to confirm your address.
-    Confirm {
-        /// The link.
-        link: Link,
-        /// What may be used instead: what was confirmed last.
-        remembered: Option<Remembered>,
-    },
+    Confirm(Link),
     /// This session is being opened, or waits for somebody's approval.
     Started(Card),
     /// This request is answered.

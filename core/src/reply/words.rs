@@ -9,7 +9,7 @@ use crate::engine::{Link, Remembered, Verdict};
 /// A reply as a message.
 pub fn words(reply: &Reply, public_url: &str, now: Timestamp, markup: &dyn Markup) -> Message {
     match reply {
-        Reply::Confirm { link, remembered } => confirm(link, remembered.as_ref(), public_url, now, markup),
+        Reply::Confirm(link) => confirm(link, public_url, now, markup),
         Reply::Started(card) => started(card, markup),
         Reply::Stopping(cards) => {
             let closing = |card: &Card| match card.status {
@@ -68,7 +68,7 @@ fn is_details(action: &Action) -> bool {
     matches!(action, Action::Details(_))
 }
 
-fn confirm(link: &Link, remembered: Option<&Remembered>, public_url: &str, now: Timestamp, markup: &dyn Markup) -> Message {
+fn confirm(link: &Link, public_url: &str, now: Timestamp, markup: &dyn Markup) -> Message {
     let summary = format!("Confirm your address to open {}.", link.offer);
     let mut lines = vec![summary.clone()];
     if let Some(approval) = &link.offer.approval {
@@ -81,7 +81,7 @@ fn confirm(link: &Link, remembered: Option<&Remembered>, public_url: &str, now: 
         "A chat does not tell your address; the page behind this button sees it. The link works once, until {}.",
         markup.time(link.expires_at)
     )];
-    if let Some(remembered) = remembered {
+    if let Some(remembered) = &link.remembered {
         buttons.push(Button::plain(Action::SameAddress(link.id.clone()), "Same as last time"));
         notes.push(format!("Last time: {}.", last_time(remembered, now)));
     }

@@ -1,9 +1,9 @@
 //! The audit log: it only grows, and each entry's hash covers the one before.
 
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
 
-use super::rows::Reader;
+use super::rows::{Reader, placeholders};
 use super::{Store, StoreError, Tx};
 use crate::domain::{AuditEntry, AuditEvent, AuditId, ChainHead, SessionId, Timestamp};
 use crate::random::Random;
@@ -20,27 +20,37 @@ pub struct AuditRange {
 impl Tx {
     /// Writes an entry, in the same transaction as the change that it tells of.
     pub async fn record(&mut self, event: &AuditEvent, random: &dyn Random) -> Result<(), StoreError> {
+        self.record_all(std::slice::from_ref(event), random).await
+    }
+
+    /// Writes entries in their order.
+    pub async fn record_all(&mut self, events: &[AuditEvent], random: &dyn Random) -> Result<(), StoreError> {
+        if events.is_empty() {
+            return Ok(());
+        }
         // From here to the commit the head is ours: whoever else writes an entry, in whichever replica, waits for its hash.
-        let head = sqlx::query("UPDATE audit_head SET seq = seq + 1 RETURNING seq, hash").fetch_one(&mut *self.inner).await?;
-        let id = AuditId::new(event.at, random);
-        let entry = AuditEntry::chained(event, &id, head.try_get("seq")?, head.try_get("hash")?);
-        sqlx::query(
-            "INSERT INTO audit_events (id, seq, at, actor, surface, action, session, details, prev_hash, hash)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        )
-        .bind(&entry.id)
-        .bind(entry.seq)
-        .bind(entry.at.as_millis())
-        .bind(&entry.actor)
-        .bind(entry.surface.as_deref())
-        .bind(&entry.action)
-        .bind(entry.session.as_deref())
-        .bind(&entry.details)
-        .bind(entry.prev_hash.as_deref())
-        .bind(entry.hash.as_deref())
-        .execute(&mut *self.inner)
-        .await?;
-        sqlx::query("UPDATE audit_head SET hash = $1").bind(entry.hash.as_deref()).execute(&mut *self.inner).await?;
+        let many = i64::try_from(events.len()).unwrap_or(i64::MAX);
+        let head = sqlx::query("UPDATE audit_head SET seq = seq + $1 RETURNING seq, hash");
+        let head = head.bind(many).fetch_one(&mut *self.inner).await?;
+        let (last, mut hash): (i64, Option<String>) = (head.try_get("seq")?, head.try_get("hash")?);
+        let mut entries = Vec::with_capacity(events.len());
+        for (event, seq) in events.iter().zip(last - many + 1..) {
+            let entry = AuditEntry::chained(event, &AuditId::new(event.at, random), seq, hash.take());
+            hash.clone_from(&entry.hash);
+            entries.push(entry);
+        }
+        let sql = format!(
+            "INSERT INTO audit_events (id, seq, at, actor, surface, action, session, details, prev_hash, hash) VALUES {}",
+            placeholders(entries.len(), 10)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for entry in &entries {
+            query = query.bind(&entry.id).bind(entry.seq).bind(entry.at.as_millis()).bind(&entry.actor);
+            query = query.bind(entry.surface.as_deref()).bind(&entry.action).bind(entry.session.as_deref()).bind(&entry.details);
+            query = query.bind(entry.prev_hash.as_deref()).bind(entry.hash.as_deref());
+        }
+        query.execute(&mut *self.inner).await?;
+        sqlx::query("UPDATE audit_head SET hash = $1").bind(hash).execute(&mut *self.inner).await?;
         Ok(())
     }
 

@@ -1,8 +1,11 @@
 //! One-time links: a token's hash, what it would start, whether it was used, and so which address a member confirmed last.
 
+use std::collections::BTreeMap;
+
+use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
-use super::rows::Reader;
+use super::rows::{Reader, placeholders};
 use super::{StoreError, Tx};
 use crate::domain::{Addresses, ConfirmationId, HostAddress, LearntBy, MemberName, SessionId, Span, Surface, Timestamp};
 
@@ -43,25 +46,24 @@ pub struct Remembered {
 }
 
 impl Tx {
-    /// Adds a link, by its token's hash.
-    pub async fn insert_confirmation(&mut self, confirmation: &Confirmation, token_hash: &str) -> Result<(), StoreError> {
-        sqlx::query(
+    /// Adds links, each by its token's hash.
+    pub async fn insert_confirmations(&mut self, links: &[(&Confirmation, String)]) -> Result<(), StoreError> {
+        if links.is_empty() {
+            return Ok(());
+        }
+        let sql = format!(
             "INSERT INTO confirmations
                 (id, token_hash, member, surface, duration_ms, reason, place, break_glass, created_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        )
-        .bind(confirmation.id.as_str())
-        .bind(token_hash)
-        .bind(confirmation.member.as_str())
-        .bind(confirmation.surface.as_str())
-        .bind(confirmation.duration.as_millis())
-        .bind(confirmation.reason.as_deref())
-        .bind(confirmation.place.as_deref())
-        .bind(confirmation.break_glass.then(|| self.now.as_millis()))
-        .bind(self.now.as_millis())
-        .bind(confirmation.expires_at.as_millis())
-        .execute(&mut *self.inner)
-        .await?;
+             VALUES {}",
+            placeholders(links.len(), 10)
+        );
+        let (now, mut query) = (self.now.as_millis(), sqlx::query(AssertSqlSafe(sql)));
+        for (link, token_hash) in links {
+            query = query.bind(link.id.as_str()).bind(token_hash).bind(link.member.as_str()).bind(link.surface.as_str());
+            query = query.bind(link.duration.as_millis()).bind(link.reason.as_deref()).bind(link.place.as_deref());
+            query = query.bind(link.break_glass.then_some(now)).bind(now).bind(link.expires_at.as_millis());
+        }
+        query.execute(&mut *self.inner).await?;
         Ok(())
     }
 
@@ -111,25 +113,36 @@ impl Tx {
         Ok(())
     }
 
-    /// What a member confirmed last through a link, if that was not before `since`. Using it again does not make it younger.
-    pub async fn last_confirmed(&mut self, member: &MemberName, since: Timestamp) -> Result<Option<Remembered>, StoreError> {
-        let row = sqlx::query(
-            "SELECT confirmations.id AS id, confirmations.used_at AS used_at, sessions.ipv4 AS ipv4, sessions.ipv6 AS ipv6
+    /// What each of these members confirmed last through a link, if that was not before the time beside their name. Using it again
+    /// does not make it younger.
+    pub async fn last_confirmed(
+        &mut self,
+        since: &BTreeMap<MemberName, Timestamp>,
+    ) -> Result<BTreeMap<MemberName, Remembered>, StoreError> {
+        if since.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let each = (0..since.len()).map(|at| format!("confirmations.member = ${} AND used_at >= ${}", 2 * at + 1, 2 * at + 2));
+        let sql = format!(
+            "SELECT confirmations.id AS id, confirmations.member AS member, used_at, sessions.ipv4 AS ipv4, sessions.ipv6 AS ipv6
              FROM confirmations JOIN sessions ON sessions.id = confirmations.session
-             WHERE confirmations.member = $1 AND confirmations.used_at >= $2 AND confirmations.learnt_by = 'link'
-             ORDER BY confirmations.used_at DESC LIMIT 1",
-        )
-        .bind(member.as_str())
-        .bind(since.as_millis())
-        .fetch_optional(&mut *self.inner)
-        .await?;
+             WHERE confirmations.learnt_by = 'link' AND ({}) ORDER BY used_at",
+            each.collect::<Vec<_>>().join(" OR ")
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for (member, since) in since {
+            query = query.bind(member.as_str()).bind(since.as_millis());
+        }
+        let rows = query.fetch_all(&mut *self.inner).await?;
         let remembered = |row: &AnyRow| {
             let read = Reader::new(row, "confirmations", "id")?;
             let addresses: Vec<_> = [host(&read, "ipv4")?, host(&read, "ipv6")?].into_iter().flatten().collect();
             let addresses = Addresses::new(&addresses).map_err(|_| read.unreadable("ipv4"))?;
-            Ok(Remembered { addresses, confirmed_at: read.time("used_at")? })
+            let member = read.parsed("member", |text| MemberName::new(text).ok())?;
+            Ok((member, Remembered { addresses, confirmed_at: read.time("used_at")? }))
         };
-        row.as_ref().map(remembered).transpose()
+        // Of one member's, the last stays.
+        rows.iter().map(remembered).collect()
     }
 }
 

@@ -42,6 +42,9 @@ pub enum StoreError {
     /// An SQLite that may lose committed pages.
     #[error("SQLite {0} can corrupt its write-ahead log; EntryGuard needs 3.51.3 or later")]
     OldSqlite(String),
+    /// What was written together with others was not written.
+    #[error("the database did not take it; try again")]
+    Interrupted,
     /// A row that makes no sense.
     #[error("the database has an unreadable {column} in {table}, row {row}")]
     Unreadable {

@@ -127,7 +127,8 @@ const BESIDE_SERVER: &[&str] = &["PRAGMA busy_timeout = 15000", "PRAGMA synchron
 async fn sqlite_pool(path: &Path, mode: &str, pragmas: &'static [&'static str]) -> Result<AnyPool, StoreError> {
     // The URL's own parameters give way: losing a commit that a cloud was told about is not for configuration.
     let options = AnyConnectOptions::from_str(&format!("sqlite://{}?mode={mode}", path.display()))?;
-    let pool = AnyPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+    // A file does not hang up, so the connection need not be tried each time.
+    let pool = AnyPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).test_before_acquire(false);
     let pool = pool.after_connect(move |connection, _| {
         Box::pin(async move {
             for pragma in pragmas {

@@ -1,22 +1,37 @@
 //! Signed requests that were accepted once and must not be again.
 
+use std::collections::BTreeSet;
+
+use sqlx::{AssertSqlSafe, Row};
+
+use super::rows::placeholders;
 use super::{StoreError, Tx};
-use crate::domain::{Span, Timestamp};
+use crate::domain::Span;
+
+/// How long a request is remembered: longer than its signature counts, and longer than a chat goes on sending it again.
+const MEMORY: Span = Span::from_hours(2);
 
 impl Tx {
-    /// Accepts a request by its signature; false where it was accepted before. Forgets those that their age refuses anyway.
-    pub async fn accept_once(&mut self, signature: &str, now: Timestamp, window: Span) -> Result<bool, StoreError> {
+    /// Accepts requests, each by a name of its own; those that were not accepted before.
+    pub async fn accept_once(&mut self, names: &BTreeSet<String>) -> Result<BTreeSet<String>, StoreError> {
+        let sql = format!(
+            "INSERT INTO accepted_requests (signature, accepted_at) VALUES {} ON CONFLICT (signature) DO NOTHING RETURNING signature",
+            placeholders(names.len(), 2)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for name in names {
+            query = query.bind(name).bind(self.now.as_millis());
+        }
+        let rows = query.fetch_all(&mut *self.inner).await?;
+        rows.iter().map(|row| Ok(row.try_get("signature")?)).collect()
+    }
+
+    /// Forgets those that nobody sends again.
+    pub async fn forget_accepted(&mut self) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM accepted_requests WHERE accepted_at < $1")
-            .bind(now.minus(window).as_millis())
+            .bind(self.now.minus(MEMORY).as_millis())
             .execute(&mut *self.inner)
             .await?;
-        let done = sqlx::query(
-            "INSERT INTO accepted_requests (signature, accepted_at) VALUES ($1, $2) ON CONFLICT (signature) DO NOTHING",
-        )
-        .bind(signature)
-        .bind(now.as_millis())
-        .execute(&mut *self.inner)
-        .await?;
-        Ok(done.rows_affected() == 1)
+        Ok(())
     }
 }

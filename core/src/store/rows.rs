@@ -63,3 +63,9 @@ impl<'a> Reader<'a> {
         StoreError::Unreadable { table: self.table, column, row: self.id.clone() }
     }
 }
+
+/// `($1, $2), ($3, $4)`: the places of so many rows in one statement.
+pub(super) fn placeholders(rows: usize, columns: usize) -> String {
+    let row = |row: usize| (1..=columns).map(|column| format!("${}", row * columns + column)).collect::<Vec<_>>().join(", ");
+    (0..rows).map(|at| format!("({})", row(at))).collect::<Vec<_>>().join(", ")
+}

@@ -1,10 +1,11 @@
 //! Sessions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
-use super::rows::Reader;
+use super::rows::{Reader, placeholders};
 use super::{StoreError, Tx};
 use crate::domain::{
     Addresses, Approval, EndReason, Ending, HostAddress, MemberName, ResourceName, Session, SessionId, SessionRule,
@@ -82,14 +83,27 @@ impl Tx {
         Ok(())
     }
 
-    /// How many of a member's sessions are live.
-    pub async fn count_live(&mut self, member: &MemberName) -> Result<u32, StoreError> {
-        use sqlx::Row;
-        let row = sqlx::query("SELECT COUNT(*) AS live FROM sessions WHERE member = $1 AND ended_at IS NULL")
-            .bind(member.as_str())
-            .fetch_one(&mut *self.inner)
-            .await?;
-        Ok(u32::try_from(row.try_get::<i64, _>("live")?).unwrap_or(u32::MAX))
+    /// How many sessions of each of these members are live, where any is.
+    pub async fn count_live<'a>(
+        &mut self,
+        members: impl IntoIterator<Item = &'a MemberName>,
+    ) -> Result<BTreeMap<MemberName, u32>, StoreError> {
+        let members: BTreeSet<_> = members.into_iter().collect();
+        let sql = format!(
+            "SELECT member, COUNT(*) AS live FROM sessions WHERE ended_at IS NULL AND member IN {} GROUP BY member",
+            placeholders(1, members.len())
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for member in members {
+            query = query.bind(member.as_str());
+        }
+        let rows = query.fetch_all(&mut *self.inner).await?;
+        let count = |row: &AnyRow| {
+            let read = Reader::new(row, "sessions", "member")?;
+            let member = read.parsed("member", |text| MemberName::new(text).ok())?;
+            Ok((member, u32::try_from(read.number("live")?).unwrap_or(u32::MAX)))
+        };
+        rows.iter().map(count).collect()
     }
 
     /// One session, locked until the transaction ends.
@@ -239,15 +253,21 @@ impl Tx {
         rows.iter().map(|row| Ok(SessionId::from_stored(row.try_get::<String, _>("id")?))).collect()
     }
 
-    /// Live sessions in order of their ids, from the one behind `after` on.
-    pub async fn live_after(&mut self, after: Option<&SessionId>, at_most: u32) -> Result<Vec<SessionId>, StoreError> {
-        use sqlx::Row;
-        let rows = sqlx::query("SELECT id FROM sessions WHERE ended_at IS NULL AND id > $1 ORDER BY id LIMIT $2")
-            .bind(after.map_or("", SessionId::as_str))
-            .bind(i64::from(at_most))
-            .fetch_all(&mut *self.inner)
-            .await?;
-        rows.iter().map(|row| Ok(SessionId::from_stored(row.try_get::<String, _>("id")?))).collect()
+    /// Which live sessions' members hold which resources, each pair once; a member without any holds none.
+    pub async fn held(&mut self) -> Result<Vec<(MemberName, Option<ResourceName>)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT DISTINCT sessions.member AS member, session_rules.resource AS resource FROM sessions
+             LEFT JOIN session_rules ON session_rules.session = sessions.id AND session_rules.status NOT IN ('REMOVING', 'REMOVED')
+             WHERE sessions.ended_at IS NULL AND sessions.quarantined_at IS NULL",
+        )
+        .fetch_all(&mut *self.inner)
+        .await?;
+        let pair = |row: &AnyRow| {
+            let read = Reader::new(row, "sessions", "member")?;
+            let resource = read.optional_parsed("resource", |text| ResourceName::new(text).ok())?;
+            Ok((read.parsed("member", |text| MemberName::new(text).ok())?, resource))
+        };
+        rows.iter().map(pair).collect()
     }
 
     /// When the next live session's time runs out.

@@ -72,14 +72,14 @@ def start_moto(stack, place):
 def start_slack_models(stack, place):
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    script = pathlib.Path(__file__).with_name("slack_models.py")
+    script = pathlib.Path(__file__).with_name("slack") / "models.py"
     process = start(stack, place / "slack_models.log", [sys.executable, script, str(port)])
 
     def ready():
         with contextlib.suppress(OSError), direct.open(f"{url}/models", b"[]", timeout=READY_WITHIN) as answer:
             return answer.status == 200
 
-    return lambda: wait_until(ready, "slack_models.py", process, place / "slack_models.log"), url
+    return lambda: wait_until(ready, "slack/models.py", process, place / "slack_models.log"), url
 
 
 def start_postgres(stack, place):

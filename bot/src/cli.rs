@@ -178,6 +178,9 @@ pub struct ManifestOptions {
     /// How Slack reaches the server; without it, the configuration's public_url.
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
+    /// For a server without a public address: it calls Slack, over Socket Mode, and Slack needs no address.
+    #[arg(long, conflicts_with = "public_url")]
+    pub socket_mode: bool,
     /// Where the configuration is.
     #[command(flatten)]
     pub config: ConfigOptions,

@@ -96,6 +96,14 @@ async fn the_policy_and_the_manifest_need_no_secret() {
     assert!(policy.stdout.contains(&format!("security-group/{}", world.groups[0])), "{policy:?}");
     let manifest = world.entryguard(&["slack-manifest", "--public-url", "https://guard.example.com"]).await;
     assert!(manifest.stdout.contains("https://guard.example.com/slack/commands"), "{manifest:?}");
+    assert_eq!(world.slack.schema_refuses(&manifest.stdout).await, [""; 0]);
+    let broken = manifest
+        .stdout
+        .replace("command: /entryguard", "command: entryguard with spaces and no slash at all, and far too long to be one");
+    assert_ne!(world.slack.schema_refuses(&broken).await, [""; 0], "the schema refuses nothing");
+    let socket_mode = world.entryguard(&["slack-manifest", "--socket-mode"]).await;
+    assert!(!socket_mode.stdout.contains("url") && socket_mode.stdout.contains("socket_mode_enabled: true"), "{socket_mode:?}");
+    assert_eq!(world.slack.schema_refuses(&socket_mode.stdout).await, [""; 0]);
     world.finish().await;
 }
 

@@ -8,6 +8,7 @@ mod crash_points;
 mod double;
 mod harness;
 mod operations;
+mod read_in_slack;
 mod refusals;
 mod replicas;
 mod session;

@@ -180,9 +180,9 @@ on_both_databases! {
     async fn an_event_that_comes_again_does_nothing_twice(database: Database) {
         let world = World::on(database).with_groups(1).member("ana", "U111").start().await;
         let opened = json!({ "type": "app_home_opened", "user": "U111", "tab": "home" });
-        for second in 0..3 {
-            let at = entryguard_tests::unix_seconds() - second;
-            assert_eq!(world.slack.to_server().at(at).event("Ev0RETRIED", opened.clone()).await.0, 200);
+        for retry in 0..3 {
+            let at = entryguard_tests::unix_seconds() - i64::from(retry);
+            assert_eq!(world.slack.to_server().at(at).again(retry).event("Ev0RETRIED", opened.clone()).await.0, 200);
         }
         until_home_says(&world, "U111", "Nothing is open for you").await;
         assert_eq!(world.slack.calls_of("views.publish"), 1);
@@ -213,5 +213,47 @@ async fn both_signing_secrets_count_while_one_is_exchanged() {
         assert_eq!(world.slack.to_server().with_secret(secret).command("U111", "list").await.status, 200);
     }
     assert_eq!(world.slack.to_server().with_secret("neither").command("U111", "list").await.status, 401);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_hundred_resources_fit_into_one_table_with_the_failed_one_first() {
+    let files: Vec<_> = (1..=100).map(|number| format!("host-{number:03}")).collect();
+    let world = files.iter().fold(World::on(Database::Sqlite), |world, file| world.with_file(file));
+    let world = world.member("ana", "U111").start().await;
+    std::fs::create_dir(world.file("host-077")).unwrap();
+    world.start_session("U111", "1h", HOME).await;
+    let thread = world.wait_until_thread_says_all(&["PARTIAL", "99 of 100 open", "60 more"]).await;
+    let table = thread.replies[0].text();
+    assert!(table.lines().nth(1).unwrap().contains("host-077"), "{table}");
+    std::fs::remove_dir(world.file("host-077")).unwrap();
+    world.slack.command("U111", "stop").await;
+    world.wait_until_over(&["CANCELLED", "100 of 100 closed"]).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_channel_sees_one_edit_a_second_however_many_sessions_change() {
+    let users = [("ana", "U111"), ("bo", "U222"), ("cy", "U333"), ("dee", "U444")];
+    let world = users.iter().fold(World::on(Database::Sqlite).with_groups(2), |world, (name, user)| world.member(name, user));
+    let world = world.start().await;
+    for (at, (_, user)) in users.iter().enumerate() {
+        world.start_session(user, "1h", &format!("93.184.216.{}", 34 + at)).await;
+    }
+    for (_, user) in users {
+        world.slack.command(user, "stop").await;
+    }
+    eventually("every thread is over", std::time::Duration::from_secs(60), async || {
+        let threads = world.slack.threads_of(SlackDouble::CHANNEL);
+        let open: Vec<_> = threads.iter().filter(|thread| !thread.says("CANCELLED") || !thread.says("Closed,")).collect();
+        if open.is_empty() && threads.len() == users.len() { Ok(()) } else { Err(format!("{open:#?}")) }
+    })
+    .await;
+    let messages = world.slack.messages_in(SlackDouble::CHANNEL);
+    let mut edits: Vec<_> = messages.iter().flat_map(|message| message.edits.iter().skip(1)).map(|edit| edit.at).collect();
+    edits.sort();
+    let gaps: Vec<_> = edits.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    // The server's turn is taken before the call, so that a slow one may arrive closer to the next.
+    assert!(edits.len() >= 2 && gaps.iter().all(|gap| gap.as_millis() >= 800), "{gaps:?}");
     world.finish().await;
 }

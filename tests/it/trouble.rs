@@ -137,7 +137,7 @@ on_both_databases! {
         world.start_session("U111", "1h", HOME).await;
         eventually("a direct message says ACTIVE", SOON, async || {
             let messages = world.slack.direct_messages_to("U111");
-            if messages.iter().any(|message| message.says("ACTIVE")) { Ok(()) } else { Err(format!("{messages:?}")) }
+            if messages.iter().any(|message| message.says("ACTIVE") && message.says("Sent to you directly")) { Ok(()) } else { Err(format!("{messages:?}")) }
         })
         .await;
         assert!(world.slack.messages_in(SlackDouble::CHANNEL).is_empty());

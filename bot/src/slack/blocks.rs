@@ -21,7 +21,7 @@ pub struct Mrkdwn;
 
 impl Markup for Mrkdwn {
     fn time(&self, at: Timestamp) -> String {
-        format!("<!date^{}^{{date_short_pretty}} {{time}}|{at}>", at.as_seconds())
+        format!("<!date^{}^{{date_short_pretty}} at {{time}}|{at}>", at.as_seconds())
     }
 
     fn text(&self, text: &str) -> String {

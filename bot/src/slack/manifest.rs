@@ -9,20 +9,35 @@ use crate::cli::ManifestOptions;
 /// Prints the manifest.
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
 pub fn run(options: &ManifestOptions) -> anyhow::Result<ExitCode> {
-    let url = match &options.public_url {
-        Some(url) => url.trim_end_matches('/').to_owned(),
+    let reached = match &options.public_url {
+        _ if options.socket_mode => Reached::OverSocket,
+        Some(url) => Reached::At(url.trim_end_matches('/').to_owned()),
         // Of the file, only this: the manifest is made before Slack has given any secret.
-        None => Settings::read_public_url(&options.config.config)?,
+        None => Reached::At(Settings::read_public_url(&options.config.config)?),
     };
-    print!("{}", manifest(&url));
+    print!("{}", manifest(&reached));
     Ok(ExitCode::SUCCESS)
+}
+
+/// How Slack reaches the server.
+enum Reached {
+    At(String),
+    OverSocket,
 }
 
 /// What the app may do: the least.
 pub const SCOPES: [&str; 4] = ["commands", "chat:write", "chat:write.public", "users:read"];
 
-fn manifest(url: &str) -> String {
+fn manifest(reached: &Reached) -> String {
     let scopes: String = SCOPES.iter().map(|scope| format!("      - {scope}\n")).collect();
+    let is_socket = matches!(reached, Reached::OverSocket);
+    // Over its own connection, an app has no addresses.
+    let line = |indent: &str, key: &str, path: &str| match reached {
+        Reached::At(url) => format!("{indent}{key}: \"{url}{path}\"\n"),
+        Reached::OverSocket => String::new(),
+    };
+    let command = line("      ", "url", "/slack/commands");
+    let [events, interactions] = ["/slack/events", "/slack/interactions"].map(|path| line("    ", "request_url", path));
 
     format!(
         r##"display_information:
@@ -44,8 +59,7 @@ features:
       description: Open your resources for your address, for a few hours
   slash_commands:
     - command: /entryguard
-      url: "{url}/slack/commands"
-      description: Open your resources for your address, for a few hours
+{command}      description: Open your resources for your address, for a few hours
       usage_hint: start 2h | extend | stop | list | help
       should_escape: false
 oauth_config:
@@ -53,15 +67,13 @@ oauth_config:
     bot:
 {scopes}settings:
   event_subscriptions:
-    request_url: "{url}/slack/events"
-    bot_events:
+{events}    bot_events:
       - app_home_opened
       - user_change
   interactivity:
     is_enabled: true
-    request_url: "{url}/slack/interactions"
-  org_deploy_enabled: false
-  socket_mode_enabled: false
+{interactions}  org_deploy_enabled: false
+  socket_mode_enabled: {is_socket}
   token_rotation_enabled: false
 "##
     )
@@ -73,7 +85,7 @@ mod tests {
 
     #[test]
     fn the_manifest_names_the_routes_that_the_server_has() {
-        let text = manifest("https://entryguard.example.com");
+        let text = manifest(&Reached::At("https://entryguard.example.com".to_owned()));
         assert!(text.contains("https://entryguard.example.com/slack/commands"));
         assert!(text.contains("https://entryguard.example.com/slack/interactions"));
         assert!(text.contains("https://entryguard.example.com/slack/events"));

@@ -99,11 +99,11 @@ fn when(card: &Card, markup: &dyn Markup) -> String {
         (_, Some((reason, at, by))) => {
             let at = markup.time(*at);
             let how = match (reason, by) {
-                (EndReason::Manual, Some(by)) => format!("Stopped by {} at {at}", markup.text(by)),
-                (EndReason::Manual, None) => format!("Stopped at {at}"),
-                (EndReason::Expired, _) => format!("Ran out at {at}"),
-                (EndReason::Denied, Some(by)) => format!("Denied by {} at {at}", markup.text(by)),
-                (EndReason::Denied, None) => format!("Denied at {at}: nobody answered in time"),
+                (EndReason::Manual, Some(by)) => format!("Stopped by {} {at}", markup.text(by)),
+                (EndReason::Manual, None) => format!("Stopped {at}"),
+                (EndReason::Expired, _) => format!("Ran out {at}"),
+                (EndReason::Denied, Some(by)) => format!("Denied by {} {at}", markup.text(by)),
+                (EndReason::Denied, None) => format!("Denied {at}: nobody answered in time"),
             };
             let closing = match card.closing_took {
                 _ if card.rows.is_empty() => "nothing was opened".to_owned(),

@@ -19,7 +19,7 @@ pub fn turn(turn: &Turn, card: &Card, markup: &dyn Markup) -> Option<Message> {
             if card.can_extend {
                 buttons.push(Button::plain(Action::Extend(card.session.clone()), "Extend +2h"));
             }
-            format!("⏰ Ends at {}, in about 10 minutes.", time("expiresAt"))
+            format!("⏰ Ends {}, in about 10 minutes.", time("expiresAt"))
         }
         "session.stopped" => match turn.details["why"].as_str() {
             Some(why) => format!("⏹ Stopped: {}.", markup.text(why)),

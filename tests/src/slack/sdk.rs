@@ -15,6 +15,11 @@ impl SlackDouble {
         refused.map(|(said, complaints)| format!("slack_sdk: {}\nin {said:#}", complaints.join("; "))).collect()
     }
 
+    /// What Slack's own schema refuses in an app's manifest (YAML).
+    pub async fn schema_refuses(&self, manifest: &str) -> Vec<String> {
+        self.ask_the_sdk("/manifest", json!(manifest)).await
+    }
+
     /// What the models of Slack's own SDK refuse in each of these messages or views.
     pub async fn sdk_judges(&self, said: &[Value]) -> Vec<Vec<String>> {
         self.ask_the_sdk("/models", json!(said)).await

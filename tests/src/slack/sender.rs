@@ -26,6 +26,7 @@ pub struct ToServer<'a> {
     timestamp: Option<i64>,
     signature: Option<String>,
     over_socket: bool,
+    retry: u32,
 }
 
 impl<'a> ToServer<'a> {
@@ -42,6 +43,7 @@ impl<'a> ToServer<'a> {
             timestamp: None,
             signature: None,
             over_socket: false,
+            retry: 0,
         }
     }
 
@@ -58,6 +60,11 @@ impl<'a> ToServer<'a> {
     /// Over the app's own connection rather than by HTTP.
     pub fn over_socket(self) -> Self {
         Self { over_socket: true, ..self }
+    }
+
+    /// For the so-many-th time after the first, as Slack does where it saw no acknowledgement of an event.
+    pub fn again(self, retry: u32) -> Self {
+        Self { retry, ..self }
     }
 
     /// In another channel, which comes into being.
@@ -161,6 +168,10 @@ impl<'a> ToServer<'a> {
         let signature = self.signature.clone().unwrap_or_else(|| signature::of(&self.secret, &timestamp, body));
         let request = self.shared.http.post(url).header("Content-Type", content_type).body(body.to_owned());
         let request = request.header("X-Slack-Request-Timestamp", timestamp).header("X-Slack-Signature", signature);
+        let request = match self.retry {
+            0 => request,
+            retry => request.header("X-Slack-Retry-Num", retry).header("X-Slack-Retry-Reason", "http_timeout"),
+        };
         let answer = request.send().await?;
         Ok((answer.status().as_u16(), answer.text().await?))
     }

@@ -2,8 +2,11 @@
 
 import http.server
 import json
+import pathlib
 import sys
 
+import jsonschema
+import yaml
 from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 from slack_sdk.signature import Clock, SignatureVerifier
@@ -33,6 +36,14 @@ def lost(given, kept, at):
     return [] if given == kept else [f"{at} became {kept!r}"]
 
 
+SCHEMA = jsonschema.Draft7Validator(json.loads((pathlib.Path(__file__).parent / "manifest.schema.json").read_text()))
+
+
+def complaints_about_manifest(text):
+    """What Slack's schema refuses in a manifest."""
+    return [f"{'.'.join(map(str, error.path))}: {error.message}" for error in SCHEMA.iter_errors(yaml.safe_load(text))]
+
+
 class At(Clock):
     def __init__(self, seconds):
         self.seconds = seconds
@@ -50,7 +61,12 @@ def signature_holds(request):
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        answer = signature_holds(request) if self.path == "/signature" else [complaints_about(said) for said in request]
+        judges = {
+            "/signature": signature_holds,
+            "/manifest": complaints_about_manifest,
+            "/models": lambda said: [complaints_about(each) for each in said],
+        }
+        answer = judges[self.path](request)
         body = json.dumps(answer).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")

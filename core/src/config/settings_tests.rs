@@ -126,3 +126,40 @@ fn the_sweep_follows_its_schedule() {
     let schedule = parse(GOOD).unwrap().sweep;
     assert_eq!(schedule.next_after(Timestamp::from_millis(1_000)), Some(Timestamp::from_millis(300_000)));
 }
+
+#[test]
+fn a_role_says_whose_approval_it_takes_and_how_an_address_is_learnt() {
+    let role = "max_duration = \"8h\"\n";
+    let settings = |more: &str| parse(&GOOD.replace(role, more)).unwrap();
+    let terms = |more: &str| settings(more).directory.terms_of(&crate::domain::MemberName::new("ana").unwrap());
+    assert_eq!(terms("").remember_address, Some(Span::from_hours(12)));
+    assert_eq!(terms("remember_address = false\n").remember_address, None);
+    assert_eq!(terms("remember_address = \"30m\"\n").remember_address, Some(Span::from_minutes(30)));
+    assert!(!terms("").explicit_ip && terms("explicit_ip = true\n").explicit_ip);
+    let asking = terms("approval = { by = [\"developers\"], within = \"30m\" }\nbreak_glass = true\n");
+    assert!(
+        asking.break_glass && asking.approval.is_some_and(|approval| approval.approvers.is_empty()),
+        "ana alone is in the role"
+    );
+}
+
+#[test]
+fn terms_that_make_no_sense_are_refused_with_what_to_do() {
+    let refused = |more: &str| refusal("max_duration = \"8h\"\n", more);
+    let all = [
+        refused("break_glass = true\n"),
+        refused("approval = { by = [], within = \"30m\" }\n"),
+        refused("approval = { by = [\"developer\"], within = \"30m\" }\n"),
+        refused("approval = { by = [\"developers\"], within = \"soon\" }\n"),
+        refused("approval = { by = [\"developers\"] }\n"),
+        refused("remember_address = \"yes\"\n"),
+    ];
+    insta::assert_snapshot!(all.join("\n"), @r#"
+    role developers: `break_glass` means nothing without `approval`; remove it
+    role developers needs `approval.by`, for example ["leads"]
+    role developers: approval.by names role or member `developer`, which is not defined; did you mean `developers`?
+    entryguard.toml: line 45: `soon` is not a duration; write for example `90m`, `2h` or `1d`
+    entryguard.toml: line 45: missing field `within`
+    entryguard.toml: line 45: expected a duration like "12h", or false
+    "#);
+}

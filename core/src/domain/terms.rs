@@ -82,3 +82,7 @@ impl Directory {
         rule.by.iter().flat_map(named).collect()
     }
 }
+
+#[cfg(test)]
+#[path = "terms_tests.rs"]
+mod tests;

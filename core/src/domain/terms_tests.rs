@@ -1,0 +1,121 @@
+//! Whatever the roles say: the strictest of them counts.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::{Member, Organization, ResourceName, Tier, TierName};
+
+const PEOPLE: [&str; 4] = ["ana", "bo", "cy", "dee"];
+const ANA: &str = "ana";
+
+fn member(name: &str) -> MemberName {
+    MemberName::new(name).unwrap()
+}
+
+fn directory(roles: Vec<Role>) -> Directory {
+    let span = Span::from_hours(2);
+    let tier = Tier {
+        name: TierName::new("team").unwrap(),
+        durations: vec![span],
+        default_duration: span,
+        max_duration: span,
+        max_sessions_per_member: None,
+    };
+    let person = |name: &str| Member { name: member(name), email: None, admin: false, identities: Vec::new() };
+    Directory {
+        organization: Organization { name: "Acme".to_owned(), tier },
+        members: PEOPLE.iter().map(|name| (member(name), person(name))).collect(),
+        roles: roles.into_iter().map(|role| (role.name.clone(), role)).collect(),
+        resources: BTreeMap::new(),
+        credentials: BTreeMap::new(),
+    }
+}
+
+prop_compose! {
+    fn a_rule()(by in prop::sample::subsequence(PEOPLE.to_vec(), 1..=4), within in 1_i64..60) -> ApprovalRule {
+        ApprovalRule { by: by.into_iter().map(|name| Approver::Member(member(name))).collect(), within: Span::from_minutes(within) }
+    }
+}
+
+prop_compose! {
+    fn a_role(number: usize)(
+        approval in prop::option::of(a_rule()),
+        glass in any::<bool>(),
+        hours in prop::option::of(1_i64..24),
+        explicit_ip in any::<bool>(),
+        gives in any::<bool>(),
+    ) -> Role {
+        Role {
+            name: RoleName::new(format!("role-{number}")).unwrap(),
+            members: vec![member(ANA)],
+            resources: if gives { vec![ResourceName::new("bastion").unwrap()] } else { Vec::new() },
+            max_duration: None,
+            break_glass: glass && approval.is_some(),
+            approval,
+            remember_address: hours.map(Span::from_hours),
+            explicit_ip,
+        }
+    }
+}
+
+fn some_roles() -> impl Strategy<Value = Vec<Role>> {
+    (a_role(1), a_role(2), a_role(3)).prop_map(|(one, two, three)| vec![one, two, three])
+}
+
+proptest! {
+    #[test]
+    fn whoever_may_answer_is_asked_by_every_asking_role_and_never_the_one_who_asks(roles in some_roles()) {
+        let giving: Vec<_> = roles.iter().filter(|role| !role.resources.is_empty()).cloned().collect();
+        let asking: Vec<_> = giving.iter().filter_map(|role| role.approval.as_ref()).collect();
+        let terms = directory(roles.clone()).terms_of(&member(ANA));
+        prop_assert_eq!(terms.approval.is_some(), !asking.is_empty(), "asked for by one, asked for");
+        let Some(approval) = terms.approval else { return Ok(()) };
+        prop_assert!(!approval.approvers.contains(&member(ANA)));
+        for name in PEOPLE.iter().filter(|name| **name != ANA) {
+            let by_all = asking.iter().all(|rule| rule.by.contains(&Approver::Member(member(name))));
+            prop_assert_eq!(approval.approvers.contains(&member(name)), by_all, "{}", name);
+        }
+        prop_assert_eq!(Some(approval.within), asking.iter().map(|rule| rule.within).min());
+    }
+
+    #[test]
+    fn one_more_role_that_gives_something_never_loosens_the_terms(roles in some_roles(), more in a_role(4)) {
+        let before = directory(roles.clone()).terms_of(&member(ANA));
+        let gave_something = roles.iter().any(|role| !role.resources.is_empty());
+        let after = directory(roles.into_iter().chain([more]).collect()).terms_of(&member(ANA));
+        prop_assume!(gave_something);
+        prop_assert!(after.remember_address <= before.remember_address);
+        prop_assert!(!after.explicit_ip || before.explicit_ip);
+        if let Some(approval) = before.approval {
+            let after_approval = after.approval.unwrap();
+            prop_assert!(after_approval.approvers.is_subset(&approval.approvers) && after_approval.within <= approval.within);
+            prop_assert!(!after.break_glass || before.break_glass);
+        }
+    }
+}
+
+#[test]
+fn a_role_may_name_another_role_whose_members_may_answer() {
+    let leads = Role {
+        name: RoleName::new("leads").unwrap(),
+        members: vec![member("bo"), member("cy"), member(ANA)],
+        resources: Vec::new(),
+        max_duration: None,
+        approval: None,
+        break_glass: false,
+        remember_address: None,
+        explicit_ip: false,
+    };
+    let rule = ApprovalRule { by: vec![Approver::Role(leads.name.clone())], within: Span::from_minutes(30) };
+    let production = Role {
+        name: RoleName::new("production").unwrap(),
+        members: vec![member(ANA)],
+        resources: vec![ResourceName::new("bastion").unwrap()],
+        approval: Some(rule),
+        ..leads.clone()
+    };
+    let terms = directory(vec![leads, production]).terms_of(&member(ANA));
+    assert_eq!(terms.approval.unwrap().approvers, BTreeSet::from([member("bo"), member("cy")]), "a lead who asks is no approver");
+}

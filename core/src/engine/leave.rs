@@ -12,6 +12,9 @@ impl Engine {
     pub async fn identity_left(&self, identity: &Identity, surface: Surface, why: &str) -> Result<usize, EngineError> {
         let Some(member) = self.directory.member_of(identity) else { return Ok(0) };
         let mut tx = self.store.begin().await?;
+        // Whoever starts a session waits here or was before us: none slips in between, through a link that is out already.
+        tx.lock_member(&member.name).await?;
+        tx.void_links(&member.name).await?;
         let live: Vec<_> = self.live_of(&mut tx, &member.name).await?.into_iter().map(|view| view.session.id).collect();
         let details =
             json!({ "member": member.name.as_str(), "identity": identity.to_string(), "why": why, "sessions": live.len() });

@@ -384,3 +384,40 @@ async fn a_link_starts_one_session_and_only_while_it_lasts() {
     let forged = crate::engine::Token::from_request("00");
     assert!(matches!(world.engine.confirm(&forged, addresses).await, Err(EngineError::LinkUnknown)));
 }
+
+#[tokio::test]
+async fn whoever_leaves_takes_their_links_and_sessions_along() {
+    let world = World::new().await;
+    let addresses = Addresses::new(&[HostAddress::parse(CAFE).unwrap()]).unwrap();
+    let id = world.start("ANA", HOME, 2).await.unwrap();
+    let out = world.engine.offer(&world.member("ANA"), crate::engine::OfferRequest::default()).await.unwrap();
+    let bos = world.engine.offer(&world.member("BO"), crate::engine::OfferRequest::default()).await.unwrap();
+    let ana = Identity::Slack { team: "T".into(), user: "ANA".into() };
+    assert_eq!(world.engine.identity_left(&ana, Surface::Slack, "deactivated in Slack").await.unwrap(), 1);
+    assert!(matches!(world.engine.confirm(&out.token, addresses).await, Err(EngineError::LinkExpired(_))));
+    world.settle().await;
+    assert_eq!((world.status(&id).await, world.group.rules().len()), (SessionStatus::Cancelled, 0));
+    world.engine.confirm(&bos.token, addresses).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_is_reminded_of_once_ten_minutes_before_its_end_and_again_after_it_was_extended() {
+    let world = World::new().await;
+    let id = world.start("ANA", HOME, 2).await.unwrap();
+    world.settle().await;
+    let times = async |expected: usize| {
+        world.reconciler.remind().await.unwrap();
+        let mut tx = world.reconciler.store.begin().await.unwrap();
+        let actions = tx.audit_of(&id).await.unwrap();
+        assert_eq!(actions.iter().filter(|action| *action == "session.reminded").count(), expected, "{actions:?}");
+    };
+    world.clock.advance(Span::from_minutes(105));
+    times(0).await;
+    world.clock.advance(Span::from_minutes(6));
+    times(1).await;
+    times(1).await;
+    world.engine.extend(&world.member("ANA"), &Which::TheOnly, None).await.unwrap();
+    times(1).await;
+    world.clock.advance(Span::from_minutes(120));
+    times(2).await;
+}

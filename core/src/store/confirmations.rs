@@ -103,6 +103,16 @@ impl Tx {
         Ok(done.rows_affected() == 1)
     }
 
+    /// Makes a member's links that nobody has used worthless.
+    pub async fn void_links(&mut self, member: &MemberName) -> Result<(), StoreError> {
+        // Earlier than any time that a transaction may have begun at.
+        sqlx::query("UPDATE confirmations SET expires_at = 0 WHERE member = $1 AND used_at IS NULL")
+            .bind(member.as_str())
+            .execute(&mut *self.inner)
+            .await?;
+        Ok(())
+    }
+
     /// Remembers from which address a link's page was opened, while the browser shows its other one.
     pub async fn remember_seen(&mut self, id: &ConfirmationId, address: HostAddress) -> Result<(), StoreError> {
         let sql = match address.ip().is_ipv4() {

@@ -1,6 +1,7 @@
 //! `entryguard`: the server and the command-line program.
 
 mod audit;
+mod chat;
 mod check;
 mod cli;
 mod demo;

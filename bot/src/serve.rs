@@ -8,13 +8,15 @@ use anyhow::{Context, bail};
 use entryguard_core::config::Settings;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 
+use crate::chat::{Chat, OutboxWorker};
 use crate::http::{self, Shared};
-use crate::slack::{self, DigestWorker, OutboxWorker, SlackApi, SlackState, SocketWorker, Standings};
+use crate::slack::{self, DigestWorker, SlackApi, SlackState, SocketWorker, Standings};
 use crate::wiring::Wired;
 use crate::workers;
 
-/// Posts brought up to date at once: a slow answer of Slack's holds up no more than its own.
+/// Posts brought up to date at once: a slow answer of a chat's holds up no more than its own.
 const OUTBOX_WORKERS: usize = 4;
 
 /// Serves until it is told to stop.
@@ -36,15 +38,7 @@ pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
     let mut router = http::base_routes().merge(crate::web::landing::routes()).with_state(shared.clone());
     if let Some(slack) = settings.slack {
         let api = Arc::new(SlackApi::new(&slack).context("the system's TLS certificates cannot be read")?);
-        let outbox = OutboxWorker::new(
-            Arc::clone(&wired.engine),
-            Arc::clone(&api),
-            Arc::clone(&wired.nudges),
-            slack.report_channel.clone(),
-        );
-        for _ in 0..OUTBOX_WORKERS {
-            workers.spawn(outbox.clone().run());
-        }
+        show(&mut workers, &wired, &api, slack.report_channel.clone());
         let digest =
             DigestWorker::new(Arc::clone(&wired.engine), Arc::clone(&api), slack.team_id.clone(), slack.report_channel.clone());
         workers.spawn(digest.run());
@@ -67,6 +61,14 @@ pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
     wired.store.close().await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Keeps what a chat shows up to date.
+fn show<C: Chat>(workers: &mut JoinSet<()>, wired: &Wired, chat: &Arc<C>, announcements: Option<String>) {
+    let outbox = OutboxWorker::new(Arc::clone(&wired.engine), Arc::clone(chat), Arc::clone(&wired.nudges), announcements);
+    for _ in 0..OUTBOX_WORKERS {
+        workers.spawn(outbox.clone().run());
+    }
 }
 
 /// Resolves when the process is told to stop.

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use entryguard_core::config::SlackSettings;
+use entryguard_core::domain::{Identity, Surface};
+use entryguard_core::reply::message::{Markup, Message};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use secrecy::ExposeSecret;
@@ -13,6 +15,10 @@ use slack_morphism::prelude::{
     SlackApiTokenValue, SlackApiUsersInfoRequest, SlackApiViewsOpenRequest, SlackApiViewsPublishRequest, SlackClient,
     SlackClientHyperConnector, SlackClientHyperHttpsConnector, SlackMessageContent, SlackView,
 };
+
+use crate::chat::{Chat, ChatError, Sent};
+
+use super::blocks::{self, Mrkdwn};
 
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(5);
@@ -38,26 +44,6 @@ pub struct SlackUser {
     pub bot: bool,
 }
 
-/// Why Slack did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum SlackError {
-    /// Too fast.
-    #[error("Slack asks to wait {} s", .0.as_secs())]
-    RateLimited(Duration),
-    /// The app cannot write there.
-    #[error("the app cannot write to the channel ({0})")]
-    NoAccess(String),
-    /// The message is not there any more.
-    #[error("the message is gone ({0})")]
-    MessageGone(String),
-    /// Refused for another reason.
-    #[error("Slack refused ({0})")]
-    Refused(String),
-    /// No answer that made sense.
-    #[error("Slack did not answer ({0})")]
-    Unreachable(String),
-}
-
 impl SlackApi {
     /// A client for the app of the configuration.
     pub fn new(settings: &SlackSettings) -> std::io::Result<Self> {
@@ -69,13 +55,8 @@ impl SlackApi {
         Ok(Self { client: SlackClient::new(connector), token, app_token })
     }
 
-    /// Posts a message, in a thread where one is given; the channel and the message's id.
-    pub async fn post(
-        &self,
-        channel: &str,
-        thread: Option<&str>,
-        content: SlackMessageContent,
-    ) -> Result<(String, String), SlackError> {
+    /// Posts a message, in a thread where one is given.
+    async fn post_message(&self, channel: &str, thread: Option<&str>, content: SlackMessageContent) -> Result<Sent, ChatError> {
         let mut request = SlackApiChatPostMessageRequest::new(channel.into(), content);
         // A one-time link must not be fetched by a preview, and ours need none.
         request.unfurl_links = Some(false);
@@ -83,18 +64,11 @@ impl SlackApi {
         request.thread_ts = thread.map(Into::into);
         let session = self.client.open_session(&self.token);
         let posted = within(CALL, session.chat_post_message(&request)).await?;
-        Ok((posted.channel.0, posted.ts.0))
-    }
-
-    /// Replaces a message.
-    pub async fn update(&self, channel: &str, message: &str, content: SlackMessageContent) -> Result<(), SlackError> {
-        let request = SlackApiChatUpdateRequest::new(channel.into(), content, message.into());
-        let session = self.client.open_session(&self.token);
-        within(CALL, session.chat_update(&request)).await.map(drop)
+        Ok(Sent { channel: posted.channel.0, id: posted.ts.0 })
     }
 
     /// Shows a message to one person.
-    pub async fn post_ephemeral(&self, channel: &str, user: &str, content: SlackMessageContent) -> Result<(), SlackError> {
+    pub async fn post_ephemeral(&self, channel: &str, user: &str, content: SlackMessageContent) -> Result<(), ChatError> {
         let request = SlackApiChatPostEphemeralRequest::new(channel.into(), user.into(), content);
         let session = self.client.open_session(&self.token);
         within(CALL, session.chat_post_ephemeral(&request)).await.map(drop)
@@ -103,37 +77,37 @@ impl SlackApi {
 
 impl SlackApi {
     /// Answers a press or a command after the fact, to whoever made it.
-    pub async fn respond(&self, response_url: &str, content: SlackMessageContent) -> Result<(), SlackError> {
-        let url = response_url.parse().map_err(|_| SlackError::Refused("not a response URL".to_owned()))?;
+    pub async fn respond(&self, response_url: &str, content: SlackMessageContent) -> Result<(), ChatError> {
+        let url = response_url.parse().map_err(|_| ChatError::Refused("not a response URL".to_owned()))?;
         let mut request = SlackApiPostWebhookMessageRequest::new(content);
         request.replace_original = Some(false);
         within(CALL, self.client.post_webhook_message(&url, &request)).await.map(drop)
     }
 
     /// Opens a modal.
-    pub async fn open_view(&self, trigger: &str, view: SlackView) -> Result<(), SlackError> {
+    pub async fn open_view(&self, trigger: &str, view: SlackView) -> Result<(), ChatError> {
         let request = SlackApiViewsOpenRequest::new(trigger.into(), view);
         let session = self.client.open_session(&self.token);
         within(CALL, session.views_open(&request)).await.map(drop)
     }
 
     /// Replaces somebody's home.
-    pub async fn publish_home(&self, user: &str, view: SlackView) -> Result<(), SlackError> {
+    pub async fn publish_home(&self, user: &str, view: SlackView) -> Result<(), ChatError> {
         let request = SlackApiViewsPublishRequest::new(user.into(), view);
         let session = self.client.open_session(&self.token);
         within(CALL, session.views_publish(&request)).await.map(drop)
     }
 
     /// Where the next socket is to be opened: an address with a ticket, good for once.
-    pub async fn open_connection(&self) -> Result<String, SlackError> {
-        let token = self.app_token.as_ref().ok_or_else(|| SlackError::Refused("no app_token".to_owned()))?;
+    pub async fn open_connection(&self) -> Result<String, ChatError> {
+        let token = self.app_token.as_ref().ok_or_else(|| ChatError::Refused("no app_token".to_owned()))?;
         let session = self.client.open_session(token);
         let opened = within(CALL, session.apps_connections_open(&SlackApiAppsConnectionOpenRequest::new())).await?;
         Ok(opened.url.0.to_string())
     }
 
     /// Whether the app is in a channel that it can see.
-    pub async fn sees_channel(&self, channel: &str) -> Result<bool, SlackError> {
+    pub async fn sees_channel(&self, channel: &str) -> Result<bool, ChatError> {
         let request = SlackApiConversationsInfoRequest::new(channel.into());
         let session = self.client.open_session(&self.token);
         let info = within(CALL, session.conversations_info(&request)).await?.channel;
@@ -141,7 +115,7 @@ impl SlackApi {
     }
 
     /// What Slack says of a user. Asked while somebody waits, so not for long.
-    pub async fn user(&self, user: &str) -> Result<SlackUser, SlackError> {
+    pub async fn user(&self, user: &str) -> Result<SlackUser, ChatError> {
         let request = SlackApiUsersInfoRequest::new(user.into());
         let session = self.client.open_session(&self.token);
         let user = within(WHILE_ASKED, session.users_info(&request)).await?.user;
@@ -154,6 +128,49 @@ impl SlackApi {
     }
 }
 
+impl Chat for SlackApi {
+    type Content = SlackMessageContent;
+    const SURFACE: Surface = Surface::Slack;
+
+    fn markup(&self) -> &dyn Markup {
+        &Mrkdwn
+    }
+
+    fn content(&self, message: &Message) -> SlackMessageContent {
+        blocks::content(message)
+    }
+
+    fn elsewhere(&self, channel: &str) -> String {
+        format!("Sent to you directly: EntryGuard is not in <#{channel}>. `/invite @EntryGuard` there changes that.")
+    }
+
+    fn person(&self, identity: &Identity) -> Option<String> {
+        match identity {
+            Identity::Slack { user, .. } => Some(user.clone()),
+            _ => None,
+        }
+    }
+
+    async fn post(&self, channel: &str, content: SlackMessageContent) -> Result<Sent, ChatError> {
+        self.post_message(channel, None, content).await
+    }
+
+    // A person's id is as good as the direct messages with them.
+    async fn post_to(&self, person: &str, content: SlackMessageContent) -> Result<Sent, ChatError> {
+        self.post_message(person, None, content).await
+    }
+
+    async fn reply(&self, parent: &Sent, content: SlackMessageContent) -> Result<Sent, ChatError> {
+        self.post_message(&parent.channel, Some(&parent.id), content).await
+    }
+
+    async fn edit(&self, message: &Sent, content: SlackMessageContent) -> Result<(), ChatError> {
+        let request = SlackApiChatUpdateRequest::new(message.channel.as_str().into(), content, message.id.as_str().into());
+        let session = self.client.open_session(&self.token);
+        within(CALL, session.chat_update(&request)).await.map(drop)
+    }
+}
+
 /// The way to Slack.
 pub(super) fn connector(settings: &SlackSettings) -> std::io::Result<HttpsConnector<HttpConnector>> {
     let builder = HttpsConnectorBuilder::new().with_native_roots()?;
@@ -162,14 +179,14 @@ pub(super) fn connector(settings: &SlackSettings) -> std::io::Result<HttpsConnec
     Ok(if plain { builder.https_or_http() } else { builder.https_only() }.enable_all_versions().build())
 }
 
-async fn within<T>(patience: Duration, call: impl Future<Output = Result<T, SlackClientError>>) -> Result<T, SlackError> {
+async fn within<T>(patience: Duration, call: impl Future<Output = Result<T, SlackClientError>>) -> Result<T, ChatError> {
     match tokio::time::timeout(patience, call).await {
-        Ok(answer) => answer.map_err(SlackError::from),
-        Err(_) => Err(SlackError::Unreachable(format!("nothing within {} s", patience.as_secs()))),
+        Ok(answer) => answer.map_err(ChatError::from),
+        Err(_) => Err(ChatError::Unreachable(format!("nothing within {} s", patience.as_secs()))),
     }
 }
 
-impl From<SlackClientError> for SlackError {
+impl From<SlackClientError> for ChatError {
     fn from(error: SlackClientError) -> Self {
         match error {
             SlackClientError::RateLimitError(limit) => Self::RateLimited(limit.retry_after.unwrap_or(Duration::from_secs(1))),

@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use slack_morphism::prelude::{SlackCommandEventResponse, SlackMessageContent, SlackMessageResponseType};
 
-use super::place::Place;
+use crate::chat::Place;
+
 use super::{SlackState, reply};
 
 /// What Slack sends for a command.
@@ -26,7 +27,7 @@ pub async fn answer(state: &SlackState, command: SlashCommand) -> Option<Value> 
         Err(why) => return ephemeral(reply::refused(&why)),
     };
     let place = Place { channel: command.channel_id, user: command.user_id };
-    let place = serde_json::to_string(&place).ok();
+    let place = place.stored();
     let conversation = Conversation { identity, surface: Surface::Slack, place };
     let answer = state.shared.engine.answer_text(&conversation, &command.text).await;
     ephemeral(reply::render(&answer, &state.shared.server.public_url, state.shared.engine.now()))

@@ -9,7 +9,8 @@ use entryguard_core::reply::digest;
 use entryguard_core::reply::message::{Markup, Message};
 
 use super::blocks::{Mrkdwn, content};
-use super::client::{SlackApi, SlackError};
+use super::client::SlackApi;
+use crate::chat::{Chat, ChatError};
 
 /// How often to look for news: what comes within this time is one message.
 const LOOK: Duration = Duration::from_secs(5);
@@ -52,14 +53,14 @@ impl DigestWorker {
     }
 
     /// Posts to everybody who is to know. Where nobody is, the log and the audit log have it.
-    async fn post(&self, untold: &Untold) -> Result<(), SlackError> {
+    async fn post(&self, untold: &Untold) -> Result<(), ChatError> {
         let heading = "EntryGuard found that something was not as it should be".to_owned();
         let found = digest(&untold.drifts);
         let lines = std::iter::once(Mrkdwn.bold(&heading)).chain(found.iter().map(|line| Mrkdwn.text(line))).collect();
         let message = content(&Message::of_lines(heading, lines));
         let mut outcome = Ok(());
         for channel in self.readers() {
-            let posted = self.api.post(&channel, None, message.clone()).await;
+            let posted = self.api.post(&channel, message.clone()).await;
             outcome = outcome.and(posted.map(drop));
         }
         outcome

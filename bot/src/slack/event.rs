@@ -81,8 +81,8 @@ async fn take(state: &SlackState, callback: Callback) {
         Event::AppHomeOpened { user, tab } if tab.is_empty() || tab == "home" => {
             match state.standings.who(state, &callback.team_id, &user).await {
                 Ok(identity) => {
-                    let place = super::place::Place { channel: user.clone(), user: user.clone() };
-                    let place = serde_json::to_string(&place).ok();
+                    let place = crate::chat::Place { channel: user.clone(), user: user.clone() };
+                    let place = place.stored();
                     let conversation = Conversation { identity, surface: Surface::Slack, place };
                     home::publish(state, &conversation, &user).await;
                 }

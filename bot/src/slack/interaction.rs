@@ -9,7 +9,8 @@ use serde_json::Value;
 use slack_morphism::prelude::SlackMessageContent;
 
 use super::blocks::{Mrkdwn, content};
-use super::place::Place;
+use crate::chat::{Chat, Place};
+
 use super::{SlackState, form, home};
 
 /// What Slack sends for an interaction.
@@ -156,7 +157,7 @@ async fn submit(state: &SlackState, payload: Payload, who: Identity) -> Option<V
 fn conversation(payload: &Payload, identity: Identity) -> Conversation {
     let user = payload.user.id.clone();
     let channel = payload.channel.as_ref().map_or_else(|| user.clone(), |channel| channel.id.clone());
-    let place = serde_json::to_string(&Place { channel, user }).ok();
+    let place = Place { channel, user }.stored();
     Conversation { identity, surface: Surface::Slack, place }
 }
 
@@ -185,7 +186,7 @@ fn whisper(state: &SlackState, payload: &Payload, message: SlackMessageContent) 
             let channel = channel.id.clone();
             spawn(async move { api.post_ephemeral(&channel, &user, message).await });
         }
-        (None, None) => spawn(async move { api.post(&user, None, message).await.map(drop) }),
+        (None, None) => spawn(async move { api.post_to(&user, message).await.map(drop) }),
     }
 }
 
@@ -202,7 +203,7 @@ fn refuse(state: &SlackState, payload: Payload, why: String) -> Option<Value> {
     None
 }
 
-fn spawn(call: impl Future<Output = Result<(), super::client::SlackError>> + Send + 'static) {
+fn spawn(call: impl Future<Output = Result<(), crate::chat::ChatError>> + Send + 'static) {
     tokio::spawn(async move {
         if let Err(error) = call.await {
             tracing::warn!(%error, "an answer could not be shown in Slack");

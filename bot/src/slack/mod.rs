@@ -11,13 +11,10 @@ mod home;
 mod incoming;
 mod interaction;
 pub mod manifest;
-mod outbox;
-mod place;
 mod reply;
 mod signed;
 mod socket;
 mod standing;
-mod step;
 
 use std::sync::Arc;
 
@@ -28,7 +25,6 @@ use entryguard_core::config::SlackSettings;
 
 pub use client::SlackApi;
 pub use digest::DigestWorker;
-pub use outbox::OutboxWorker;
 pub use socket::SocketWorker;
 pub use standing::Standings;
 

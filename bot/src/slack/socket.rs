@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use super::client::SlackError;
 use super::{SlackState, command, event, interaction};
+use crate::chat::ChatError;
 
 /// Slack pings more often than this; a connection that is silent for longer is dead.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -74,7 +74,7 @@ impl SocketWorker {
         }
     }
 
-    async fn open(&self) -> Result<Socket, SlackError> {
+    async fn open(&self) -> Result<Socket, ChatError> {
         let url = self.state.api.open_connection().await?;
         let opened = tokio::time::timeout(OPENING, tokio_tungstenite::connect_async(url.as_str())).await;
         match opened {
@@ -83,8 +83,8 @@ impl SocketWorker {
                 Ok(socket)
             }
             // The URL has a ticket in it: it is not repeated.
-            Ok(Err(error)) => Err(SlackError::Unreachable(format!("the socket: {}", kind_of(&error)))),
-            Err(_) => Err(SlackError::Unreachable(format!("the socket did not open within {} s", OPENING.as_secs()))),
+            Ok(Err(error)) => Err(ChatError::Unreachable(format!("the socket: {}", kind_of(&error)))),
+            Err(_) => Err(ChatError::Unreachable(format!("the socket did not open within {} s", OPENING.as_secs()))),
         }
     }
 

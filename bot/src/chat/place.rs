@@ -1,16 +1,18 @@
-//! Where in Slack a session is shown, and what has been posted there: the text that the store keeps for us.
+//! Where in a chat a session is shown, and what has been posted there: the text that the store keeps for us.
 
 use entryguard_core::domain::{Identity, PostKind};
 use entryguard_core::engine::ANNOUNCEMENT;
 use entryguard_core::store::ChatPost;
 use serde::{Deserialize, Serialize};
 
+use super::Sent;
+
 /// Where a session is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// The channel that the command came from; a person's id is as good as the direct messages with them.
     pub channel: String,
-    /// Who gave it: where the app is not in the channel, they get it as a direct message.
+    /// Who gave it: where the app is not in the channel, they get it as a direct message. Nobody for an announcement.
     pub user: String,
 }
 
@@ -23,6 +25,9 @@ pub struct Posted {
     pub parent: Option<String>,
     /// The message in its thread, with the table.
     pub table: Option<String>,
+    /// The channel of that, where a thread is one of its own.
+    #[serde(default)]
+    pub thread: Option<String>,
     /// Whether it went to its member directly, because the app is not in the channel.
     #[serde(default)]
     pub elsewhere: bool,
@@ -41,17 +46,34 @@ pub struct Shown {
 }
 
 impl Place {
+    /// As the store keeps it.
+    pub fn stored(&self) -> Option<String> {
+        serde_json::to_string(self).ok()
+    }
+
     /// Where a post goes. None where there is no such place: an announcement without a channel for it.
-    pub fn of(post: &ChatPost, announcements: Option<&str>) -> Option<Self> {
+    pub fn of(post: &ChatPost, announcements: Option<&str>, person: impl Fn(&Identity) -> Option<String>) -> Option<Self> {
         match post.kind {
             PostKind::Thread => serde_json::from_str(&post.place).ok(),
             PostKind::Request | PostKind::Alarm if post.place == ANNOUNCEMENT => {
-                announcements.map(|channel| Self { channel: channel.to_owned(), user: channel.to_owned() })
+                announcements.map(|channel| Self { channel: channel.to_owned(), user: String::new() })
             }
-            PostKind::Request | PostKind::Alarm => match post.place.parse() {
-                Ok(Identity::Slack { user, .. }) => Some(Self { channel: user.clone(), user }),
-                _ => None,
-            },
+            PostKind::Request | PostKind::Alarm => {
+                let user = person(&post.place.parse().ok()?)?;
+                Some(Self { channel: user.clone(), user })
+            }
         }
+    }
+}
+
+impl Posted {
+    /// The parent message, once it is posted.
+    pub fn parent(&self) -> Option<Sent> {
+        Some(Sent { channel: self.channel.clone()?, id: self.parent.clone()? })
+    }
+
+    /// The message with the table, once it is posted.
+    pub fn table(&self) -> Option<Sent> {
+        Some(Sent { channel: self.thread.clone().or_else(|| self.channel.clone())?, id: self.table.clone()? })
     }
 }

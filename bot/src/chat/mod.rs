@@ -1,0 +1,78 @@
+//! What all chats have in common: where a session is shown, what is posted next, and how a chat is kept up to date.
+//!
+//! A chat brings its markup, its content and its calls as a [`Chat`]; what is said, and when, is decided here and in core.
+
+mod outbox;
+mod place;
+mod step;
+
+use std::time::Duration;
+
+use entryguard_core::domain::{Identity, Surface};
+use entryguard_core::reply::message::{Markup, Message};
+use serde::Serialize;
+
+pub use outbox::OutboxWorker;
+pub use place::Place;
+
+/// A chat that sessions are shown in.
+pub trait Chat: Send + Sync + 'static {
+    /// A message as the chat takes it.
+    type Content: Serialize + Clone + Send + Sync;
+
+    /// Which chat it is.
+    const SURFACE: Surface;
+
+    /// How it writes.
+    fn markup(&self) -> &dyn Markup;
+
+    /// A message as it takes it.
+    fn content(&self, message: &Message) -> Self::Content;
+
+    /// What to say where the app cannot write to a channel, and so wrote to the person.
+    fn elsewhere(&self, channel: &str) -> String;
+
+    /// How the chat names the person, if it knows them.
+    fn person(&self, identity: &Identity) -> Option<String>;
+
+    /// Posts to a channel.
+    fn post(&self, channel: &str, content: Self::Content) -> impl Future<Output = Result<Sent, ChatError>> + Send;
+
+    /// Posts to a person directly.
+    fn post_to(&self, person: &str, content: Self::Content) -> impl Future<Output = Result<Sent, ChatError>> + Send;
+
+    /// Posts below a message.
+    fn reply(&self, parent: &Sent, content: Self::Content) -> impl Future<Output = Result<Sent, ChatError>> + Send;
+
+    /// Replaces a message.
+    fn edit(&self, message: &Sent, content: Self::Content) -> impl Future<Output = Result<(), ChatError>> + Send;
+}
+
+/// Where a message is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// The channel that took it.
+    pub channel: String,
+    /// Its name there.
+    pub id: String,
+}
+
+/// Why a chat did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ChatError {
+    /// Too fast.
+    #[error("it asks to wait {} s", .0.as_secs())]
+    RateLimited(Duration),
+    /// The app cannot write there.
+    #[error("the app cannot write to the channel ({0})")]
+    NoAccess(String),
+    /// The message is not there any more.
+    #[error("the message is gone ({0})")]
+    MessageGone(String),
+    /// Refused for another reason.
+    #[error("refused ({0})")]
+    Refused(String),
+    /// No answer that made sense.
+    #[error("no answer ({0})")]
+    Unreachable(String),
+}

@@ -1,0 +1,85 @@
+//! What to do next for a post: one message or edit at a time, so that a channel's pace is kept and a crash loses no more than one.
+
+use entryguard_core::domain::PostKind;
+use entryguard_core::engine::Turn;
+use entryguard_core::reply::{self, Card, thread};
+use serde::Serialize;
+
+use super::place::{Place, Posted, Shown};
+use super::{Chat, Sent};
+
+/// One call to a chat.
+pub enum Step<Content> {
+    /// The message in the channel.
+    PostParent(Content),
+    /// The message in its thread.
+    PostTable(Sent, Content),
+    /// The table has changed.
+    EditTable(Sent, Content),
+    /// How the session stands has changed.
+    EditParent(Sent, Content),
+    /// Something happened: a line of its own, where there is something to say of it.
+    Tell(Sent, i64, Option<Content>),
+}
+
+/// What is to be shown.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    /// To whom.
+    pub kind: PostKind,
+    /// Where.
+    pub place: &'a Place,
+    /// The session.
+    pub card: &'a Card,
+    /// What happened to it that was not told.
+    pub turns: &'a [Turn],
+}
+
+/// The next step; none where all is shown.
+pub fn next<C: Chat>(chat: &C, wanted: Wanted<'_>, posted: &Posted, shown: &Shown) -> Option<Step<C::Content>> {
+    let Wanted { kind, card, .. } = wanted;
+    let parent = parent(chat, wanted, posted);
+    let Some(at) = posted.parent() else { return Some(Step::PostParent(parent)) };
+    let edit_parent = || (shown.parent != key(&parent)).then(|| Step::EditParent(at.clone(), parent.clone()));
+    match kind {
+        PostKind::Request | PostKind::Alarm => edit_parent(),
+        PostKind::Thread => {
+            let table = chat.content(&thread::table(card, chat.markup()));
+            match posted.table() {
+                None => Some(Step::PostTable(at, table)),
+                // The table before the parent: whoever reads a status above finds it borne out below.
+                Some(below) if shown.table != key(&table) => Some(Step::EditTable(below, table)),
+                Some(_) => edit_parent().or_else(|| tell(chat, at.clone(), wanted, posted)),
+            }
+        }
+    }
+}
+
+fn parent<C: Chat>(chat: &C, wanted: Wanted<'_>, posted: &Posted) -> C::Content {
+    let Wanted { kind, place, card, .. } = wanted;
+    let mut message = match kind {
+        PostKind::Thread => thread::parent(card, chat.markup()),
+        PostKind::Request => reply::request(card, chat.markup()),
+        PostKind::Alarm => reply::alarm(card, chat.markup()),
+    };
+    if posted.elsewhere {
+        message.notes.push(chat.elsewhere(&place.channel));
+    }
+    chat.content(&message)
+}
+
+fn tell<C: Chat>(chat: &C, parent: Sent, wanted: Wanted<'_>, posted: &Posted) -> Option<Step<C::Content>> {
+    let Wanted { card, turns, .. } = wanted;
+    // A longer time is told of once the clouds know it, as everywhere.
+    let told_later = |turn: &&Turn| turn.action == "session.extended" && card.extending_to.is_some();
+    let untold = turns.iter().filter(|turn| turn.seq > posted.told);
+    let untold: Vec<_> = untold.take_while(|turn| !told_later(turn)).cloned().collect();
+    let through = untold.last()?.seq;
+    Some(Step::Tell(parent, through, reply::turns(&untold, card, chat.markup()).map(|message| chat.content(&message))))
+}
+
+/// What tells one content from another, short enough to keep.
+pub fn key(content: &impl Serialize) -> Option<String> {
+    use sha2::{Digest, Sha256};
+    serde_json::to_vec(content).ok().map(|json| hex::encode(Sha256::digest(json)))
+}

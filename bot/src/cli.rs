@@ -36,6 +36,8 @@ pub enum Verb {
     IamPolicy(ConfigOptions),
     /// Print the Slack app's manifest (YAML).
     SlackManifest(ManifestOptions),
+    /// Register the Discord commands, and print first what that changes.
+    DiscordRegister(RegisterOptions),
 }
 
 /// Where the configuration is.
@@ -181,6 +183,20 @@ pub struct ManifestOptions {
     /// For a server without a public address: it calls Slack, over Socket Mode, and Slack needs no address.
     #[arg(long, conflicts_with = "public_url")]
     pub socket_mode: bool,
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigOptions,
+}
+
+/// How to register.
+#[derive(Args)]
+pub struct RegisterOptions {
+    /// In every server that the app is in, rather than in guild_id's alone.
+    #[arg(long)]
+    pub global: bool,
+    /// Only print what would change.
+    #[arg(long)]
+    pub dry_run: bool,
     /// Where the configuration is.
     #[command(flatten)]
     pub config: ConfigOptions,

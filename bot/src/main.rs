@@ -5,6 +5,7 @@ mod chat;
 mod check;
 mod cli;
 mod demo;
+mod discord;
 mod http;
 mod iam_policy;
 mod panic;
@@ -50,6 +51,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
             Verb::Audit(verb) => audit::run(verb).await,
             Verb::IamPolicy(options) => iam_policy::run(&options.config),
             Verb::SlackManifest(options) => slack::manifest::run(&options),
+            Verb::DiscordRegister(options) => discord::register::run(&options).await,
         }
     })
 }

@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::chat::{Chat, OutboxWorker};
+use crate::discord::{self, DiscordApi, DiscordState};
 use crate::http::{self, Shared};
 use crate::slack::{self, DigestWorker, SlackApi, SlackState, SocketWorker, Standings};
 use crate::wiring::Wired;
@@ -43,11 +44,17 @@ pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
             DigestWorker::new(Arc::clone(&wired.engine), Arc::clone(&api), slack.team_id.clone(), slack.report_channel.clone());
         workers.spawn(digest.run());
         let over_socket = slack.app_token.is_some();
+        let shared = shared.clone();
         let state = SlackState { shared, settings: Arc::new(slack), api, standings: Arc::new(Standings::default()) };
         if over_socket {
             workers.spawn(SocketWorker::new(state.clone()).run());
         }
         router = router.merge(slack::routes(state));
+    }
+    if let Some(discord) = settings.discord {
+        let api = Arc::new(DiscordApi::new(&discord));
+        show(&mut workers, &wired, &api, discord.report_channel.clone());
+        router = router.merge(discord::routes(DiscordState::new(shared, discord, api)?));
     }
     let listener = TcpListener::bind(server.listen).await.with_context(|| format!("cannot listen on {}", server.listen))?;
     tracing::info!(listen = %server.listen, url = server.public_url, "serving");

@@ -5,6 +5,7 @@ mod approval;
 mod audit;
 mod commands;
 mod crash_points;
+mod discord;
 mod double;
 mod harness;
 mod operations;

@@ -17,6 +17,7 @@ pub use form::Form;
 pub use people::Started;
 
 use crate::database::{Database, OwnDatabase};
+use crate::discord::DiscordDouble;
 use crate::eventually::eventually;
 use crate::moto::{Ec2, GroupId, Rule};
 use crate::proxy::Proxy;
@@ -36,6 +37,8 @@ pub struct World {
     pub proxy: Proxy,
     /// Slack.
     pub slack: SlackDouble,
+    /// Discord, where the world has it.
+    pub discord: DiscordDouble,
     /// The security groups, in the order of their resources `group-1`, `group-2`, ….
     pub groups: Vec<GroupId>,
     /// How long the world's waits last; [`crate::SOON`] unless a test expects something slow, as a dead worker's lease to run out.
@@ -202,7 +205,7 @@ impl World {
         Ran { code: output.status.code(), stdout, stderr }
     }
 
-    /// Ends the world, and fails where Slack had to refuse anything.
+    /// Ends the world, and fails where Slack or Discord had to refuse anything.
     pub async fn finish(mut self) {
         self.server.kill_9();
         for group in &self.groups {
@@ -211,6 +214,7 @@ impl World {
         }
         self.database.drop_it().await;
         let violations = [self.slack.violations(), self.slack.what_slacks_sdk_refuses().await].concat();
+        assert!(self.discord.violations().is_empty(), "Discord would have refused:\n{}", self.discord.violations().join("\n"));
         assert!(violations.is_empty(), "Slack would have refused:\n{}", violations.join("\n"));
     }
 }

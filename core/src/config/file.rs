@@ -20,7 +20,7 @@ pub(super) struct File {
     pub(super) tier: Vec<Tier>,
     pub(super) slack: Option<Slack>,
     // Documented, and not served yet.
-    pub(super) discord: Option<toml::Table>,
+    pub(super) discord: Option<Discord>,
     pub(super) github: Option<toml::Table>,
     #[serde(default)]
     pub(super) sweep: Sweep,
@@ -105,6 +105,22 @@ pub(super) struct Slack {
     #[serde(default = "slack_api")]
     pub(super) api_url: String,
     pub(super) report_channel: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Discord {
+    pub(super) application_id: String,
+    pub(super) public_key: String,
+    pub(super) bot_token: SecretSource,
+    pub(super) guild_id: String,
+    #[serde(default = "discord_api")]
+    pub(super) api_url: String,
+    pub(super) report_channel: Option<String>,
+}
+
+fn discord_api() -> String {
+    "https://discord.com".to_owned()
 }
 
 /// A secret, or two while one is exchanged for the other.

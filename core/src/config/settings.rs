@@ -22,6 +22,8 @@ pub struct Settings {
     pub database: StoreUrl,
     /// The Slack app, if there is one.
     pub slack: Option<SlackSettings>,
+    /// The Discord app, if there is one.
+    pub discord: Option<DiscordSettings>,
     /// When to sweep.
     pub sweep: SweepSchedule,
     /// When a removal is believed.
@@ -62,6 +64,23 @@ pub struct SlackSettings {
     pub report_channel: Option<String>,
 }
 
+/// A Discord app.
+#[derive(Clone, Debug)]
+pub struct DiscordSettings {
+    /// The app.
+    pub application_id: u64,
+    /// What requests from Discord are signed with: Ed25519, in hexadecimal.
+    pub public_key: String,
+    /// What our requests to Discord show.
+    pub bot_token: SecretString,
+    /// The only guild whose users are served.
+    pub guild_id: u64,
+    /// Where Discord is.
+    pub api_url: String,
+    /// The channel that is told of broken glass.
+    pub report_channel: Option<String>,
+}
+
 /// When to sweep: a cron expression with seconds, in UTC.
 #[derive(Clone, Debug)]
 pub struct SweepSchedule(cron::Schedule);
@@ -90,16 +109,16 @@ impl Settings {
     /// Reads a configuration from its text. `path` names it in errors.
     pub fn parse(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut file = parse_file(text, path)?;
-        for (table, written) in [("discord", file.discord.is_some()), ("github", file.github.is_some())] {
-            if written {
-                tracing::warn!("[{table}] is in the configuration, but this version does not serve it yet; it is passed over");
-            }
+        if file.github.is_some() {
+            tracing::warn!("[github] is in the configuration, but this version does not serve it yet; it is passed over");
         }
         let slack = file.slack.take().map(|slack| slack_settings(slack, env)).transpose()?;
+        let discord = file.discord.take().map(|discord| discord_settings(discord, env)).transpose()?;
         Ok(Self {
             server: server_settings(&mut file.server)?,
             database: database_url(&file.database.url, env)?,
             slack,
+            discord,
             sweep: SweepSchedule::parse(&file.sweep.schedule)?,
             later_reads: later_reads(file.removal.read_again_after.take())?,
             directory: directory(file)?,
@@ -161,6 +180,29 @@ fn slack_settings(slack: file::Slack, env: &dyn Fn(&str) -> Option<String>) -> R
         team_id: slack.team_id,
         api_url: slack.api_url.trim_end_matches('/').to_owned(),
         report_channel: slack.report_channel,
+    })
+}
+
+fn discord_settings(discord: file::Discord, env: &dyn Fn(&str) -> Option<String>) -> Result<DiscordSettings, ConfigError> {
+    let id = |key: &str, text: &str| {
+        let wrong =
+            || ConfigError::senseless(format!("[discord] {key} is a number of Discord's, such as 1234567890; it is `{text}`"));
+        text.parse::<u64>().ok().filter(|id| *id > 0).ok_or_else(wrong)
+    };
+    if discord.public_key.len() != 64 || hex::decode(&discord.public_key).is_err() {
+        let why = "[discord] public_key is 64 hexadecimal digits; copy it from the app's General Information".to_owned();
+        return Err(ConfigError::senseless(why));
+    }
+    if let Some(channel) = &discord.report_channel {
+        id("report_channel", channel)?;
+    }
+    Ok(DiscordSettings {
+        application_id: id("application_id", &discord.application_id)?,
+        public_key: discord.public_key,
+        bot_token: discord.bot_token.resolve("[discord] bot_token", env)?,
+        guild_id: id("guild_id", &discord.guild_id)?,
+        api_url: discord.api_url.trim_end_matches('/').to_owned(),
+        report_channel: discord.report_channel,
     })
 }
 

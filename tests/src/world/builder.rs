@@ -5,6 +5,7 @@ use std::path::Path;
 use super::World;
 use super::config::{self, Member, Peers, Role};
 use crate::database::Database;
+use crate::discord::DiscordDouble;
 use crate::eventually::SOON;
 use crate::loopback::free_port;
 use crate::moto::{Ec2, GroupId};
@@ -25,13 +26,14 @@ pub struct WorldBuilder {
     durations: Vec<String>,
     max_sessions: u32,
     extra: String,
+    discord: bool,
 }
 
 impl WorldBuilder {
     pub(super) fn new(database: Database) -> Self {
         let durations = ["1h", "2h", "4h", "8h", "12h", "24h"].map(str::to_owned).to_vec();
         let (files, members, roles, extra) = (Vec::new(), Vec::new(), Vec::new(), String::new());
-        Self { database, groups: 0, files, members, roles, durations, max_sessions: 3, extra }
+        Self { database, groups: 0, files, members, roles, durations, max_sessions: 3, extra, discord: false }
     }
 
     /// With `n` security groups in moto, the resources `group-1`, `group-2`, …, each for SSH.
@@ -47,8 +49,20 @@ impl WorldBuilder {
 
     /// With a member whom Slack knows as `slack_user`.
     pub fn member(mut self, name: &str, slack_user: &str) -> Self {
-        let slack_user = slack_user.to_owned();
-        self.members.push(Member { name: name.to_owned(), slack_user, admin: false });
+        let identity = format!("slack:{}/{slack_user}", SlackDouble::TEAM);
+        self.members.push(Member { name: name.to_owned(), identity, admin: false });
+        self
+    }
+
+    /// With a Discord app beside the Slack app.
+    pub fn with_discord(self) -> Self {
+        Self { discord: true, ..self }
+    }
+
+    /// With a member whom Discord knows as `user`.
+    pub fn discord_member(mut self, name: &str, user: u64) -> Self {
+        let identity = format!("discord:{}/{user}", DiscordDouble::GUILD);
+        self.members.push(Member { name: name.to_owned(), identity, admin: false });
         self
     }
 
@@ -94,14 +108,19 @@ impl WorldBuilder {
         let ec2 = Ec2::at(&moto_address(), World::REGION);
         let groups = make_groups(&ec2, self.groups).await;
         let (proxy, slack) = (Proxy::before(&moto_address()).await, SlackDouble::open().await);
+        let discord = DiscordDouble::open().await;
         let database = self.database.make(place.path()).await;
         let port = free_port();
         let peers = Peers { port, database: &database.url, slack: &slack.api_url(), cloud: proxy.address() };
-        let config = self.config(place.path(), &peers, &groups);
+        let mut config = self.config(place.path(), &peers, &groups);
+        if self.discord {
+            config.push_str(&crate::world::config::discord(&discord.api_url()));
+        }
         let setup = setup(place.path(), port, &config);
         let server = Server::start(setup.clone()).await;
         slack.install(&server.address());
-        World { server, ec2, proxy, slack, groups, patience: SOON, until_over: SOON, setup, config, database, place }
+        discord.install(&server.address());
+        World { server, ec2, proxy, slack, discord, groups, patience: SOON, until_over: SOON, setup, config, database, place }
     }
 
     fn config(&self, place: &Path, peers: &Peers, groups: &[GroupId]) -> String {
@@ -144,6 +163,7 @@ fn setup(place: &Path, port: u16, config: &str) -> Setup {
         ("SLACK_APP_TOKEN", SlackDouble::APP_TOKEN),
         ("SLACK_OLD_SECRET", SlackDouble::OLD_SECRET),
         ("SLACK_BOT_TOKEN", SlackDouble::BOT_TOKEN),
+        ("DISCORD_BOT_TOKEN", DiscordDouble::BOT_TOKEN),
         ("NO_PROXY", "*"),
         ("RUST_BACKTRACE", "1"),
         ("RUST_LOG", "info,entryguard=debug,entryguard_core=debug"),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::discord::DiscordDouble;
 use crate::moto::GroupId;
 use crate::slack::SlackDouble;
 
@@ -18,7 +19,7 @@ pub struct Peers<'a> {
 #[derive(Debug, Clone)]
 pub struct Member {
     pub name: String,
-    pub slack_user: String,
+    pub identity: String,
     pub admin: bool,
 }
 
@@ -33,11 +34,8 @@ pub struct Role {
 
 impl Member {
     pub fn toml(&self) -> String {
-        let Self { name, slack_user, admin } = self;
-        let team = SlackDouble::TEAM;
-        format!(
-            "[[member]]\nname = {name:?}\nemail = \"{name}@example.com\"\nadmin = {admin}\nidentities = [\"slack:{team}/{slack_user}\"]\n\n"
-        )
+        let Self { name, identity, admin } = self;
+        format!("[[member]]\nname = {name:?}\nemail = \"{name}@example.com\"\nadmin = {admin}\nidentities = [{identity:?}]\n\n")
     }
 }
 
@@ -76,6 +74,16 @@ pub fn slack(Peers { slack: api_url, .. }: &Peers) -> String {
         "[slack]\nsigning_secret = [{{ env = \"SLACK_SIGNING_SECRET\" }}, {{ env = \"SLACK_OLD_SECRET\" }}]\nbot_token = {{ env = \"SLACK_BOT_TOKEN\" }}\n\
          team_id = \"{}\"\napi_url = {api_url:?}\n\n",
         SlackDouble::TEAM
+    )
+}
+
+pub fn discord(api_url: &str) -> String {
+    format!(
+        "[discord]\napplication_id = \"{}\"\npublic_key = \"{}\"\nbot_token = {{ env = \"DISCORD_BOT_TOKEN\" }}\nguild_id = \"{}\"\n\
+         api_url = {api_url:?}\n\n",
+        DiscordDouble::APPLICATION,
+        DiscordDouble::public_key(),
+        DiscordDouble::GUILD
     )
 }
 

@@ -1,0 +1,58 @@
+//! Discord: verified interactions in, ephemeral answers out, and a thread for each session that shows how it is doing.
+
+mod client;
+mod command;
+mod components;
+mod form;
+mod incoming;
+mod interaction;
+mod membership;
+pub mod register;
+mod signed;
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::post;
+use entryguard_core::config::DiscordSettings;
+use serenity::interactions_endpoint::Verifier;
+
+pub use client::DiscordApi;
+use membership::Memberships;
+
+use crate::http::Shared;
+
+/// Discord sends nothing that is larger.
+const LARGEST_BODY: usize = 256 * 1024;
+
+/// What Discord's handlers may use.
+#[derive(Clone)]
+pub struct DiscordState {
+    shared: Shared,
+    settings: Arc<DiscordSettings>,
+    api: Arc<DiscordApi>,
+    verifier: Arc<Verifier>,
+    memberships: Arc<Memberships>,
+}
+
+impl DiscordState {
+    /// For the app of the configuration.
+    pub fn new(shared: Shared, settings: DiscordSettings, api: Arc<DiscordApi>) -> anyhow::Result<Self> {
+        let mut key = [0; 32];
+        hex::decode_to_slice(&settings.public_key, &mut key)?;
+        let verifier =
+            Verifier::try_new(key).context("[discord] public_key is no Ed25519 key; copy it again from the app's page")?;
+        let verifier = Arc::new(verifier);
+        Ok(Self { shared, settings: Arc::new(settings), api, verifier, memberships: Arc::default() })
+    }
+}
+
+/// Discord's routes.
+pub fn routes(state: DiscordState) -> Router {
+    Router::new()
+        .route("/discord/interactions", post(incoming::interactions))
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .with_state(state)
+}

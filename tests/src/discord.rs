@@ -1,0 +1,161 @@
+//! A double of Discord: it signs interactions as Discord does, answers the REST calls that a bot makes, and notes each thing that
+//! Discord would not have accepted.
+
+mod judge;
+mod rest;
+mod sender;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ed25519_dalek::SigningKey;
+use serde_json::Value;
+
+use crate::loopback::Listener;
+pub use sender::{DiscordAnswer, FromDiscord};
+
+/// Discord, with one guild, one application and its users.
+#[derive(Debug)]
+pub struct DiscordDouble {
+    listener: Listener,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    server: String,
+    next_id: u64,
+    messages: Vec<DiscordMessage>,
+    // Threads by their id, which is their first message's.
+    threads: BTreeMap<u64, u64>,
+    direct: BTreeMap<u64, u64>,
+    gone: BTreeSet<u64>,
+    closed: BTreeSet<u64>,
+    limited: u32,
+    commands: Vec<Value>,
+    registrations: usize,
+    violations: Vec<String>,
+}
+
+/// A message as the double keeps it.
+#[derive(Debug, Clone)]
+pub struct DiscordMessage {
+    /// The channel or the thread that it is in.
+    pub channel: u64,
+    /// Its id.
+    pub id: u64,
+    /// What it says by now.
+    pub content: Value,
+    /// How often it was edited.
+    pub edits: usize,
+}
+
+impl DiscordMessage {
+    /// What people read: text, then the buttons' labels.
+    pub fn text(&self) -> String {
+        judge::text_of(&self.content)
+    }
+
+    /// Whether people can read this in it.
+    pub fn says(&self, words: &str) -> bool {
+        self.text().contains(words)
+    }
+}
+
+impl DiscordDouble {
+    /// The application.
+    pub const APPLICATION: u64 = 700;
+    /// The guild.
+    pub const GUILD: u64 = 800;
+    /// The channel that people talk in.
+    pub const CHANNEL: u64 = 900;
+    /// What the bot shows.
+    pub const BOT_TOKEN: &'static str = "discord-bot-token-of-the-tests";
+
+    /// Opens.
+    pub async fn open() -> Self {
+        let shared = Arc::<Shared>::default();
+        shared.state().next_id = 10_000;
+        let listener = Listener::serve(rest::router(Arc::clone(&shared))).await;
+        Self { listener, shared }
+    }
+
+    /// What Discord signs with, in hexadecimal.
+    pub fn public_key() -> String {
+        hex::encode(signing_key().verifying_key().as_bytes())
+    }
+
+    /// The value of `api_url`.
+    pub fn api_url(&self) -> String {
+        self.listener.address.clone()
+    }
+
+    /// Tells Discord where the app lives.
+    pub fn install(&self, server: &str) {
+        server.clone_into(&mut self.shared.state().server);
+    }
+
+    /// Discord towards the server.
+    pub fn to_server(&self) -> FromDiscord<'_> {
+        FromDiscord::new(&self.shared)
+    }
+
+    /// Somebody left the guild.
+    pub fn leave(&self, user: u64) {
+        self.shared.state().gone.insert(user);
+    }
+
+    /// The bot may not write in this channel.
+    pub fn close(&self, channel: u64) {
+        self.shared.state().closed.insert(channel);
+    }
+
+    /// So many of the next posts get 429.
+    pub fn limit_next(&self, times: u32) {
+        self.shared.state().limited = times;
+    }
+
+    /// The messages of a channel or thread, oldest first.
+    pub fn messages_in(&self, channel: u64) -> Vec<DiscordMessage> {
+        self.shared.state().messages.iter().filter(|message| message.channel == channel).cloned().collect()
+    }
+
+    /// The messages that the bot sent to one person directly.
+    pub fn direct_messages_to(&self, user: u64) -> Vec<DiscordMessage> {
+        let channel = self.shared.state().direct.get(&user).copied();
+        channel.map(|channel| self.messages_in(channel)).unwrap_or_default()
+    }
+
+    /// The commands that are registered, and how often that was done.
+    pub fn commands(&self) -> (Vec<Value>, usize) {
+        let state = self.shared.state();
+        (state.commands.clone(), state.registrations)
+    }
+
+    /// What the app did that Discord would not have accepted.
+    pub fn violations(&self) -> Vec<String> {
+        self.shared.state().violations.clone()
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+}
+
+fn signing_key() -> SigningKey {
+    SigningKey::from_bytes(&[7; 32])
+}

@@ -1,0 +1,160 @@
+//! The REST calls that a bot makes.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State as Given};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, patch, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::{DiscordDouble, DiscordMessage, Shared, State, judge};
+
+type Answer = Result<Json<Value>, Response>;
+
+pub fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/api/v10/channels/{channel}/messages", post(send))
+        .route("/api/v10/channels/{channel}/messages/{message}", patch(edit))
+        .route("/api/v10/channels/{channel}/messages/{message}/threads", post(open_thread))
+        .route("/api/v10/users/@me/channels", post(open_direct))
+        .route("/api/v10/guilds/{guild}/members/{user}", get(member))
+        .route("/api/v10/applications/{application}/guilds/{guild}/commands", get(commands).put(register))
+        .with_state(shared)
+}
+
+async fn send(
+    Given(shared): Given<Arc<Shared>>,
+    headers: HeaderMap,
+    Path(channel): Path<u64>,
+    Json(body): Json<Value>,
+) -> Answer {
+    let mut state = shared.state();
+    refused(&mut state, &headers).map_or(Ok(()), Err)?;
+    if state.limited > 0 {
+        state.limited -= 1;
+        let body = Json(json!({ "message": "You are being rate limited.", "retry_after": 0.5, "global": false }));
+        let headers = [("retry-after", "1"), ("x-ratelimit-scope", "user"), ("via", "1.1 google")];
+        return Err((StatusCode::TOO_MANY_REQUESTS, headers, body).into_response());
+    }
+    if state.closed.contains(&channel) {
+        return Err(refusal(StatusCode::FORBIDDEN, 50013, "Missing Permissions"));
+    }
+    judge_it(&mut state, &body);
+    let id = state.id();
+    state.messages.push(DiscordMessage { channel, id, content: body.clone(), edits: 0 });
+    Ok(Json(message(channel, id, &body)))
+}
+
+async fn edit(
+    Given(shared): Given<Arc<Shared>>,
+    headers: HeaderMap,
+    Path((channel, id)): Path<(u64, u64)>,
+    Json(body): Json<Value>,
+) -> Answer {
+    let mut state = shared.state();
+    refused(&mut state, &headers).map_or(Ok(()), Err)?;
+    judge_it(&mut state, &body);
+    let Some(kept) = state.messages.iter_mut().find(|message| (message.channel, message.id) == (channel, id)) else {
+        return Err(refusal(StatusCode::NOT_FOUND, 10008, "Unknown Message"));
+    };
+    kept.content = body.clone();
+    kept.edits += 1;
+    Ok(Json(message(channel, id, &body)))
+}
+
+async fn open_thread(
+    Given(shared): Given<Arc<Shared>>,
+    headers: HeaderMap,
+    Path((channel, id)): Path<(u64, u64)>,
+    Json(body): Json<Value>,
+) -> Answer {
+    let mut state = shared.state();
+    refused(&mut state, &headers).map_or(Ok(()), Err)?;
+    if state.threads.contains_key(&channel) || state.direct.values().any(|direct| *direct == channel) {
+        return Err(refusal(StatusCode::BAD_REQUEST, 50024, "Cannot execute action on this channel type"));
+    }
+    if state.threads.insert(id, channel).is_some() {
+        return Err(refusal(StatusCode::BAD_REQUEST, 160_004, "A thread has already been created for this message"));
+    }
+    Ok(Json(json!({
+        "id": id.to_string(), "type": 11, "guild_id": DiscordDouble::GUILD.to_string(), "parent_id": channel.to_string(),
+        "name": body["name"], "position": 0, "permission_overwrites": [], "nsfw": false,
+        "thread_metadata": {
+            "archived": false, "auto_archive_duration": 1440, "locked": false, "archive_timestamp": "2026-01-01T12:00:00Z",
+        },
+    })))
+}
+
+async fn open_direct(Given(shared): Given<Arc<Shared>>, headers: HeaderMap, Json(body): Json<Value>) -> Answer {
+    let mut state = shared.state();
+    refused(&mut state, &headers).map_or(Ok(()), Err)?;
+    let Some(user) = body["recipient_id"].as_str().and_then(|id| id.parse().ok()) else {
+        return Err(refusal(StatusCode::BAD_REQUEST, 50035, "Invalid Form Body"));
+    };
+    let new = state.id();
+    let channel = *state.direct.entry(user).or_insert(new);
+    Ok(Json(json!({ "id": channel.to_string(), "type": 1, "recipients": [super::sender::user(user, false)] })))
+}
+
+async fn member(Given(shared): Given<Arc<Shared>>, headers: HeaderMap, Path((_, user)): Path<(u64, u64)>) -> Answer {
+    let mut state = shared.state();
+    refused(&mut state, &headers).map_or(Ok(()), Err)?;
+    if state.gone.contains(&user) {
+        return Err(refusal(StatusCode::NOT_FOUND, 10007, "Unknown Member"));
+    }
+    Ok(Json(super::sender::member(user, false)))
+}
+
+async fn commands(Given(shared): Given<Arc<Shared>>, headers: HeaderMap) -> Answer {
+    let mut state = shared.state();
+    refused(&mut state, &headers).map_or(Ok(()), Err)?;
+    Ok(Json(Value::Array(state.commands.clone())))
+}
+
+async fn register(Given(shared): Given<Arc<Shared>>, headers: HeaderMap, Json(body): Json<Vec<Value>>) -> Answer {
+    let mut state = shared.state();
+    refused(&mut state, &headers).map_or(Ok(()), Err)?;
+    let known = |mut command: Value| {
+        command["id"] = json!("600");
+        command["application_id"] = json!(DiscordDouble::APPLICATION.to_string());
+        command["version"] = json!("1");
+        command["type"] = json!(1);
+        command
+    };
+    state.commands = body.into_iter().map(known).collect();
+    state.registrations += 1;
+    Ok(Json(Value::Array(state.commands.clone())))
+}
+
+/// Whoever does not show the bot's token is refused.
+fn refused(state: &mut State, headers: &HeaderMap) -> Option<Response> {
+    let given = headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if given == format!("Bot {}", DiscordDouble::BOT_TOKEN) {
+        return None;
+    }
+    state.violations.push("a call without the bot's token".to_owned());
+    Some(refusal(StatusCode::UNAUTHORIZED, 0, "401: Unauthorized"))
+}
+
+fn judge_it(state: &mut State, body: &Value) {
+    state.violations.extend(judge::complaints_about(body));
+    // Otherwise a name or a reason could call everybody.
+    if body["allowed_mentions"]["parse"] != json!([]) {
+        state.violations.push(format!("mentions are allowed: {}", body["allowed_mentions"]));
+    }
+}
+
+fn refusal(status: StatusCode, code: u32, message: &str) -> Response {
+    (status, Json(json!({ "code": code, "message": message }))).into_response()
+}
+
+fn message(channel: u64, id: u64, body: &Value) -> Value {
+    json!({
+        "id": id.to_string(), "channel_id": channel.to_string(), "author": super::sender::user(DiscordDouble::APPLICATION, true),
+        "content": body["content"].as_str().unwrap_or_default(), "timestamp": "2026-01-01T12:00:00Z", "edited_timestamp": null,
+        "tts": false, "mention_everyone": false, "mentions": [], "mention_roles": [], "attachments": [], "embeds": [],
+        "pinned": false, "type": 0,
+    })
+}

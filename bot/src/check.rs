@@ -4,13 +4,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use entryguard_core::config::{Settings, SlackSettings};
+use entryguard_core::config::Settings;
 use entryguard_core::domain::DeploymentId;
 use entryguard_core::provider::{Allowlist, Health};
 use serde::Serialize;
 
+use crate::chat::AppHealth;
 use crate::cli::CheckOptions;
-use crate::slack::check::AppHealth;
 use crate::wiring::allowlists;
 
 /// How long one resource may take to answer.
@@ -31,7 +31,7 @@ struct Row {
 /// Checks, prints, and fails if a resource is unhealthy.
 pub async fn run(options: CheckOptions) -> anyhow::Result<ExitCode> {
     // The whole file, secrets and all: what `serve` would refuse is refused here.
-    let Settings { directory, slack, .. } = Settings::read(&options.config.config)?;
+    let Settings { directory, slack, discord, server, .. } = Settings::read(&options.config.config)?;
     let mut rows = Vec::new();
     let allowlists = match options.offline {
         true => entryguard_core::provider::Allowlists::new(),
@@ -49,21 +49,25 @@ pub async fn run(options: CheckOptions) -> anyhow::Result<ExitCode> {
         rows.push(Row { resource, provider, id, health, summary, warnings, keeps_open_connections });
     }
     if let Some(slack) = slack.filter(|_| !options.offline) {
-        rows.push(slack_row(&slack).await);
+        rows.push(app_row("slack", slack.team_id.clone(), crate::slack::check::verify(&slack).await));
+    }
+    if let Some(discord) = discord.filter(|_| !options.offline) {
+        let health = crate::discord::check::verify(&discord, &server.public_url).await;
+        rows.push(app_row("discord", discord.guild_id.to_string(), health));
     }
     print(&rows, options.json)?;
     Ok(if rows.iter().any(|row| row.health == "Invalid") { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// The Slack app, in a row of its own.
-async fn slack_row(settings: &SlackSettings) -> Row {
-    let (health, summary, warnings) = match crate::slack::check::verify(settings).await {
+/// A chat's app, in a row of its own.
+fn app_row(provider: &'static str, id: String, health: AppHealth) -> Row {
+    let (health, summary, warnings) = match health {
         AppHealth::Valid(summary, warnings) => ("Valid", summary, warnings),
         AppHealth::Invalid(why) => ("Invalid", why, Vec::new()),
         AppHealth::Unverified(why) => ("Unverified", why, Vec::new()),
     };
-    let (resource, id) = ("[slack]".to_owned(), settings.team_id.clone());
-    Row { resource, provider: "slack", id, health, summary, warnings, keeps_open_connections: false }
+    let resource = format!("[{provider}]");
+    Row { resource, provider, id, health, summary, warnings, keeps_open_connections: false }
 }
 
 async fn verify(allowlist: &Arc<dyn Allowlist>) -> (&'static str, String, Vec<String>) {

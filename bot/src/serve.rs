@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::chat::{Chat, OutboxWorker};
-use crate::discord::{self, DiscordApi, DiscordState};
+use crate::discord::{self, DiscordApi, DiscordState, LeaversWorker};
 use crate::http::{self, Shared};
 use crate::slack::{self, DigestWorker, SlackApi, SlackState, SocketWorker, Standings};
 use crate::wiring::Wired;
@@ -54,6 +54,7 @@ pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
     if let Some(discord) = settings.discord {
         let api = Arc::new(DiscordApi::new(&discord));
         show(&mut workers, &wired, &api, discord.report_channel.clone());
+        workers.spawn(LeaversWorker::new(Arc::clone(&wired.engine), Arc::clone(&api)).run());
         router = router.merge(discord::routes(DiscordState::new(shared, discord, api)?));
     }
     let listener = TcpListener::bind(server.listen).await.with_context(|| format!("cannot listen on {}", server.listen))?;

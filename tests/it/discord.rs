@@ -113,6 +113,17 @@ on_both_databases! {
 }
 
 #[tokio::test]
+async fn whoever_left_the_guild_has_nothing_open_after_the_next_look() {
+    let mut world = team(Database::Sqlite).start().await;
+    let parent = start(&world, ANA).await;
+    world.discord.leave(ANA);
+    world.server.restart().await;
+    world.wait_until_group_allows(&world.groups[0], &[]).await;
+    until_says(&world, parent.channel, &["CANCELLED", "not in the Discord server any more"]).await;
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn discords_probes_are_answered_and_what_it_did_not_sign_is_refused() {
     let world = team(Database::Sqlite).start().await;
     let from = world.discord.to_server();
@@ -196,5 +207,55 @@ async fn registering_says_first_what_it_changes_and_does_nothing_twice() {
     let subcommands = commands[0]["options"].as_array().unwrap();
     assert!(subcommands.iter().all(|each| each["description_localizations"]["de"].is_string()), "{subcommands:#?}");
     assert_eq!(subcommands.len(), 10);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn discords_own_library_and_the_server_take_the_same_signatures() {
+    let world = team(Database::Sqlite).start().await;
+    let now = entryguard_tests::unix_seconds();
+    for (at, (forge, good)) in [
+        ((|good| good) as fn(String) -> String, true),
+        (|good| good.to_uppercase(), true),
+        (|good| format!("{}{}", &good[..126], if good.ends_with("00") { "01" } else { "00" }), false),
+        (|good| good[..126].to_owned(), false),
+        (|_| DiscordDouble::signature_of("0", "{}"), false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let body =
+            json!({ "id": (at + 1).to_string(), "application_id": "700", "type": 1, "token": "t", "version": 1 }).to_string();
+        let signature = forge(DiscordDouble::signature_of(&now.to_string(), &body));
+        assert_eq!(DiscordDouble::sdk_accepts(&now.to_string(), &body, &signature).await, good, "the library, of number {at}");
+        let answer = world.discord.to_server().at(now).signed(&signature).raw(&body).await;
+        assert_eq!(answer.status == 200, good, "the server, of number {at}: {}", answer.status);
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn check_says_what_the_discord_app_lacks() {
+    let mut world = team(Database::Sqlite).start().await;
+    let unregistered = world.entryguard(&["check"]).await;
+    assert!(
+        unregistered.code == Some(0) && unregistered.stdout.contains("run `entryguard discord-register`"),
+        "{unregistered:?}"
+    );
+    world.entryguard(&["discord-register"]).await;
+    let fine = world.entryguard(&["check"]).await;
+    assert!(
+        fine.stdout.contains("[discord]")
+            && !fine.stdout.contains("warning: the app's")
+            && !fine.stdout.contains("discord-register"),
+        "{fine:?}"
+    );
+    let key = DiscordDouble::public_key();
+    world.rewrite_config(&key, &format!("{}{}", &key[2..], &key[..2]));
+    let other = world.entryguard(&["check"]).await;
+    assert!(other.code == Some(1) && other.stdout.contains("public_key is another app's"), "{other:?}");
+    world.rewrite_config(&format!("application_id = \"{}\"", DiscordDouble::APPLICATION), "application_id = \"701\"");
+    let stranger = world.entryguard(&["check"]).await;
+    assert!(stranger.code == Some(1) && stranger.stdout.contains("application_id says 701"), "{stranger:?}");
     world.finish().await;
 }

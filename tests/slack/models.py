@@ -1,4 +1,4 @@
-"""Slack's own SDK as a judge: whether its models take what our server says, and whether it takes our double's signatures for Slack's."""
+"""The chats' own SDKs as judges: whether Slack's models take what our server says, and whether they take our doubles' signatures for Slack's and Discord's."""
 
 import http.server
 import json
@@ -7,6 +7,7 @@ import sys
 
 import jsonschema
 import yaml
+from discord_interactions import verify_key
 from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 from slack_sdk.signature import Clock, SignatureVerifier
@@ -58,11 +59,16 @@ def signature_holds(request):
     return verifier.is_valid(body=request["body"], timestamp=timestamp, signature=request["signature"])
 
 
+def discord_signature_holds(request):
+    return verify_key(request["body"].encode(), request["signature"], request["timestamp"], request["key"])
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         judges = {
             "/signature": signature_holds,
+            "/discord-signature": discord_signature_holds,
             "/manifest": complaints_about_manifest,
             "/models": lambda said: [complaints_about(each) for each in said],
         }

@@ -8,10 +8,11 @@ mod sender;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ed25519_dalek::SigningKey;
-use serde_json::Value;
+use ed25519_dalek::{Signer, SigningKey};
+use serde_json::{Value, json};
 
 use crate::loopback::Listener;
+use crate::services::slack_models_address;
 pub use sender::{DiscordAnswer, FromDiscord};
 
 /// Discord, with one guild, one application and its users.
@@ -98,6 +99,19 @@ impl DiscordDouble {
     /// Tells Discord where the app lives.
     pub fn install(&self, server: &str) {
         server.clone_into(&mut self.shared.state().server);
+    }
+
+    /// How Discord signs.
+    pub fn signature_of(timestamp: &str, body: &str) -> String {
+        hex::encode(signing_key().sign(format!("{timestamp}{body}").as_bytes()).to_bytes())
+    }
+
+    /// Whether Discord's own library takes this for a request of Discord's.
+    pub async fn sdk_accepts(timestamp: &str, body: &str, signature: &str) -> bool {
+        let request = json!({ "key": Self::public_key(), "timestamp": timestamp, "body": body, "signature": signature });
+        let url = format!("{}/discord-signature", slack_models_address());
+        let answer = crate::loopback::client().post(url).json(&request).send().await.expect("Discord's library answers");
+        answer.json().await.expect("Discord's library answers with JSON")
     }
 
     /// Discord towards the server.

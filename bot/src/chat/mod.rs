@@ -76,3 +76,14 @@ pub enum ChatError {
     #[error("no answer ({0})")]
     Unreachable(String),
 }
+
+/// What a chat says of our app there.
+#[derive(Debug, PartialEq, Eq)]
+pub enum AppHealth {
+    /// All is well, with what is worth knowing.
+    Valid(String, Vec<String>),
+    /// It cannot work so, and why.
+    Invalid(String),
+    /// The chat could not be asked.
+    Unverified(String),
+}

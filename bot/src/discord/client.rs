@@ -163,6 +163,11 @@ fn number(id: &str) -> Result<u64, ChatError> {
     id.parse().ok().filter(|id| *id > 0).ok_or_else(|| ChatError::Refused(format!("`{id}` is no id")))
 }
 
+/// A call for somebody who waits at a terminal.
+pub async fn asked<T>(call: impl Future<Output = serenity::Result<T>>) -> Result<T, ChatError> {
+    within(CALL, call).await.map_err(Into::into)
+}
+
 /// A call that failed, and Discord's own code for it.
 struct Failed {
     code: Option<isize>,

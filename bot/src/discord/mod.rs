@@ -1,11 +1,13 @@
 //! Discord: verified interactions in, ephemeral answers out, and a thread for each session that shows how it is doing.
 
+pub mod check;
 mod client;
 mod command;
 mod components;
 mod form;
 mod incoming;
 mod interaction;
+mod leavers;
 mod membership;
 pub mod register;
 mod signed;
@@ -20,6 +22,7 @@ use entryguard_core::config::DiscordSettings;
 use serenity::interactions_endpoint::Verifier;
 
 pub use client::DiscordApi;
+pub use leavers::LeaversWorker;
 use membership::Memberships;
 
 use crate::http::Shared;

@@ -11,20 +11,10 @@ use serde::Deserialize;
 
 use super::client::{SlackApi, connector};
 use super::manifest::SCOPES;
+use crate::chat::AppHealth;
 
 /// How long Slack may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// What Slack says of the app.
-#[derive(Debug, PartialEq, Eq)]
-pub enum AppHealth {
-    /// All is well, with what is worth knowing.
-    Valid(String, Vec<String>),
-    /// It cannot work so, and why.
-    Invalid(String),
-    /// Slack could not be asked.
-    Unverified(String),
-}
 
 #[derive(Deserialize)]
 struct Identity {

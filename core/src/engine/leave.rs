@@ -8,14 +8,25 @@ use super::{Engine, EngineError, end_session};
 use crate::domain::{Actor, AuditAction, AuditEvent, EndReason, Ending, Identity, SessionId, Surface};
 
 impl Engine {
-    /// Ends every live session of the member behind an identity, because its surface says that they are gone; how many.
+    /// Every identity of whoever has a live session that was asked for in this surface, which has to ask what became of them.
+    pub async fn identities_with_sessions_of(&self, surface: Surface) -> Result<Vec<Identity>, EngineError> {
+        let members = self.store.begin().await?.members_with_sessions_of(surface).await?;
+        let known = members.iter().filter_map(|name| self.directory.members.get(name));
+        Ok(known.flat_map(|member| member.identities.clone()).collect())
+    }
+
+    /// Ends live sessions of the member behind an identity, because its surface says that they are gone; how many.
     pub async fn identity_left(&self, identity: &Identity, surface: Surface, why: &str) -> Result<usize, EngineError> {
+        // A deactivated account tells of the person. Who leaves a Discord server may still be what they are elsewhere.
+        let only = (surface == Surface::Discord).then_some(surface);
         let Some(member) = self.directory.member_of(identity) else { return Ok(0) };
         let mut tx = self.store.begin().await?;
         // Whoever starts a session waits here or was before us: none slips in between, through a link that is out already.
         tx.lock_member(&member.name).await?;
-        tx.void_links(&member.name).await?;
-        let live: Vec<_> = self.live_of(&mut tx, &member.name).await?.into_iter().map(|view| view.session.id).collect();
+        tx.void_links(&member.name, only).await?;
+        let live = self.live_of(&mut tx, &member.name).await?.into_iter().map(|view| view.session);
+        let live: Vec<_> =
+            live.filter(|session| only.is_none_or(|only| session.surface == only)).map(|session| session.id).collect();
         let details =
             json!({ "member": member.name.as_str(), "identity": identity.to_string(), "why": why, "sessions": live.len() });
         let (at, actor) = (tx.now(), Actor::System);

@@ -103,11 +103,12 @@ impl Tx {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Makes a member's links that nobody has used worthless.
-    pub async fn void_links(&mut self, member: &MemberName) -> Result<(), StoreError> {
+    /// Makes a member's links that nobody has used worthless: all of them, or one surface's.
+    pub async fn void_links(&mut self, member: &MemberName, only: Option<Surface>) -> Result<(), StoreError> {
         // Earlier than any time that a transaction may have begun at.
-        sqlx::query("UPDATE confirmations SET expires_at = 0 WHERE member = $1 AND used_at IS NULL")
+        sqlx::query("UPDATE confirmations SET expires_at = 0 WHERE member = $1 AND used_at IS NULL AND surface LIKE $2")
             .bind(member.as_str())
+            .bind(only.map_or("%", Surface::as_str))
             .execute(&mut *self.inner)
             .await?;
         Ok(())

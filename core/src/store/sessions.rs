@@ -270,6 +270,14 @@ impl Tx {
         rows.iter().map(pair).collect()
     }
 
+    /// Whoever has a live session that was asked for in this surface.
+    pub async fn members_with_sessions_of(&mut self, surface: Surface) -> Result<BTreeSet<MemberName>, StoreError> {
+        let sql = "SELECT DISTINCT member FROM sessions WHERE ended_at IS NULL AND quarantined_at IS NULL AND surface = $1";
+        let rows = sqlx::query(sql).bind(surface.as_str()).fetch_all(&mut *self.inner).await?;
+        let name = |row: &AnyRow| Reader::new(row, "sessions", "member")?.parsed("member", |text| MemberName::new(text).ok());
+        rows.iter().map(name).collect()
+    }
+
     /// When the next live session's time runs out.
     pub async fn next_expiry(&mut self) -> Result<Option<Timestamp>, StoreError> {
         use sqlx::Row;

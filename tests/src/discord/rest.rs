@@ -18,6 +18,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v10/channels/{channel}/messages", post(send))
         .route("/api/v10/channels/{channel}/messages/{message}", patch(edit))
         .route("/api/v10/channels/{channel}/messages/{message}/threads", post(open_thread))
+        .route("/api/v10/oauth2/applications/@me", get(application))
         .route("/api/v10/users/@me/channels", post(open_direct))
         .route("/api/v10/guilds/{guild}/members/{user}", get(member))
         .route("/api/v10/applications/{application}/guilds/{guild}/commands", get(commands).put(register))
@@ -105,6 +106,16 @@ async fn member(Given(shared): Given<Arc<Shared>>, headers: HeaderMap, Path((_, 
         return Err(refusal(StatusCode::NOT_FOUND, 10007, "Unknown Member"));
     }
     Ok(Json(super::sender::member(user, false)))
+}
+
+async fn application(Given(shared): Given<Arc<Shared>>, headers: HeaderMap) -> Answer {
+    let mut state = shared.state();
+    refused(&mut state, &headers).map_or(Ok(()), Err)?;
+    Ok(Json(json!({
+        "id": DiscordDouble::APPLICATION.to_string(), "name": "EntryGuard", "icon": null, "description": "", "bot_public": true,
+        "bot_require_code_grant": false, "owner": null, "team": null, "verify_key": DiscordDouble::public_key(),
+        "interactions_endpoint_url": format!("{}/discord/interactions", state.server),
+    })))
 }
 
 async fn commands(Given(shared): Given<Arc<Shared>>, headers: HeaderMap) -> Answer {

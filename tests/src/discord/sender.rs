@@ -1,9 +1,8 @@
 //! Discord towards the server: signed interactions.
 
-use ed25519_dalek::Signer;
 use serde_json::{Value, json};
 
-use super::{DiscordDouble, DiscordMessage, Shared, judge, signing_key};
+use super::{DiscordDouble, DiscordMessage, Shared, judge};
 use crate::clock::unix_seconds;
 
 /// How Discord's next request will look. The defaults are right; a test makes one thing wrong.
@@ -147,8 +146,7 @@ impl<'a> FromDiscord<'a> {
     /// Any bytes at all, signed.
     pub async fn raw(&self, body: &str) -> DiscordAnswer {
         let timestamp = self.timestamp.unwrap_or_else(unix_seconds).to_string();
-        let signed = || hex::encode(signing_key().sign(format!("{timestamp}{body}").as_bytes()).to_bytes());
-        let signature = self.signature.clone().unwrap_or_else(signed);
+        let signature = self.signature.clone().unwrap_or_else(|| DiscordDouble::signature_of(&timestamp, body));
         let url = format!("{}/discord/interactions", self.shared.state().server);
         let request = crate::loopback::client().post(url).header("Content-Type", "application/json").body(body.to_owned());
         let request = request.header("X-Signature-Timestamp", &timestamp).header("X-Signature-Ed25519", signature);

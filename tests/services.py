@@ -5,6 +5,7 @@ import ctypes
 import importlib.util
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -56,8 +57,8 @@ def run(command, environment):
 def start_moto(stack, place):
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    server = pathlib.Path(sys.executable).with_name("moto_server")
-    process = start(stack, place / "moto.log", [server, "-H", "127.0.0.1", "-p", str(port)])
+    script = pathlib.Path(__file__).with_name("moto_in_turn.py")
+    process = start(stack, place / "moto.log", [sys.executable, script, str(port)])
 
     def ready():
         # The first request of a region makes its default network, which two requests at once would do twice.
@@ -173,9 +174,12 @@ def wait_until(ready, name, process, log):
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """Below the ports that connections are given, so that none of them takes it before the service does."""
+    while True:
+        port = random.randrange(10_000, 30_000)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 # Loopback is never reached through a proxy.

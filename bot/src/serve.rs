@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
 use crate::chat::{Chat, OutboxWorker};
-use crate::discord::{self, DiscordApi, DiscordState, LeaversWorker};
+use crate::discord::{self, DiscordApi, DiscordState, GatewayWorker, LeaversWorker};
 use crate::http::{self, Shared};
 use crate::slack::{self, DigestWorker, SlackApi, SlackState, SocketWorker, Standings};
 use crate::wiring::Wired;
@@ -55,7 +55,12 @@ pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
         let api = Arc::new(DiscordApi::new(&discord));
         show(&mut workers, &wired, &api, discord.report_channel.clone());
         workers.spawn(LeaversWorker::new(Arc::clone(&wired.engine), Arc::clone(&api)).run());
-        router = router.merge(discord::routes(DiscordState::new(shared, discord, api)?));
+        let over_gateway = discord.gateway;
+        let state = DiscordState::new(shared, discord, api)?;
+        if over_gateway {
+            workers.spawn(GatewayWorker::new(state.clone()).run());
+        }
+        router = router.merge(discord::routes(state));
     }
     let listener = TcpListener::bind(server.listen).await.with_context(|| format!("cannot listen on {}", server.listen))?;
     tracing::info!(listen = %server.listen, url = server.public_url, "serving");

@@ -5,6 +5,10 @@ use std::sync::OnceLock;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+/// What is heard of serenity, whatever else is wanted.
+const SERENITY: &str = "serenity=warn";
 
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
@@ -26,6 +30,8 @@ fn start_metrics() -> Result<(), metrics_exporter_prometheus::BuildError> {
 pub fn start() {
     let quiet = "info,slack_morphism=warn,aws_config=warn,sqlx=warn";
     let filter = EnvFilter::try_from_env("ENTRYGUARD_LOG").unwrap_or_else(|_| EnvFilter::new(quiet));
+    // serenity's own lines quote the Gateway's events, and with them the tokens that interactions are answered with.
+    let filter = filter.add_directive(SERENITY.parse().unwrap_or_else(|_| LevelFilter::OFF.into()));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
         logs.with_target(false).compact().init();

@@ -7,6 +7,7 @@ mod commands;
 mod crash_points;
 mod discord;
 mod double;
+mod gateway;
 mod harness;
 mod operations;
 mod read_in_slack;

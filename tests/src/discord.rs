@@ -1,6 +1,7 @@
 //! A double of Discord: it signs interactions as Discord does, answers the REST calls that a bot makes, and notes each thing that
 //! Discord would not have accepted.
 
+mod gateway;
 mod judge;
 mod rest;
 mod sender;
@@ -38,6 +39,11 @@ struct State {
     gone: BTreeSet<u64>,
     closed: BTreeSet<u64>,
     limited: u32,
+    roles: BTreeMap<u64, BTreeSet<u64>>,
+    // What became of promised answers, by their interaction's token: what is shown, or nothing where the promise was taken back.
+    followed: BTreeMap<String, Option<Value>>,
+    tokens_lapsed: bool,
+    gateway: gateway::Gateway,
     commands: Vec<Value>,
     registrations: usize,
     violations: Vec<String>,
@@ -83,6 +89,7 @@ impl DiscordDouble {
         let shared = Arc::<Shared>::default();
         shared.state().next_id = 10_000;
         let listener = Listener::serve(rest::router(Arc::clone(&shared))).await;
+        gateway::listen(&shared).await;
         Self { listener, shared }
     }
 
@@ -122,6 +129,47 @@ impl DiscordDouble {
     /// Somebody left the guild.
     pub fn leave(&self, user: u64) {
         self.shared.state().gone.insert(user);
+    }
+
+    /// Gives somebody a role of the guild.
+    pub fn give_role(&self, user: u64, role: u64) {
+        self.shared.state().roles.entry(user).or_default().insert(role);
+    }
+
+    /// Takes it from them.
+    pub fn take_role(&self, user: u64, role: u64) {
+        self.shared.state().roles.entry(user).or_default().remove(&role);
+    }
+
+    /// How many connections to the Gateway are open, how often the app identified, and how often it resumed.
+    pub fn gateway(&self) -> (u32, u32, u32) {
+        let gateway = &self.shared.state().gateway;
+        (gateway.open, gateway.identified, gateway.resumed)
+    }
+
+    /// How often the app's heart has beaten.
+    pub fn heartbeats(&self) -> u32 {
+        self.shared.state().gateway.heartbeats
+    }
+
+    /// Breaks the connections to the Gateway.
+    pub fn drop_gateway(&self) {
+        drop(self.shared.state().gateway.orders.send(gateway::Order::Drop));
+    }
+
+    /// Asks the app to open another connection.
+    pub fn reconnect_gateway(&self) {
+        drop(self.shared.state().gateway.orders.send(gateway::Order::Reconnect));
+    }
+
+    /// From now on, the tokens of interactions are too old.
+    pub fn lapse_tokens(&self) {
+        self.shared.state().tokens_lapsed = true;
+    }
+
+    /// What became of the promise that answered an interaction with this token: None as long as it stands.
+    pub fn followed(&self, token: &str) -> Option<Option<String>> {
+        self.shared.state().followed.get(token).map(|shown| shown.as_ref().map(judge::text_of))
     }
 
     /// The bot may not write in this channel.

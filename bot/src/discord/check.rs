@@ -25,7 +25,7 @@ pub async fn verify(settings: &DiscordSettings, public_url: &str) -> AppHealth {
             app.id, settings.application_id
         ));
     }
-    if !app.verify_key.eq_ignore_ascii_case(&settings.public_key) {
+    if settings.public_key.as_ref().is_some_and(|key| !app.verify_key.eq_ignore_ascii_case(key)) {
         return AppHealth::Invalid("public_key is another app's; copy it again from General Information".to_owned());
     }
     let registered = match asked(api.http().get_guild_commands(GuildId::new(settings.guild_id))).await {
@@ -39,8 +39,13 @@ pub async fn verify(settings: &DiscordSettings, public_url: &str) -> AppHealth {
         warnings.push("/entryguard is not registered in the guild; run `entryguard discord-register`".to_owned());
     }
     let endpoint = format!("{public_url}/discord/interactions");
-    if app.interactions_endpoint_url.as_ref().is_none_or(|url| *url != endpoint) {
-        warnings.push(format!("the app's Interactions Endpoint URL is not {endpoint}"));
+    match (&app.interactions_endpoint_url, &settings.public_key) {
+        (None, _) if settings.gateway => {}
+        (Some(url), None) => warnings.push(format!(
+            "the app's Interactions Endpoint URL is {url}, so Discord sends nothing over the Gateway; remove it there"
+        )),
+        (Some(url), Some(_)) if *url == endpoint => {}
+        _ => warnings.push(format!("the app's Interactions Endpoint URL is not {endpoint}")),
     }
     AppHealth::Valid(app.name, warnings)
 }

@@ -27,10 +27,13 @@ mod code {
     pub const UNKNOWN_MEMBER: isize = 10007;
     pub const UNKNOWN_MESSAGE: isize = 10008;
     pub const UNKNOWN_USER: isize = 10013;
+    pub const UNKNOWN_WEBHOOK: isize = 10015;
+    pub const UNKNOWN_INTERACTION: isize = 10062;
     pub const MISSING_ACCESS: isize = 50001;
     pub const CANNOT_MESSAGE_USER: isize = 50007;
     pub const MISSING_PERMISSIONS: isize = 50013;
     pub const WRONG_CHANNEL_TYPE: isize = 50024;
+    pub const INVALID_WEBHOOK_TOKEN: isize = 50027;
     pub const THREAD_EXISTS: isize = 160_004;
 }
 
@@ -40,18 +43,22 @@ pub struct DiscordApi {
     guild: GuildId,
 }
 
+/// serenity's client for the app of the configuration.
+pub fn http(settings: &DiscordSettings) -> Http {
+    let http = HttpBuilder::new(settings.bot_token.expose_secret());
+    let http = http.application_id(ApplicationId::new(settings.application_id));
+    // serenity keeps the buckets' pace with Discord itself alone; whoever stands between has to.
+    let http = match settings.api_url.as_str() {
+        DISCORD => http,
+        proxy => http.proxy(proxy).ratelimiter_disabled(true),
+    };
+    http.build()
+}
+
 impl DiscordApi {
     /// A client for the app of the configuration.
     pub fn new(settings: &DiscordSettings) -> Self {
-        let http = HttpBuilder::new(settings.bot_token.expose_secret());
-        let http = http.application_id(ApplicationId::new(settings.application_id));
-        // serenity keeps the buckets' pace with Discord itself alone; whoever stands between has to.
-        let http = match settings.api_url.as_str() {
-            DISCORD => http,
-            proxy => http.proxy(proxy).ratelimiter_disabled(true),
-        };
-        let http = http.build();
-        Self { http, guild: GuildId::new(settings.guild_id) }
+        Self { http: http(settings), guild: GuildId::new(settings.guild_id) }
     }
 
     /// serenity's client, for what has only one caller.
@@ -72,6 +79,11 @@ impl DiscordApi {
     pub async fn finish(&self, token: &str, content: Content) -> Result<(), ChatError> {
         let edit = EditInteractionResponse::new().embed(content.embed).components(content.rows);
         within(CALL, self.http.edit_original_interaction_response(token, &edit, Vec::new())).await.map(drop).map_err(Into::into)
+    }
+
+    /// Takes back the promise of an answer.
+    pub async fn withdraw(&self, token: &str) -> Result<(), ChatError> {
+        within(CALL, self.http.delete_original_interaction_response(token)).await.map_err(Into::into)
     }
 
     /// The thread below a message: a new one, or the one that is there. None where there cannot be any: in direct messages, and
@@ -198,7 +210,9 @@ async fn within<T>(patience: Duration, call: impl Future<Output = serenity::Resu
         (_, code::UNKNOWN_CHANNEL | code::MISSING_ACCESS | code::MISSING_PERMISSIONS | code::CANNOT_MESSAGE_USER) => {
             ChatError::NoAccess(why)
         }
-        (_, code::UNKNOWN_MESSAGE) => ChatError::MessageGone(why),
+        (_, code::UNKNOWN_MESSAGE | code::UNKNOWN_WEBHOOK | code::UNKNOWN_INTERACTION | code::INVALID_WEBHOOK_TOKEN) => {
+            ChatError::MessageGone(why)
+        }
         (500.., _) => ChatError::Unreachable(why),
         _ => ChatError::Refused(why),
     };

@@ -46,16 +46,6 @@ impl Answer {
     }
 }
 
-/// What an answer after the fact has to show.
-pub fn token_of(interaction: &Interaction) -> Option<&str> {
-    match interaction {
-        Interaction::Command(command) => Some(&command.token),
-        Interaction::Component(component) => Some(&component.token),
-        Interaction::Modal(modal) => Some(&modal.token),
-        _ => None,
-    }
-}
-
 /// Takes an interaction.
 pub async fn answer(state: &DiscordState, interaction: Interaction) -> Answer {
     match interaction {

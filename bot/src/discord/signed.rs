@@ -65,7 +65,7 @@ fn verify(headers: &HeaderMap, body: &[u8], state: &DiscordState) -> Result<Stri
     if state.shared.engine.now().as_seconds().abs_diff(seconds) > WINDOW.as_millis().unsigned_abs() / 1000 {
         return Err(Refused::Stale);
     }
-    state.verifier.verify(signature, timestamp, body).map_err(|_| Refused::Signature)?;
+    state.verifier.as_ref().ok_or(Refused::Signature)?.verify(signature, timestamp, body).map_err(|_| Refused::Signature)?;
     Ok(format!("discord:{seconds}:{}", signature.to_ascii_lowercase()))
 }
 

@@ -111,7 +111,9 @@ pub(super) struct Slack {
 #[serde(deny_unknown_fields)]
 pub(super) struct Discord {
     pub(super) application_id: String,
-    pub(super) public_key: String,
+    pub(super) public_key: Option<String>,
+    #[serde(default)]
+    pub(super) gateway: bool,
     pub(super) bot_token: SecretSource,
     pub(super) guild_id: String,
     #[serde(default = "discord_api")]

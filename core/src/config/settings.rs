@@ -69,8 +69,10 @@ pub struct SlackSettings {
 pub struct DiscordSettings {
     /// The app.
     pub application_id: u64,
-    /// What requests from Discord are signed with: Ed25519, in hexadecimal.
-    pub public_key: String,
+    /// What requests from Discord are signed with: Ed25519, in hexadecimal. None where everything comes over the Gateway.
+    pub public_key: Option<String>,
+    /// Whether to open a connection to Discord's Gateway, over which interactions come.
+    pub gateway: bool,
     /// What our requests to Discord show.
     pub bot_token: SecretString,
     /// The only guild whose users are served.
@@ -189,7 +191,11 @@ fn discord_settings(discord: file::Discord, env: &dyn Fn(&str) -> Option<String>
             || ConfigError::senseless(format!("[discord] {key} is a number of Discord's, such as 1234567890; it is `{text}`"));
         text.parse::<u64>().ok().filter(|id| *id > 0).ok_or_else(wrong)
     };
-    if discord.public_key.len() != 64 || hex::decode(&discord.public_key).is_err() {
+    if discord.public_key.is_none() && !discord.gateway {
+        let why = "[discord] needs `public_key`, or `gateway = true` where Discord cannot reach this server".to_owned();
+        return Err(ConfigError::senseless(why));
+    }
+    if discord.public_key.as_ref().is_some_and(|key| key.len() != 64 || hex::decode(key).is_err()) {
         let why = "[discord] public_key is 64 hexadecimal digits; copy it from the app's General Information".to_owned();
         return Err(ConfigError::senseless(why));
     }
@@ -199,6 +205,7 @@ fn discord_settings(discord: file::Discord, env: &dyn Fn(&str) -> Option<String>
     Ok(DiscordSettings {
         application_id: id("application_id", &discord.application_id)?,
         public_key: discord.public_key,
+        gateway: discord.gateway,
         bot_token: discord.bot_token.resolve("[discord] bot_token", env)?,
         guild_id: id("guild_id", &discord.guild_id)?,
         api_url: discord.api_url.trim_end_matches('/').to_owned(),

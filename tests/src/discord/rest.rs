@@ -19,6 +19,9 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v10/channels/{channel}/messages/{message}", patch(edit))
         .route("/api/v10/channels/{channel}/messages/{message}/threads", post(open_thread))
         .route("/api/v10/oauth2/applications/@me", get(application))
+        .route("/api/v10/gateway", get(gateway))
+        .route("/api/v10/interactions/{id}/{token}/callback", post(answer_interaction))
+        .route("/api/v10/webhooks/{application}/{token}/messages/@original", patch(follow_up).delete(withdraw))
         .route("/api/v10/users/@me/channels", post(open_direct))
         .route("/api/v10/guilds/{guild}/members/{user}", get(member))
         .route("/api/v10/applications/{application}/guilds/{guild}/commands", get(commands).put(register))
@@ -60,7 +63,10 @@ async fn edit(
     let Some(kept) = state.messages.iter_mut().find(|message| (message.channel, message.id) == (channel, id)) else {
         return Err(refusal(StatusCode::NOT_FOUND, 10008, "Unknown Message"));
     };
-    kept.content = body.clone();
+    // What an edit does not name stays.
+    for (key, value) in body.as_object().into_iter().flatten() {
+        kept.content[key] = value.clone();
+    }
     kept.edits += 1;
     Ok(Json(message(channel, id, &body)))
 }
@@ -105,7 +111,42 @@ async fn member(Given(shared): Given<Arc<Shared>>, headers: HeaderMap, Path((_, 
     if state.gone.contains(&user) {
         return Err(refusal(StatusCode::NOT_FOUND, 10007, "Unknown Member"));
     }
-    Ok(Json(super::sender::member(user, false)))
+    let roles = state.roles.get(&user).cloned().unwrap_or_default();
+    Ok(Json(super::sender::member(user, false, &roles)))
+}
+
+async fn gateway(Given(shared): Given<Arc<Shared>>, headers: HeaderMap) -> Answer {
+    let mut state = shared.state();
+    refused(&mut state, &headers).map_or(Ok(()), Err)?;
+    Ok(Json(json!({ "url": state.gateway.url })))
+}
+
+async fn answer_interaction(
+    Given(shared): Given<Arc<Shared>>,
+    Path((_, token)): Path<(u64, String)>,
+    Json(body): Json<Value>,
+) -> Result<StatusCode, Response> {
+    let mut state = shared.state();
+    if state.gateway.answered(&token, body) {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    Err(refusal(StatusCode::NOT_FOUND, 10062, "Unknown interaction"))
+}
+
+async fn follow_up(Given(shared): Given<Arc<Shared>>, Path((_, token)): Path<(u64, String)>, Json(body): Json<Value>) -> Answer {
+    let mut state = shared.state();
+    if state.tokens_lapsed {
+        return Err(refusal(StatusCode::UNAUTHORIZED, 50027, "Invalid Webhook Token"));
+    }
+    state.violations.extend(judge::complaints_about(&body));
+    let answer = message(DiscordDouble::CHANNEL, 1, &body);
+    state.followed.insert(token, Some(body));
+    Ok(Json(answer))
+}
+
+async fn withdraw(Given(shared): Given<Arc<Shared>>, Path((_, token)): Path<(u64, String)>) -> StatusCode {
+    shared.state().followed.insert(token, None);
+    StatusCode::NO_CONTENT
 }
 
 async fn application(Given(shared): Given<Arc<Shared>>, headers: HeaderMap) -> Answer {

@@ -1,5 +1,8 @@
 //! Discord towards the server: signed interactions.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{DiscordDouble, DiscordMessage, Shared, judge};
@@ -14,6 +17,7 @@ pub struct FromDiscord<'a> {
     timestamp: Option<i64>,
     signature: Option<String>,
     bot: bool,
+    over_gateway: bool,
 }
 
 /// The server's answer to an interaction.
@@ -52,7 +56,7 @@ impl DiscordAnswer {
 impl<'a> FromDiscord<'a> {
     pub(super) fn new(shared: &'a Shared) -> Self {
         let (guild, channel) = (Some(DiscordDouble::GUILD), DiscordDouble::CHANNEL);
-        Self { shared, guild, channel, timestamp: None, signature: None, bot: false }
+        Self { shared, guild, channel, timestamp: None, signature: None, bot: false, over_gateway: false }
     }
 
     /// From another guild.
@@ -63,6 +67,11 @@ impl<'a> FromDiscord<'a> {
     /// From direct messages.
     pub fn directly(self) -> Self {
         Self { guild: None, ..self }
+    }
+
+    /// Over the Gateway, and not by HTTP.
+    pub fn over_gateway(self) -> Self {
+        Self { over_gateway: true, ..self }
     }
 
     /// By a program.
@@ -127,7 +136,8 @@ impl<'a> FromDiscord<'a> {
         match self.guild {
             Some(guild) => {
                 body["guild_id"] = json!(guild.to_string());
-                body["member"] = member(user_id, self.bot);
+                let roles = self.shared.state().roles.get(&user_id).cloned().unwrap_or_default();
+                body["member"] = member(user_id, self.bot, &roles);
                 body["member"]["permissions"] = json!("2147483648");
             }
             None => body["user"] = user(user_id, self.bot),
@@ -140,7 +150,33 @@ impl<'a> FromDiscord<'a> {
                 "mentions": [], "mention_roles": [], "attachments": [], "embeds": [], "pinned": false, "type": 0,
             });
         }
-        self.raw(&body.to_string()).await
+        match self.over_gateway {
+            true => self.dispatch(body, format!("token-{id}")).await,
+            false => self.raw(&body.to_string()).await,
+        }
+    }
+
+    async fn dispatch(&self, body: Value, token: String) -> DiscordAnswer {
+        let answered = self.shared.state().gateway.dispatch(body, token);
+        let answer = tokio::time::timeout(Duration::from_secs(10), answered).await;
+        let body = answer.expect("an answer within ten seconds").expect("one answer");
+        self.judge(&body);
+        DiscordAnswer { status: 200, body }
+    }
+
+    /// Sends what was sent last over the Gateway once more.
+    pub fn send_last_again(&self) {
+        self.shared.state().gateway.dispatch_last_again();
+    }
+
+    fn judge(&self, body: &Value) {
+        if body["type"] == 4 {
+            let mut complaints = judge::complaints_about(&body["data"]);
+            if body["data"]["flags"] != 64 {
+                complaints.push("an answer that everybody sees".to_owned());
+            }
+            self.shared.state().violations.extend(complaints);
+        }
     }
 
     /// Any bytes at all, signed.
@@ -153,13 +189,7 @@ impl<'a> FromDiscord<'a> {
         let answer = request.send().await.expect("the server answers Discord");
         let status = answer.status().as_u16();
         let body: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default();
-        if body["type"] == 4 {
-            let mut complaints = judge::complaints_about(&body["data"]);
-            if body["data"]["flags"] != 64 {
-                complaints.push("an answer that everybody sees".to_owned());
-            }
-            self.shared.state().violations.extend(complaints);
-        }
+        self.judge(&body);
         DiscordAnswer { status, body }
     }
 }
@@ -174,9 +204,10 @@ pub fn user(id: u64, bot: bool) -> Value {
     json!({ "id": id.to_string(), "username": format!("user-{id}"), "discriminator": "0", "avatar": null, "bot": bot })
 }
 
-pub fn member(id: u64, bot: bool) -> Value {
+pub fn member(id: u64, bot: bool, roles: &BTreeSet<u64>) -> Value {
+    let roles: Vec<_> = roles.iter().map(ToString::to_string).collect();
     json!({
-        "user": user(id, bot), "roles": [], "joined_at": "2025-01-01T00:00:00Z", "deaf": false, "mute": false, "flags": 0,
+        "user": user(id, bot), "roles": roles, "joined_at": "2025-01-01T00:00:00Z", "deaf": false, "mute": false, "flags": 0,
         "nick": null, "avatar": null, "premium_since": null, "pending": false, "communication_disabled_until": null,
     })
 }

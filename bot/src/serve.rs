@@ -3,22 +3,27 @@
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use entryguard_core::config::Settings;
+use entryguard_core::engine::Engine;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
-use crate::chat::{Chat, OutboxWorker};
+use crate::chat::{Chat, DigestWorker, OutboxWorker};
 use crate::discord::{self, DiscordApi, DiscordState, GatewayWorker, LeaversWorker};
 use crate::http::{self, Shared};
-use crate::slack::{self, DigestWorker, SlackApi, SlackState, SocketWorker, Standings};
+use crate::slack::{self, SlackApi, SlackState, SocketWorker, Standings};
 use crate::wiring::Wired;
 use crate::workers;
 
 /// Posts brought up to date at once: a slow answer of a chat's holds up no more than its own.
 const OUTBOX_WORKERS: usize = 4;
+
+/// How often to look what other replicas were told of people.
+const CATCH_UP: Duration = Duration::from_secs(2);
 
 /// Serves until it is told to stop.
 pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
@@ -27,6 +32,7 @@ pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
     let wired = Wired::build(&settings.database, settings.directory, settings.later_reads).await?;
     // Before the first request and before the first pass: what a crash left in flight is due.
     wired.reconciler.resume().await?;
+    wired.engine.catch_up().await?;
     // Members and roles may have changed while nobody was there.
     let engine = Arc::clone(&wired.engine);
     tokio::spawn(async move {
@@ -37,12 +43,11 @@ pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
     let shared = Shared { engine: Arc::clone(&wired.engine), server: Arc::clone(&server) };
     let mut workers = workers::start(&wired, settings.sweep);
     let mut router = http::base_routes().merge(crate::web::landing::routes()).with_state(shared.clone());
+    let mut digest = DigestWorker::new(Arc::clone(&wired.engine));
     if let Some(slack) = settings.slack {
         let api = Arc::new(SlackApi::new(&slack).context("the system's TLS certificates cannot be read")?);
         show(&mut workers, &wired, &api, slack.report_channel.clone());
-        let digest =
-            DigestWorker::new(Arc::clone(&wired.engine), Arc::clone(&api), slack.team_id.clone(), slack.report_channel.clone());
-        workers.spawn(digest.run());
+        digest.tell(&api, slack.report_channel.clone());
         let over_socket = slack.app_token.is_some();
         let shared = shared.clone();
         let state = SlackState { shared, settings: Arc::new(slack), api, standings: Arc::new(Standings::default()) };
@@ -54,7 +59,8 @@ pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
     if let Some(discord) = settings.discord {
         let api = Arc::new(DiscordApi::new(&discord));
         show(&mut workers, &wired, &api, discord.report_channel.clone());
-        workers.spawn(LeaversWorker::new(Arc::clone(&wired.engine), Arc::clone(&api)).run());
+        digest.tell(&api, discord.report_channel.clone());
+        workers.spawn(LeaversWorker::new(Arc::clone(&wired.engine), Arc::clone(&api), discord.guild_id).run());
         let over_gateway = discord.gateway;
         let state = DiscordState::new(shared, discord, api)?;
         if over_gateway {
@@ -62,6 +68,8 @@ pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
         }
         router = router.merge(discord::routes(state));
     }
+    workers.spawn(digest.run());
+    workers.spawn(catch_up(Arc::clone(&wired.engine)));
     let listener = TcpListener::bind(server.listen).await.with_context(|| format!("cannot listen on {}", server.listen))?;
     tracing::info!(listen = %server.listen, url = server.public_url, "serving");
     tokio::select! {
@@ -74,6 +82,16 @@ pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
     wired.store.close().await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Keeps up with what other replicas are told of people. Whatever opens something looks by itself.
+async fn catch_up(engine: Arc<Engine>) {
+    loop {
+        tokio::time::sleep(CATCH_UP).await;
+        if let Err(error) = engine.catch_up().await {
+            tracing::warn!(error = ?error, "what other replicas know could not be read; trying again");
+        }
+    }
 }
 
 /// Keeps what a chat shows up to date.

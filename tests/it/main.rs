@@ -6,6 +6,7 @@ mod audit;
 mod commands;
 mod crash_points;
 mod discord;
+mod discord_roles;
 mod double;
 mod gateway;
 mod harness;

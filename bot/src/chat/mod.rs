@@ -2,6 +2,7 @@
 //!
 //! A chat brings its markup, its content and its calls as a [`Chat`]; what is said, and when, is decided here and in core.
 
+mod digest;
 mod outbox;
 mod place;
 mod step;
@@ -12,6 +13,7 @@ use entryguard_core::domain::{Identity, Surface};
 use entryguard_core::reply::message::{Markup, Message};
 use serde::Serialize;
 
+pub use digest::DigestWorker;
 pub use outbox::OutboxWorker;
 pub use place::Place;
 

@@ -83,7 +83,7 @@ impl<C: Chat> OutboxWorker<C> {
         let mut posted: Posted = read(post.posted.as_deref());
         let mut shown: Shown = read(post.shown.as_deref());
         let Some((view, turns)) = self.engine.view_with_turns(&post.session, posted.told).await? else { return Ok(None) };
-        let card = Card::new(&view, self.engine.directory(), self.engine.now());
+        let card = Card::new(&view, &self.engine.directory(), self.engine.now());
         let wanted = Wanted { kind: post.kind, place: &place, card: &card, turns: &turns };
         let Some(step) = step::next(&*self.chat, wanted, &posted, &shown) else {
             post.attempts = 0;

@@ -8,7 +8,7 @@ use entryguard_core::reply::message::{Markup, Message};
 use secrecy::ExposeSecret;
 use serenity::builder::{CreateAllowedMentions, CreateMessage, CreateThread, EditInteractionResponse, EditMessage};
 use serenity::http::{Http, HttpBuilder, HttpError};
-use serenity::model::id::{ApplicationId, ChannelId, GuildId, MessageId, UserId};
+use serenity::model::id::{ApplicationId, ChannelId, GuildId, MessageId, RoleId, UserId};
 
 use super::components::{Content, Markdown, content};
 use crate::chat::{Chat, ChatError, Sent};
@@ -66,11 +66,11 @@ impl DiscordApi {
         &self.http
     }
 
-    /// Whether a user is a person of our guild now. Asked while somebody waits, so not for long.
-    pub async fn is_member(&self, user: UserId) -> Result<bool, ChatError> {
+    /// The roles of a user, if they are a person of our guild now. Asked while somebody waits, so not for long.
+    pub async fn roles_of(&self, user: UserId) -> Result<Option<Vec<RoleId>>, ChatError> {
         match within(WHILE_ASKED, self.guild.member(&self.http, user)).await {
-            Ok(member) => Ok(!member.user.bot),
-            Err(Failed { code: Some(code::UNKNOWN_MEMBER | code::UNKNOWN_USER), .. }) => Ok(false),
+            Ok(member) => Ok(Some(member.roles).filter(|_| !member.user.bot)),
+            Err(Failed { code: Some(code::UNKNOWN_MEMBER | code::UNKNOWN_USER), .. }) => Ok(None),
             Err(failed) => Err(failed.error),
         }
     }

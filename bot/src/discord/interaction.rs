@@ -6,6 +6,7 @@ use entryguard_core::reply::message::Action;
 use entryguard_core::reply::{self, Reply};
 use serenity::builder::{CreateAutocompleteResponse, CreateInteractionResponse, CreateInteractionResponseMessage, CreateModal};
 use serenity::model::application::Interaction;
+use serenity::model::guild::Member;
 use serenity::model::id::{ChannelId, GuildId};
 use serenity::model::user::User;
 
@@ -50,22 +51,26 @@ impl Answer {
 pub async fn answer(state: &DiscordState, interaction: Interaction) -> Answer {
     match interaction {
         Interaction::Ping(_) => Answer::Pong,
-        Interaction::Command(asked) => match talk(state, asked.guild_id, &asked.user, asked.channel_id).await {
-            Ok(talk) => whisper(state, &state.shared.engine.answer_text(&talk, &command::text(&asked.data)).await),
-            Err(why) => whisper(state, &Reply::Refused(why)),
-        },
-        Interaction::Autocomplete(asked) => match talk(state, asked.guild_id, &asked.user, asked.channel_id).await {
-            Ok(talk) => Answer::Suggest(command::suggest(&state.shared.engine, &talk, &asked.data).await),
-            Err(_) => Answer::Suggest(Vec::new()),
-        },
+        Interaction::Command(asked) => {
+            match talk(state, asked.guild_id, &asked.user, asked.member.as_deref(), asked.channel_id).await {
+                Ok(talk) => whisper(state, &state.shared.engine.answer_text(&talk, &command::text(&asked.data)).await),
+                Err(why) => whisper(state, &Reply::Refused(why)),
+            }
+        }
+        Interaction::Autocomplete(asked) => {
+            match talk(state, asked.guild_id, &asked.user, asked.member.as_deref(), asked.channel_id).await {
+                Ok(talk) => Answer::Suggest(command::suggest(&state.shared.engine, &talk, &asked.data).await),
+                Err(_) => Answer::Suggest(Vec::new()),
+            }
+        }
         Interaction::Component(pressed) => {
             let Some(action) = action(&pressed.data.custom_id) else { return Answer::Nothing };
-            match talk(state, pressed.guild_id, &pressed.user, pressed.channel_id).await {
+            match talk(state, pressed.guild_id, &pressed.user, pressed.member.as_ref(), pressed.channel_id).await {
                 Ok(talk) => press(state, &talk, action).await,
                 Err(why) => whisper(state, &Reply::Refused(why)),
             }
         }
-        Interaction::Modal(sent) => match talk(state, sent.guild_id, &sent.user, sent.channel_id).await {
+        Interaction::Modal(sent) => match talk(state, sent.guild_id, &sent.user, sent.member.as_ref(), sent.channel_id).await {
             Ok(talk) => submit(state, &talk, &form::filled(&sent.data)).await,
             Err(why) => whisper(state, &Reply::Refused(why)),
         },
@@ -74,8 +79,14 @@ pub async fn answer(state: &DiscordState, interaction: Interaction) -> Answer {
 }
 
 /// Who talks to us, and where a session that begins here is shown.
-async fn talk(state: &DiscordState, guild: Option<GuildId>, user: &User, channel: ChannelId) -> Result<Conversation, String> {
-    let identity: Identity = state.memberships.who(state, guild, user).await?;
+async fn talk(
+    state: &DiscordState,
+    guild: Option<GuildId>,
+    user: &User,
+    member: Option<&Member>,
+    channel: ChannelId,
+) -> Result<Conversation, String> {
+    let identity: Identity = state.memberships.who(state, guild, user, member).await?;
     let user = user.id.to_string();
     // Of direct messages, the channel has an id, too; what counts is the person.
     let channel = guild.map_or_else(|| user.clone(), |_| channel.to_string());

@@ -1,13 +1,16 @@
-//! Closes what whoever has left the guild opened from there. The interactions endpoint is told of no leaving, so Discord is asked.
+//! Closes what whoever has left the guild opened from there, and what a lost role gave. The interactions endpoint is told of neither,
+//! so Discord is asked.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use entryguard_core::domain::{Identity, Surface};
 use entryguard_core::engine::{Engine, EngineError};
-use serenity::model::id::UserId;
+use serenity::model::id::{GuildId, UserId};
 
 use super::DiscordApi;
+use super::membership::held;
 use crate::chat::Chat;
 
 /// How often.
@@ -17,12 +20,13 @@ const LOOK: Duration = Duration::from_secs(300);
 pub struct LeaversWorker {
     engine: Arc<Engine>,
     api: Arc<DiscordApi>,
+    guild: GuildId,
 }
 
 impl LeaversWorker {
     /// A worker over Discord's API.
-    pub fn new(engine: Arc<Engine>, api: Arc<DiscordApi>) -> Self {
-        Self { engine, api }
+    pub fn new(engine: Arc<Engine>, api: Arc<DiscordApi>, guild: u64) -> Self {
+        Self { engine, api, guild: GuildId::new(guild) }
     }
 
     /// Works for ever.
@@ -36,13 +40,16 @@ impl LeaversWorker {
     }
 
     async fn look(&self) -> Result<(), EngineError> {
-        for identity in self.engine.identities_with_sessions_of(Surface::Discord).await? {
+        self.engine.catch_up().await?;
+        let open = self.engine.identities_with_sessions_of(Surface::Discord).await?;
+        let everybody: BTreeSet<_> = open.iter().cloned().chain(self.engine.role_holders()).collect();
+        for identity in everybody {
             let Some(user) = self.api.person(&identity).and_then(|user| user.parse().ok()).filter(|user| *user > 0) else {
                 continue;
             };
-            match self.api.is_member(UserId::new(user)).await {
-                Ok(true) => {}
-                Ok(false) => self.close(&identity).await?,
+            match self.api.roles_of(UserId::new(user)).await {
+                Ok(Some(roles)) => self.engine.identity_holds(&identity, &held(self.guild, &roles)).await?,
+                Ok(None) => self.left(&identity, open.contains(&identity)).await?,
                 // What is open goes on: it was given to somebody who was there, and for a time.
                 Err(error) => tracing::warn!(%identity, %error, "Discord does not say whether a user is in the server"),
             }
@@ -50,9 +57,11 @@ impl LeaversWorker {
         Ok(())
     }
 
-    async fn close(&self, identity: &Identity) -> Result<(), EngineError> {
-        let ended = self.engine.identity_left(identity, Surface::Discord, "not in the Discord server any more").await?;
-        tracing::info!(%identity, ended, "somebody has left Discord; their sessions close");
-        Ok(())
+    async fn left(&self, identity: &Identity, has_sessions: bool) -> Result<(), EngineError> {
+        if has_sessions {
+            let ended = self.engine.identity_left(identity, Surface::Discord, "not in the Discord server any more").await?;
+            tracing::info!(%identity, ended, "somebody has left Discord; their sessions close");
+        }
+        self.engine.identity_holds(identity, &BTreeSet::new()).await
     }
 }

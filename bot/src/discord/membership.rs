@@ -1,11 +1,12 @@
-//! Who is asking: a person of our guild, and nobody else. In the guild Discord says so with each interaction; in direct messages it
-//! has to be asked.
+//! Who is asking: a person of our guild, and nobody else, with the roles that they hold there. In the guild Discord says so with each
+//! interaction; in direct messages it has to be asked.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
-use entryguard_core::domain::{Identity, Span, Timestamp};
-use serenity::model::id::{GuildId, UserId};
+use entryguard_core::domain::{Identity, RoleIdentity, Span, Timestamp};
+use serenity::model::guild::Member;
+use serenity::model::id::{GuildId, RoleId, UserId};
 use serenity::model::user::User;
 
 use super::DiscordState;
@@ -15,38 +16,47 @@ const FRESH: Span = Span::from_minutes(5);
 /// Users remembered at the most.
 const REMEMBERED: usize = 10_000;
 
-/// What is known of users.
+/// What is known of users: the roles of whoever is in the guild.
 #[derive(Debug, Default)]
 pub struct Memberships {
-    known: Mutex<HashMap<UserId, (bool, Timestamp)>>,
+    known: Mutex<HashMap<UserId, (Option<Vec<RoleId>>, Timestamp)>>,
 }
 
 impl Memberships {
-    /// Whose interaction it is; else why it is refused.
-    pub async fn who(&self, state: &DiscordState, guild: Option<GuildId>, user: &User) -> Result<Identity, String> {
+    /// Whose interaction it is; else why it is refused. What their roles give them is brought up to date first.
+    pub async fn who(
+        &self,
+        state: &DiscordState,
+        guild: Option<GuildId>,
+        user: &User,
+        member: Option<&Member>,
+    ) -> Result<Identity, String> {
         if user.bot {
             return Err("EntryGuard serves people, and no bots.".to_owned());
         }
         let ours = GuildId::new(state.settings.guild_id);
-        let is_member = match guild {
-            Some(guild) if guild == ours => true,
-            Some(_) => return Err("You are in another Discord server than the one that EntryGuard serves.".to_owned()),
-            None => self.is_member(state, user.id).await?,
+        let roles = match (guild, member) {
+            (Some(guild), Some(member)) if guild == ours => Some(member.roles.clone()),
+            (Some(_), _) => return Err("You are in another Discord server than the one that EntryGuard serves.".to_owned()),
+            (None, _) => self.roles_of(state, user.id).await?,
         };
-        match is_member {
-            true => Ok(Identity::Discord { guild: ours.to_string(), user: user.id.to_string() }),
-            false => Err("You are not in the Discord server that EntryGuard serves.".to_owned()),
-        }
+        let roles = roles.ok_or_else(|| "You are not in the Discord server that EntryGuard serves.".to_owned())?;
+        let identity = identity(ours, user.id);
+        state.shared.engine.identity_holds(&identity, &held(ours, &roles)).await.map_err(|error| {
+            tracing::error!(error = ?error, "what somebody's roles give could not be brought up to date");
+            error.to_string()
+        })?;
+        Ok(identity)
     }
 
     /// A direct message shows nothing of the guild, so where Discord does not answer nobody is let in.
-    async fn is_member(&self, state: &DiscordState, user: UserId) -> Result<bool, String> {
+    async fn roles_of(&self, state: &DiscordState, user: UserId) -> Result<Option<Vec<RoleId>>, String> {
         let now = state.shared.engine.now();
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&user).copied();
-        if let Some((is_member, _)) = known.filter(|(_, until)| *until > now) {
-            return Ok(is_member);
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&user).cloned();
+        if let Some((roles, _)) = known.filter(|(_, until)| *until > now) {
+            return Ok(roles);
         }
-        let is_member = state.api.is_member(user).await.map_err(|error| {
+        let roles = state.api.roles_of(user).await.map_err(|error| {
             tracing::warn!(%user, %error, "Discord does not say whether a user is in the server");
             "Discord does not say right now whether you are in the server that EntryGuard serves. Try again there.".to_owned()
         })?;
@@ -54,7 +64,17 @@ impl Memberships {
         if known.len() >= REMEMBERED {
             known.clear();
         }
-        known.insert(user, (is_member, now.plus(FRESH)));
-        Ok(is_member)
+        known.insert(user, (roles.clone(), now.plus(FRESH)));
+        Ok(roles)
     }
+}
+
+/// How we name a user of a guild.
+fn identity(guild: GuildId, user: UserId) -> Identity {
+    Identity::Discord { guild: guild.to_string(), user: user.to_string() }
+}
+
+/// A guild's roles as the configuration names them.
+pub fn held(guild: GuildId, roles: &[RoleId]) -> BTreeSet<RoleIdentity> {
+    roles.iter().map(|role| RoleIdentity::Discord { guild: guild.get(), role: role.get() }).collect()
 }

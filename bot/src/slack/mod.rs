@@ -4,7 +4,6 @@ mod blocks;
 pub mod check;
 mod client;
 mod command;
-mod digest;
 mod event;
 mod form;
 mod home;
@@ -24,7 +23,6 @@ use axum::routing::post;
 use entryguard_core::config::SlackSettings;
 
 pub use client::SlackApi;
-pub use digest::DigestWorker;
 pub use socket::SocketWorker;
 pub use standing::Standings;
 

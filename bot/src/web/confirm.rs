@@ -75,7 +75,7 @@ async fn confirm(
         Err(error) => return refusal(&error),
     };
     match shared.engine.confirm(&token, addresses).await {
-        Ok(started) => started_page(&Card::new(&started.view, shared.engine.directory(), shared.engine.now())),
+        Ok(started) => started_page(&Card::new(&started.view, &shared.engine.directory(), shared.engine.now())),
         Err(error) => refusal(&error),
     }
 }

@@ -136,7 +136,7 @@ async fn show(shared: &Shared, caller: &Caller, client: &ClientAddress, error: O
     };
     let now = shared.engine.now();
     let directory = shared.engine.directory();
-    let cards: Vec<_> = views.iter().map(|view| Card::new(view, directory, now)).collect();
+    let cards: Vec<_> = views.iter().map(|view| Card::new(view, &directory, now)).collect();
     let markup = SessionsPage {
         cards: &cards,
         durations: &directory.durations_for(caller.name()),

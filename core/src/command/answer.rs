@@ -43,7 +43,7 @@ impl Engine {
     }
 
     async fn carry_out(&self, caller: &Caller, conversation: &Conversation, command: Command) -> Result<Reply, EngineError> {
-        let card = |view: &SessionView| Card::new(view, self.directory(), self.now());
+        let card = |view: &SessionView| Card::new(view, &self.directory(), self.now());
         match command {
             Command::Start { duration, addresses, reason, break_glass } if addresses.is_empty() => {
                 let request = OfferRequest { duration, reason, break_glass, place: conversation.place.clone() };
@@ -79,7 +79,7 @@ impl Engine {
                 limit: self.directory().limit_of(caller.name()),
                 admin: caller.is_admin(),
             }),
-            Command::Help => Ok(Reply::Help(Help::of(self.directory(), caller.name()))),
+            Command::Help => Ok(Reply::Help(Help::of(&self.directory(), caller.name()))),
         }
     }
 }

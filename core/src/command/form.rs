@@ -108,7 +108,7 @@ impl Engine {
             }
         };
         match started {
-            Ok(started) => Ok(Reply::Started(Card::new(&started.view, self.directory(), self.now()))),
+            Ok(started) => Ok(Reply::Started(Card::new(&started.view, &self.directory(), self.now()))),
             Err(error) => refusal(error),
         }
     }
@@ -121,7 +121,7 @@ impl Engine {
         let now = self.now();
         Ok(Home {
             member: caller.name().clone(),
-            sessions: sessions.iter().take(LISTED).map(|view| Card::new(view, self.directory(), now)).collect(),
+            sessions: sessions.iter().take(LISTED).map(|view| Card::new(view, &self.directory(), now)).collect(),
             resources: self.resources(&caller).await?,
             remembered: self.last_address(&caller).await?,
         })

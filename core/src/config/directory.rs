@@ -8,7 +8,7 @@ use super::ConfigError;
 use super::file::{self, File, Remember, ResourceProvider, ResourceType};
 use crate::domain::{
     AllowlistFile, ApprovalRule, Approver, AssumedRole, Credential, CredentialName, Directory, FileFormat, Member, Network,
-    Organization, Ports, REMEMBERED_FOR, Resource, ResourceKind, Role, RoleName, SecurityGroup, Span, Tier,
+    Organization, Ports, REMEMBERED_FOR, Resource, ResourceKind, Role, RoleName, SecurityGroup, Span, Tier, is_guest,
 };
 
 /// How long a command after a change may take where nothing is said.
@@ -24,6 +24,11 @@ pub(super) fn directory(file: File) -> Result<Directory, ConfigError> {
     let resources = by_name("resource", resources.into_iter(), |r| &r.name)?;
     no_two_on_one_list(&resources)?;
     let members = by_name("member", file.member.into_iter().map(member), |m| &m.name)?;
+    if let Some(name) = members.keys().find(|name| is_guest(name)) {
+        let why =
+            format!("member {name}: names like this are kept for whoever only a role of Discord makes a member; give another");
+        return Err(ConfigError::senseless(why));
+    }
     let role_names: BTreeSet<_> = file.role.iter().map(|role| role.name.to_string()).collect();
     let roles = file.role.into_iter().map(|role| self::role(role, &role_names, &members)).collect::<Result<Vec<_>, _>>()?;
     let roles = by_name("role", roles.into_iter(), |r| &r.name)?;
@@ -133,7 +138,8 @@ fn role(
     roles: &BTreeSet<String>,
     known_members: &BTreeMap<crate::domain::MemberName, Member>,
 ) -> Result<Role, ConfigError> {
-    let file::Role { name, members, resources, max_duration, approval, break_glass, remember_address, explicit_ip } = role;
+    let file::Role { name, members, identities, resources, max_duration, approval, break_glass, remember_address, explicit_ip } =
+        role;
     let of = format!("role {name}");
     let approval = approval.map(|approval| approval_rule(approval, &of, roles, known_members)).transpose()?;
     if break_glass && approval.is_none() {
@@ -144,7 +150,10 @@ fn role(
         Remember::Whether(true) => Some(REMEMBERED_FOR),
         Remember::Whether(false) => None,
     };
-    Ok(Role { name, members, resources, max_duration, approval, break_glass, remember_address, explicit_ip })
+    if members.is_empty() && identities.is_empty() {
+        return Err(missing(&of, "members", "[\"ana\"]"));
+    }
+    Ok(Role { name, members, identities, resources, max_duration, approval, break_glass, remember_address, explicit_ip })
 }
 
 fn approval_rule(

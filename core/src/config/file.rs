@@ -6,7 +6,9 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::secret::SecretSource;
-use crate::domain::{CredentialName, FileFormat, Identity, MemberName, Protocol, ResourceName, RoleName, Span, TierName};
+use crate::domain::{
+    CredentialName, FileFormat, Identity, MemberName, Protocol, ResourceName, RoleIdentity, RoleName, Span, TierName,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -230,7 +232,10 @@ pub(super) struct Member {
 #[serde(deny_unknown_fields)]
 pub(super) struct Role {
     pub(super) name: RoleName,
+    #[serde(default)]
     pub(super) members: Vec<MemberName>,
+    #[serde(default)]
+    pub(super) identities: Vec<RoleIdentity>,
     pub(super) resources: Vec<ResourceName>,
     pub(super) max_duration: Option<Span>,
     pub(super) approval: Option<Approval>,

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::directory::directory;
 use super::file::{self, DatabaseUrl, File};
 use super::{ConfigError, secret::SecretSource};
-use crate::domain::{Directory, LaterReads, Span, Timestamp};
+use crate::domain::{Directory, LaterReads, RoleIdentity, Span, Timestamp};
 use crate::store::StoreUrl;
 
 /// The whole configuration.
@@ -116,6 +116,7 @@ impl Settings {
         }
         let slack = file.slack.take().map(|slack| slack_settings(slack, env)).transpose()?;
         let discord = file.discord.take().map(|discord| discord_settings(discord, env)).transpose()?;
+        roles_of_our_guild(&file.role, discord.as_ref())?;
         Ok(Self {
             server: server_settings(&mut file.server)?,
             database: database_url(&file.database.url, env)?,
@@ -211,6 +212,21 @@ fn discord_settings(discord: file::Discord, env: &dyn Fn(&str) -> Option<String>
         api_url: discord.api_url.trim_end_matches('/').to_owned(),
         report_channel: discord.report_channel,
     })
+}
+
+/// A role of another guild could never be looked up.
+fn roles_of_our_guild(roles: &[file::Role], discord: Option<&DiscordSettings>) -> Result<(), ConfigError> {
+    for (role, identity) in roles.iter().flat_map(|role| role.identities.iter().map(move |identity| (role, identity))) {
+        let RoleIdentity::Discord { guild, .. } = identity;
+        if discord.is_none_or(|discord| discord.guild_id != *guild) {
+            let why = format!(
+                "role {}: {identity} is of another guild than [discord] guild_id; nobody can be looked up there",
+                role.name
+            );
+            return Err(ConfigError::senseless(why));
+        }
+    }
+    Ok(())
 }
 
 /// One secret, or two while one is exchanged for the other. Only Socket Mode needs none: nothing comes in by HTTP then.

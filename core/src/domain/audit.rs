@@ -56,6 +56,14 @@ pub enum AuditAction {
     SessionReminded,
     /// A surface says that a member is gone.
     MemberLeft,
+    /// Somebody holds other roles of a surface than before.
+    RolesChanged,
+    /// A code was handed out that joins another identity to a member.
+    JoinCodeIssued,
+    /// An identity was joined to a member.
+    IdentityJoined,
+    /// An identity that was joined to a member is so no more.
+    IdentityParted,
     /// A session's end was moved.
     SessionExtended,
     /// A session was stopped by somebody.
@@ -98,6 +106,10 @@ impl AuditAction {
             Self::SessionLapsed => "session.lapsed",
             Self::GlassBroken => "session.glass_broken",
             Self::MemberLeft => "member.left",
+            Self::RolesChanged => "member.roles_changed",
+            Self::JoinCodeIssued => "identity.code_issued",
+            Self::IdentityJoined => "identity.joined",
+            Self::IdentityParted => "identity.parted",
             Self::SessionReminded => "session.reminded",
             Self::SessionExtended => "session.extended",
             Self::SessionStopped => "session.stopped",

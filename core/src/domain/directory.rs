@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    ApprovalRule, Credential, CredentialName, Identity, Limit, LimitSource, MemberName, Resource, ResourceName, RoleName, Span,
-    TierName,
+    ApprovalRule, Credential, CredentialName, Identity, Limit, LimitSource, MemberName, Resource, ResourceName, RoleIdentity,
+    RoleName, Span, TierName,
 };
 
 /// An organization's members, roles, resources and limits.
@@ -66,6 +66,8 @@ pub struct Role {
     pub name: RoleName,
     /// Whom it holds.
     pub members: Vec<MemberName>,
+    /// How surfaces name whom it holds besides.
+    pub identities: Vec<RoleIdentity>,
     /// What it gives.
     pub resources: Vec<ResourceName>,
     /// The longest session of its members.

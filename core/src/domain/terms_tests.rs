@@ -50,6 +50,7 @@ prop_compose! {
         Role {
             name: RoleName::new(format!("role-{number}")).unwrap(),
             members: vec![member(ANA)],
+            identities: Vec::new(),
             resources: if gives { vec![ResourceName::new("bastion").unwrap()] } else { Vec::new() },
             max_duration: None,
             break_glass: glass && approval.is_some(),
@@ -101,6 +102,7 @@ fn a_role_may_name_another_role_whose_members_may_answer() {
     let leads = Role {
         name: RoleName::new("leads").unwrap(),
         members: vec![member("bo"), member("cy"), member(ANA)],
+        identities: Vec::new(),
         resources: Vec::new(),
         max_duration: None,
         approval: None,

@@ -45,8 +45,9 @@ impl Engine {
         };
         let unknown = || EngineError::SessionUnknown(session.short().to_owned());
         let before = tx.session(session).await?.ok_or_else(unknown)?.session;
+        self.lock_member(&mut tx, &before.member).await?;
+        self.still(caller)?;
         self.check_approver(caller, &before)?;
-        tx.lock_member(&before.member).await?;
         match verdict {
             Verdict::Approve => self.approve(&mut tx, caller, before).await?,
             Verdict::Deny => self.deny(&mut tx, caller, before).await?,
@@ -64,7 +65,7 @@ impl Engine {
         if *caller.name() == session.member {
             return Err(EngineError::OwnRequest);
         }
-        let terms = self.directory.terms_of(&session.member);
+        let terms = self.directory().terms_of(&session.member);
         match terms.approval {
             Some(approval) if approval.approvers.contains(caller.name()) => Ok(()),
             _ => Err(EngineError::NotAnApprover { member: session.member.clone() }),
@@ -72,8 +73,9 @@ impl Engine {
     }
 
     async fn approve(&self, tx: &mut Tx, caller: &Caller, before: Session) -> Result<(), EngineError> {
-        let member = self.directory.members.get(&before.member).ok_or_else(|| EngineError::MemberLeft(before.member.clone()))?;
-        let mut wishes = self.wishes(&member.name, before.addresses)?;
+        let directory = self.directory();
+        let member = directory.members.get(&before.member).ok_or_else(|| EngineError::MemberLeft(before.member.clone()))?;
+        let mut wishes = self.wishes(&directory, &member.name, before.addresses)?;
         let left_out = self.leave_out_what_is_closed(tx, &member.name, &mut wishes).await?;
         tx.lock_resources(&names(&wishes)).await?;
         let asked = awaited(tx, &before.id).await?;

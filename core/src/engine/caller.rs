@@ -8,22 +8,33 @@ use super::{Engine, EngineError};
 #[derive(Clone, Debug)]
 pub struct Caller {
     member: Member,
+    identity: Identity,
     surface: Surface,
 }
 
 impl Engine {
     /// The member whom a surface calls so.
     pub fn caller(&self, identity: &Identity, surface: Surface) -> Result<Caller, EngineError> {
-        let member = self
-            .directory
-            .member_of(identity)
-            .ok_or_else(|| EngineError::UnknownMember { identity: identity.to_string(), administrators: self.whom_to_ask() })?;
-        Ok(Caller { member: member.clone(), surface })
+        let directory = self.directory();
+        let member = directory.member_of(identity).ok_or_else(|| self.unknown(identity))?;
+        Ok(Caller { member: member.clone(), identity: identity.clone(), surface })
+    }
+
+    /// Whether a caller is who they were when they were recognized: what people are known as can change meanwhile.
+    pub(super) fn still(&self, caller: &Caller) -> Result<(), EngineError> {
+        match self.directory().member_of(&caller.identity) {
+            Some(member) if member.name == caller.member.name => Ok(()),
+            _ => Err(self.unknown(&caller.identity)),
+        }
+    }
+
+    pub(super) fn unknown(&self, identity: &Identity) -> EngineError {
+        EngineError::UnknownMember { identity: identity.to_string(), administrators: self.whom_to_ask() }
     }
 
     /// The administrators' names, for people who cannot go on by themselves.
     pub(super) fn whom_to_ask(&self) -> String {
-        match self.directory.administrators().as_slice() {
+        match self.configured().administrators().as_slice() {
             [] => "whoever runs EntryGuard".to_owned(),
             names => names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" or "),
         }
@@ -43,6 +54,11 @@ impl Caller {
     /// Whether they may see and stop everybody's sessions.
     pub const fn is_admin(&self) -> bool {
         self.member.admin
+    }
+
+    /// How the surface names them.
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// Where they ask.

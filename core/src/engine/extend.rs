@@ -37,7 +37,7 @@ impl Engine {
         self.check_no_panic(&mut tx, caller.name()).await?;
         let before = tx.session(&id).await?.ok_or_else(|| EngineError::SessionUnknown(id.short().to_owned()))?;
         check_extendable(&before, now)?;
-        let limit = self.directory.limit_of(&before.session.member);
+        let limit = self.directory().limit_of(&before.session.member);
         let end = extended_end(before.session.started_at, before.session.expires_at, by, &limit);
         if end == before.session.expires_at {
             return Err(EngineError::AtTheLimit { session: id.short().to_owned(), limit });

@@ -11,7 +11,8 @@ impl Engine {
     /// Every identity of whoever has a live session that was asked for in this surface, which has to ask what became of them.
     pub async fn identities_with_sessions_of(&self, surface: Surface) -> Result<Vec<Identity>, EngineError> {
         let members = self.store.begin().await?.members_with_sessions_of(surface).await?;
-        let known = members.iter().filter_map(|name| self.directory.members.get(name));
+        let directory = self.directory();
+        let known = members.iter().filter_map(|name| directory.members.get(name));
         Ok(known.flat_map(|member| member.identities.clone()).collect())
     }
 
@@ -19,10 +20,11 @@ impl Engine {
     pub async fn identity_left(&self, identity: &Identity, surface: Surface, why: &str) -> Result<usize, EngineError> {
         // A deactivated account tells of the person. Who leaves a Discord server may still be what they are elsewhere.
         let only = (surface == Surface::Discord).then_some(surface);
-        let Some(member) = self.directory.member_of(identity) else { return Ok(0) };
+        let directory = self.directory();
+        let Some(member) = directory.member_of(identity) else { return Ok(0) };
         let mut tx = self.store.begin().await?;
         // Whoever starts a session waits here or was before us: none slips in between, through a link that is out already.
-        tx.lock_member(&member.name).await?;
+        self.lock_member(&mut tx, &member.name).await?;
         tx.void_links(&member.name, only).await?;
         let live = self.live_of(&mut tx, &member.name).await?.into_iter().map(|view| view.session);
         let live: Vec<_> =

@@ -5,9 +5,11 @@ mod accept;
 mod approve;
 mod caller;
 mod digest;
+mod directories;
 mod ending;
 mod error;
 mod extend;
+mod know;
 mod leave;
 mod list;
 mod offer;
@@ -25,6 +27,7 @@ mod telling;
 use std::sync::Arc;
 
 use accept::Accepting;
+use directories::Directories;
 use offering::Offering;
 
 use crate::clock::Clock;
@@ -52,7 +55,7 @@ pub use telling::ANNOUNCEMENT;
 #[derive(Clone)]
 pub struct Engine {
     store: Arc<Store>,
-    directory: Arc<Directory>,
+    directories: Arc<Directories>,
     clock: Arc<dyn Clock>,
     random: SharedRandom,
     nudges: Arc<Nudges>,
@@ -72,12 +75,8 @@ impl Engine {
         pulse: Arc<Pulse>,
     ) -> Self {
         let (accepting, offering) = Default::default();
-        Self { store, directory, clock, random, nudges, pulse, accepting, offering }
-    }
-
-    /// Who may reach what.
-    pub fn directory(&self) -> &Directory {
-        &self.directory
+        let directories = Arc::new(Directories::new(directory));
+        Self { store, directories, clock, random, nudges, pulse, accepting, offering }
     }
 
     /// The time that the engine goes by.

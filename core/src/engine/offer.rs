@@ -71,7 +71,7 @@ impl Engine {
         let confirmation = self.open_confirmation(&mut tx, token).await?;
         let resources = self.resource_names(&confirmation.member)?;
         let Confirmation { member, duration, reason, expires_at, break_glass, seen, .. } = confirmation;
-        let approval = self.directory.terms_of(&member).approval.filter(|_| !break_glass);
+        let approval = self.directory().terms_of(&member).approval.filter(|_| !break_glass);
         Ok(Offer { member, duration, reason, resources, approval, seen, expires_at })
     }
 
@@ -101,13 +101,13 @@ impl Engine {
     }
 
     pub(super) fn check_duration(&self, member: &MemberName, asked: Option<Span>) -> Result<Span, EngineError> {
-        let duration = asked.unwrap_or_else(|| self.directory.default_duration_for(member));
-        self.directory.limit_of(member).admits(duration)?;
+        let duration = asked.unwrap_or_else(|| self.directory().default_duration_for(member));
+        self.directory().limit_of(member).admits(duration)?;
         Ok(duration)
     }
 
     pub(super) async fn check_session_count(&self, tx: &mut Tx, member: &MemberName, live: u32) -> Result<(), EngineError> {
-        let tier = &self.directory.organization.tier;
+        let tier = &self.configured().organization.tier;
         match tier.max_sessions_per_member {
             Some(most) if live >= most => {
                 let sessions = self.live_of(tx, member).await?;
@@ -119,7 +119,7 @@ impl Engine {
     }
 
     pub(super) fn resource_names(&self, member: &MemberName) -> Result<Vec<ResourceName>, EngineError> {
-        let resources: Vec<_> = self.directory.resources_of(member).iter().map(|resource| resource.name.clone()).collect();
+        let resources: Vec<_> = self.directory().resources_of(member).iter().map(|resource| resource.name.clone()).collect();
         if resources.is_empty() { Err(EngineError::NoResources { administrators: self.whom_to_ask() }) } else { Ok(resources) }
     }
 }

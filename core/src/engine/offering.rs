@@ -83,13 +83,14 @@ impl Engine {
         request: &OfferRequest,
     ) -> Result<(Confirmation, Link), EngineError> {
         let (now, member) = (tx.now(), caller.name());
+        self.still(caller)?;
         let duration = self.check_duration(member, request.duration)?;
         let resources = self.resource_names(member)?;
         if let Some(panic) = seen.panics.iter().find(|panic| panic.scope.closes_member(member)) {
             return Err(panic.clone().into());
         }
         self.check_session_count(tx, member, seen.live.get(member).copied().unwrap_or_default()).await?;
-        let terms = self.directory.terms_of(member);
+        let terms = self.directory().terms_of(member);
         let awaited = self.approval_for(&terms, request.break_glass, duration)?.is_awaited();
         let confirmation = Confirmation {
             id: ConfirmationId::new(now, self.random.as_ref()),

@@ -18,9 +18,13 @@ pub enum OpeningsRefused {
 impl Engine {
     /// Begins a transaction that may open something.
     pub(super) async fn begin_opening(&self) -> Result<Tx, EngineError> {
-        let tx = self.store.begin().await?;
+        let mut tx = self.store.begin().await?;
         // After the transaction has begun: it has just told the time.
-        self.refused().map_or(Ok(tx), |refused| Err(refused.into()))
+        if let Some(refused) = self.refused() {
+            return Err(refused.into());
+        }
+        self.catch_up_in(&mut tx).await?;
+        Ok(tx)
     }
 
     /// Why nothing is opened, if nothing is.

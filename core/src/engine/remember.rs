@@ -19,7 +19,8 @@ impl Engine {
         members: impl IntoIterator<Item = &'a MemberName>,
     ) -> Result<BTreeMap<MemberName, Remembered>, EngineError> {
         let now = tx.now();
-        let since = |member: &MemberName| Some(now.minus(self.directory.terms_of(member).remember_address?));
+        let directory = self.directory();
+        let since = |member: &MemberName| Some(now.minus(directory.terms_of(member).remember_address?));
         let since = members.into_iter().filter_map(|member| Some((member.clone(), since(member)?))).collect();
         Ok(tx.last_confirmed(&since).await?)
     }

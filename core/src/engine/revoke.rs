@@ -28,10 +28,12 @@ impl Engine {
 
     /// One question for all, however many sessions there are: members and roles seldom change.
     async fn who_holds_too_much(&self) -> Result<BTreeSet<MemberName>, EngineError> {
-        let held = self.store.begin().await?.held().await?;
+        let mut tx = self.store.begin().await?;
+        self.catch_up_in(&mut tx).await?;
+        let (held, directory) = (tx.held().await?, self.directory());
         let given = |member: &MemberName, resource: Option<&ResourceName>| {
-            let given = self.directory.resources_of(member);
-            let is_member = self.directory.members.contains_key(member) && !given.is_empty();
+            let given = directory.resources_of(member);
+            let is_member = directory.members.contains_key(member) && !given.is_empty();
             is_member && resource.is_none_or(|held| given.iter().any(|resource| resource.name == *held))
         };
         let too_much = held.into_iter().filter(|(member, resource)| !given(member, resource.as_ref()));
@@ -46,9 +48,10 @@ impl Engine {
         let stands = |rule: &SessionRule| !matches!(rule.status, RuleStatus::Removing | RuleStatus::Removed);
         let held: BTreeSet<_> = tx.rules_of(id).await?.into_iter().filter(stands).map(|rule| rule.resource).collect();
         let Some(session) = tx.lock_session(id).await?.filter(|session| session.ending.is_none()) else { return Ok(false) };
-        let member = self.directory.members.get(&session.member);
+        let directory = self.directory();
+        let member = directory.members.get(&session.member);
         let given: BTreeSet<_> = match member {
-            Some(member) => self.directory.resources_of(&member.name).iter().map(|resource| resource.name.clone()).collect(),
+            Some(member) => directory.resources_of(&member.name).iter().map(|resource| resource.name.clone()).collect(),
             None => BTreeSet::new(),
         };
         let lost: Vec<_> = held.difference(&given).collect();

@@ -8,9 +8,9 @@ use serde_json::json;
 use super::{Caller, Engine, EngineError, Token};
 use crate::crash_point;
 use crate::domain::{
-    Actor, AddressRefused, Addresses, Approval, AuditAction, AuditEvent, ConfirmationId, HostAddress, LearntBy, Member,
-    MemberName, Opening, OpeningId, Resource, ResourceName, RuleStatus, Session, SessionId, SessionRule, SessionRuleId, Span,
-    Surface, Terms, Timestamp,
+    Actor, AddressRefused, Addresses, Approval, AuditAction, AuditEvent, ConfirmationId, Directory, HostAddress, LearntBy,
+    Member, MemberName, Opening, OpeningId, Resource, ResourceName, RuleStatus, Session, SessionId, SessionRule, SessionRuleId,
+    Span, Surface, Terms, Timestamp,
 };
 use crate::store::{Confirmation, SessionView, Tx};
 
@@ -76,6 +76,7 @@ impl Engine {
     /// Starts what a link offers from the addresses that its member confirmed last, if that was recently enough.
     pub async fn confirm_remembered(&self, caller: &Caller, link: &ConfirmationId) -> Result<Started, EngineError> {
         let mut tx = self.begin_opening().await?;
+        self.still(caller)?;
         let link = tx.confirmation_by_id(link).await?.filter(|link| link.member == *caller.name());
         let link = self.still_open(&tx, link)?;
         let remembered =
@@ -95,7 +96,9 @@ impl Engine {
         learnt_by: LearntBy,
         evidence: serde_json::Value,
     ) -> Result<Started, EngineError> {
-        let member = self.directory.members.get(&link.member).ok_or_else(|| EngineError::MemberLeft(link.member.clone()))?;
+        self.lock_member(&mut tx, &link.member).await?;
+        let directory = self.directory();
+        let member = directory.members.get(&link.member).ok_or_else(|| EngineError::MemberLeft(link.member.clone()))?;
         let duration = self.check_duration(&member.name, Some(link.duration))?;
         let Confirmation { id, surface, reason, break_glass, place, .. } = link;
         let wanted = Wanted { member: member.name.clone(), surface, duration, reason, break_glass, addresses, place, evidence };
@@ -116,8 +119,10 @@ impl Engine {
 
     async fn try_to_start(&self, caller: &Caller, request: StartRequest) -> Result<Started, EngineError> {
         let mut tx = self.begin_opening().await?;
+        self.lock_member(&mut tx, caller.name()).await?;
+        self.still(caller)?;
         let StartRequest { duration, reason, break_glass, addresses, learnt_by, place } = request;
-        if learnt_by == LearntBy::Hand && !self.directory.terms_of(caller.name()).explicit_ip {
+        if learnt_by == LearntBy::Hand && !self.directory().terms_of(caller.name()).explicit_ip {
             return Err(EngineError::NotByHand);
         }
         let duration = self.check_duration(caller.name(), duration)?;
@@ -137,12 +142,13 @@ impl Engine {
         Ok(Started { view })
     }
 
+    /// Makes the session of a member who is locked.
     async fn begin_session(&self, tx: &mut Tx, member: &Member, wanted: Wanted) -> Result<Session, EngineError> {
         let now = tx.now();
-        tx.lock_member(&member.name).await?;
         let live = tx.count_live([&member.name]).await?.into_values().sum();
         self.check_session_count(tx, &member.name, live).await?;
-        let terms = self.directory.terms_of(&member.name);
+        let directory = self.directory();
+        let terms = directory.terms_of(&member.name);
         let approval = self.approval_for(&terms, wanted.break_glass, wanted.duration)?;
         let lasts = match (&approval, &terms.approval) {
             // Until somebody answers, that is how long it has.
@@ -161,7 +167,7 @@ impl Engine {
             ending: None,
             closed_at: None,
         };
-        let mut wishes = self.wishes(&member.name, session.addresses)?;
+        let mut wishes = self.wishes(&directory, &member.name, session.addresses)?;
         let left_out = self.leave_out_what_is_closed(tx, &member.name, &mut wishes).await?;
         let details = json!({
             "addresses": session.addresses.to_string(), "expiresAt": session.expires_at.to_string(), "reason": session.reason,
@@ -229,8 +235,13 @@ impl Engine {
     }
 
     /// Each address on each resource that may be opened for it. A private address says nothing to a resource on the internet.
-    pub(super) fn wishes(&self, member: &MemberName, addresses: Addresses) -> Result<Vec<(&Resource, HostAddress)>, EngineError> {
-        let resources = self.directory.resources_of(member);
+    pub(super) fn wishes<'a>(
+        &self,
+        directory: &'a Directory,
+        member: &MemberName,
+        addresses: Addresses,
+    ) -> Result<Vec<(&'a Resource, HostAddress)>, EngineError> {
+        let resources = directory.resources_of(member);
         if resources.is_empty() {
             return Err(EngineError::NoResources { administrators: self.whom_to_ask() });
         }

@@ -28,7 +28,8 @@ impl Engine {
             Approval::NotNeeded | Approval::Granted { .. } => Ok(()),
             Approval::Awaited { .. } => self.tell(tx, session, PostKind::Request, &approvers).await,
             Approval::BreakGlass => {
-                let administrators = self.directory.administrators().into_iter().cloned();
+                let directory = self.directory();
+                let administrators = directory.administrators().into_iter().cloned();
                 let mut who: BTreeSet<_> = approvers.into_iter().chain(administrators).collect();
                 who.remove(&session.member);
                 self.tell(tx, session, PostKind::Alarm, &who).await?;
@@ -48,7 +49,8 @@ impl Engine {
         kind: PostKind,
         members: &BTreeSet<MemberName>,
     ) -> Result<(), EngineError> {
-        let known = members.iter().filter_map(|name| self.directory.members.get(name)).flat_map(|member| &member.identities);
+        let directory = self.directory();
+        let known = members.iter().filter_map(|name| directory.members.get(name)).flat_map(|member| &member.identities);
         for identity in known {
             let surface = match identity {
                 Identity::Slack { .. } => Surface::Slack,

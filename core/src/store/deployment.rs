@@ -23,13 +23,9 @@ impl Tx {
     }
 
     /// Makes a row for every member and resource of the directory.
-    pub async fn know(&mut self, directory: &Directory, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn know(&mut self, directory: &Directory) -> Result<(), StoreError> {
         for member in directory.members.keys() {
-            sqlx::query("INSERT INTO members (name, first_seen) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING")
-                .bind(member.as_str())
-                .bind(now.as_millis())
-                .execute(&mut *self.inner)
-                .await?;
+            self.know_member(member).await?;
         }
         for resource in directory.resources.keys() {
             sqlx::query("INSERT INTO resources (name) VALUES ($1) ON CONFLICT (name) DO NOTHING")

@@ -110,7 +110,7 @@ impl Store {
     ) -> Result<crate::domain::DeploymentId, StoreError> {
         let mut tx = self.begin().await?;
         let deployment = tx.deployment(tx.now(), random).await?;
-        tx.know(directory, tx.now()).await?;
+        tx.know(directory).await?;
         tx.commit().await?;
         Ok(deployment)
     }

@@ -1,0 +1,100 @@
+//! Tells people of drift: one message of what has changed, in every chat, to the channel of the configuration or to the
+//! administrators whom the chat knows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use entryguard_core::domain::{Directory, Span};
+use entryguard_core::engine::{Engine, EngineError, Untold};
+use entryguard_core::reply::digest;
+use entryguard_core::reply::message::Message;
+
+use super::{Chat, ChatError};
+
+/// How often to look for news: what comes within this time is one message.
+const LOOK: Duration = Duration::from_secs(5);
+/// How long a digest is another replica's to tell.
+const HOLD: Span = Span::from_minutes(1);
+const HEADING: &str = "EntryGuard found that something was not as it should be";
+
+/// Tells people of drift.
+pub struct DigestWorker {
+    engine: Arc<Engine>,
+    chats: Vec<Box<dyn Readers>>,
+}
+
+/// Those who are to know, in one chat.
+#[async_trait]
+trait Readers: Send + Sync {
+    /// Posts these lines to each of them.
+    async fn tell(&self, lines: &[String], directory: &Directory) -> Result<(), ChatError>;
+}
+
+/// A chat, and its channel for such news, if it has one.
+struct Told<C> {
+    chat: Arc<C>,
+    channel: Option<String>,
+}
+
+impl DigestWorker {
+    /// A worker that tells nobody yet.
+    pub fn new(engine: Arc<Engine>) -> Self {
+        Self { engine, chats: Vec::new() }
+    }
+
+    /// Tells `channel` of a chat, too, or the administrators whom it knows.
+    pub fn tell<C: Chat>(&mut self, chat: &Arc<C>, channel: Option<String>) {
+        self.chats.push(Box::new(Told { chat: Arc::clone(chat), channel }));
+    }
+
+    /// Works for ever.
+    pub async fn run(self) {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if let Err(error) = self.tell_news().await {
+                tracing::error!(error = ?error, "the findings could not be read; trying again");
+            }
+        }
+    }
+
+    async fn tell_news(&self) -> Result<(), EngineError> {
+        let Some(untold) = self.engine.take_untold(HOLD).await? else { return Ok(()) };
+        match self.post(&untold).await {
+            Ok(()) => self.engine.told(&untold).await,
+            Err(error) => {
+                tracing::warn!(%error, "people could not be told of what was found; trying again in a minute");
+                Ok(())
+            }
+        }
+    }
+
+    /// Posts to everybody who is to know. Where nobody is, the log and the audit log have it.
+    async fn post(&self, untold: &Untold) -> Result<(), ChatError> {
+        let (found, directory) = (digest(&untold.drifts), self.engine.directory());
+        let mut outcome = Ok(());
+        for chat in &self.chats {
+            outcome = outcome.and(chat.tell(&found, &directory).await);
+        }
+        outcome
+    }
+}
+
+#[async_trait]
+impl<C: Chat> Readers for Told<C> {
+    async fn tell(&self, lines: &[String], directory: &Directory) -> Result<(), ChatError> {
+        let markup = self.chat.markup();
+        let lines = std::iter::once(markup.bold(HEADING)).chain(lines.iter().map(|line| markup.text(line))).collect();
+        let content = self.chat.content(&Message::of_lines(HEADING, lines));
+        if let Some(channel) = &self.channel {
+            return self.chat.post(channel, content).await.map(drop);
+        }
+        let mut outcome = Ok(());
+        for admin in directory.members.values().filter(|member| member.admin) {
+            for person in admin.identities.iter().filter_map(|identity| self.chat.person(identity)) {
+                outcome = outcome.and(self.chat.post_to(&person, content.clone()).await.map(drop));
+            }
+        }
+        outcome
+    }
+}

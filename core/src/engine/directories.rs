@@ -1,0 +1,77 @@
+//! The directory as it is now: the configuration, and what surfaces have told of people since. It only ever becomes newer.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::{Engine, EngineError};
+use crate::domain::{Directory, Known, MemberName};
+use crate::store::Tx;
+
+/// The directory, as far as this replica knows.
+#[derive(Debug)]
+pub(super) struct Directories {
+    configured: Arc<Directory>,
+    current: RwLock<Current>,
+}
+
+#[derive(Clone, Debug)]
+struct Current {
+    version: i64,
+    known: Arc<Known>,
+    directory: Arc<Directory>,
+}
+
+impl Directories {
+    pub fn new(configured: Arc<Directory>) -> Self {
+        let current = Current { version: 0, known: Arc::default(), directory: Arc::clone(&configured) };
+        Self { configured, current: RwLock::new(current) }
+    }
+
+    fn current(&self) -> Current {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn learn(&self, version: i64, known: Known) {
+        let directory = Arc::new(self.configured.knowing(&known));
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        // Somebody who began to read before us may come after us.
+        if version > current.version {
+            *current = Current { version, known: Arc::new(known), directory };
+        }
+    }
+}
+
+impl Engine {
+    /// Who may reach what.
+    pub fn directory(&self) -> Arc<Directory> {
+        self.directories.current().directory
+    }
+
+    /// The configuration alone.
+    pub(super) fn configured(&self) -> &Directory {
+        &self.directories.configured
+    }
+
+    /// What surfaces have told of people.
+    pub fn known(&self) -> Arc<Known> {
+        self.directories.current().known
+    }
+
+    /// Reads what other replicas were told, if there is anything new.
+    pub async fn catch_up(&self) -> Result<(), EngineError> {
+        self.catch_up_in(&mut self.store.begin().await?).await
+    }
+
+    pub(super) async fn catch_up_in(&self, tx: &mut Tx) -> Result<(), EngineError> {
+        let version = tx.known_version().await?;
+        if version > self.directories.current().version {
+            self.directories.learn(version, tx.known().await?);
+        }
+        Ok(())
+    }
+
+    /// Keeps a member as they are until the transaction ends: whatever takes something from them waits, or was before us.
+    pub(super) async fn lock_member(&self, tx: &mut Tx, member: &MemberName) -> Result<(), EngineError> {
+        tx.lock_member(member).await?;
+        self.catch_up_in(tx).await
+    }
+}

@@ -10,6 +10,7 @@ mod discord_roles;
 mod double;
 mod gateway;
 mod harness;
+mod link;
 mod operations;
 mod read_in_slack;
 mod refusals;

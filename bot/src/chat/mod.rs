@@ -5,6 +5,7 @@
 mod digest;
 mod outbox;
 mod place;
+mod recent;
 mod step;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use serde::Serialize;
 pub use digest::DigestWorker;
 pub use outbox::OutboxWorker;
 pub use place::Place;
+pub use recent::Recent;
 
 /// A chat that sessions are shown in.
 pub trait Chat: Send + Sync + 'static {

@@ -21,6 +21,8 @@ pub fn text(data: &CommandData) -> String {
     };
     let mut words = vec![(*name).to_owned()];
     words.extend(given("session"));
+    words.extend(given("code"));
+    words.extend(given("identity"));
     words.extend(given("duration"));
     words.extend(given("ip").map(|addresses| format!("ip {addresses}")));
     words.extend(given("break-glass").map(|_| "--break-glass".to_owned()));

@@ -1,25 +1,23 @@
 //! Who is asking: a person of our guild, and nobody else, with the roles that they hold there. In the guild Discord says so with each
 //! interaction; in direct messages it has to be asked.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeSet;
 
-use entryguard_core::domain::{Identity, RoleIdentity, Span, Timestamp};
+use entryguard_core::domain::{Identity, RoleIdentity, Span};
 use serenity::model::guild::Member;
 use serenity::model::id::{GuildId, RoleId, UserId};
 use serenity::model::user::User;
 
 use super::DiscordState;
+use crate::chat::Recent;
 
 /// How long Discord's word on a user is taken for the present truth.
 const FRESH: Span = Span::from_minutes(5);
-/// Users remembered at the most.
-const REMEMBERED: usize = 10_000;
 
 /// What is known of users: the roles of whoever is in the guild.
 #[derive(Debug, Default)]
 pub struct Memberships {
-    known: Mutex<HashMap<UserId, (Option<Vec<RoleId>>, Timestamp)>>,
+    known: Recent<UserId, Option<Vec<RoleId>>>,
 }
 
 impl Memberships {
@@ -52,19 +50,14 @@ impl Memberships {
     /// A direct message shows nothing of the guild, so where Discord does not answer nobody is let in.
     async fn roles_of(&self, state: &DiscordState, user: UserId) -> Result<Option<Vec<RoleId>>, String> {
         let now = state.shared.engine.now();
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&user).cloned();
-        if let Some((roles, _)) = known.filter(|(_, until)| *until > now) {
+        if let Some((roles, _)) = self.known.last(&user).filter(|(_, until)| *until > now) {
             return Ok(roles);
         }
         let roles = state.api.roles_of(user).await.map_err(|error| {
             tracing::warn!(%user, %error, "Discord does not say whether a user is in the server");
             "Discord does not say right now whether you are in the server that EntryGuard serves. Try again there.".to_owned()
         })?;
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED {
-            known.clear();
-        }
-        known.insert(user, (roles.clone(), now.plus(FRESH)));
+        self.known.put(user, roles.clone(), now.plus(FRESH));
         Ok(roles)
     }
 }

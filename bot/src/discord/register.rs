@@ -111,6 +111,16 @@ fn command() -> CreateCommand {
         sub("deny", "Refuse somebody's request", "Lehnt eine Anfrage ab").add_sub_option(whose()),
         sub("resources", "Show what your roles let you open", "Zeigt, was deine Rollen dich öffnen lassen"),
         sub("whoami", "Show who EntryGuard thinks you are", "Zeigt, für wen EntryGuard dich hält"),
+        sub("link", "Be one person in all chats", "Eine Person in allen Chats sein").add_sub_option(text(
+            "code",
+            "The code that EntryGuard gave you elsewhere; none to get one here",
+            "Der Code, den EntryGuard dir anderswo gab; ohne ihn bekommst du hier einen",
+        )),
+        sub("unlink", "Take a link back", "Nimmt eine Verknüpfung zurück").add_sub_option(text(
+            "identity",
+            "Which of your accounts, as whoami shows it; this one if you do not say",
+            "Welches deiner Konten, wie whoami es zeigt; sonst dieses",
+        )),
         sub("help", "Show what can be said", "Zeigt, was man sagen kann"),
     ];
     CreateCommand::new("entryguard")

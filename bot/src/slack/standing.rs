@@ -1,17 +1,13 @@
 //! Who is asking: an active person of our workspace, and nobody else. Slack's signature says which user it is; this says what
 //! became of them.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-
 use entryguard_core::domain::{Identity, Span, Timestamp};
 
 use super::SlackState;
+use crate::chat::Recent;
 
 /// How long Slack's word on a user is taken for the present truth. A change of theirs comes as an event meanwhile.
 const FRESH: Span = Span::from_minutes(15);
-/// Users remembered at the most.
-const REMEMBERED: usize = 10_000;
 /// The user that Slack itself writes as.
 const SLACKBOT: &str = "USLACKBOT";
 
@@ -31,7 +27,7 @@ pub enum Standing {
 /// What is known of users.
 #[derive(Debug, Default)]
 pub struct Standings {
-    known: Mutex<HashMap<String, (Standing, Timestamp)>>,
+    known: Recent<String, Standing>,
 }
 
 impl Standing {
@@ -89,7 +85,7 @@ impl Standings {
     /// slow or away refuses nobody whom it has just let give a command.
     async fn of(&self, state: &SlackState, user: &str) -> Standing {
         let now = state.shared.engine.now();
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(user).copied();
+        let known = self.known.last(&user.to_owned());
         match known {
             Some((standing, until)) if until > now => standing,
             _ => match state.api.user(user).await {
@@ -111,11 +107,7 @@ impl Standings {
     }
 
     fn put(&self, user: &str, standing: Standing, until: Timestamp) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED {
-            known.clear();
-        }
-        known.insert(user.to_owned(), (standing, until));
+        self.known.put(user.to_owned(), standing, until);
     }
 }
 

@@ -32,7 +32,12 @@ impl Engine {
             Ok(caller) => self.carry_out(&caller, conversation, command).await,
             // Help is for those, too, whom we do not know yet.
             Err(_) if command == Command::Help => Ok(Reply::Help(Help::for_strangers())),
-            Err(error) => Err(error),
+            // Whoever shows a code is about to be known.
+            Err(error) => match command {
+                Command::LinkWith(code) => self.look_at_join_code(&conversation.identity, &code).await.map(Reply::Joining),
+                Command::Join(code) => self.join(&conversation.identity, conversation.surface, &code).await.map(Reply::Joined),
+                _ => Err(error),
+            },
         };
         reply.unwrap_or_else(|error| {
             if error.is_ours() {
@@ -73,11 +78,16 @@ impl Engine {
                 None => Err(EngineError::NoLiveSession),
             },
             Command::Resources => Ok(Reply::Resources(self.resources(caller).await?)),
+            Command::Link => Ok(Reply::JoinCode(self.issue_join_code(caller).await?)),
+            Command::LinkWith(code) => Ok(Reply::Joining(self.look_at_join_code(caller.identity(), &code).await?)),
+            Command::Join(code) => Ok(Reply::Joined(self.join(caller.identity(), caller.surface(), &code).await?)),
+            Command::Unlink(identity) => Ok(Reply::Parted(self.part(caller, identity.as_ref()).await?)),
             Command::Whoami => Ok(Reply::Whoami {
                 member: caller.name().clone(),
                 identity: conversation.identity.clone(),
                 limit: self.directory().limit_of(caller.name()),
                 admin: caller.is_admin(),
+                also: caller.elsewhere(),
             }),
             Command::Help => Ok(Reply::Help(Help::of(&self.directory(), caller.name()))),
         }

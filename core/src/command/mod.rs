@@ -7,8 +7,8 @@ mod form;
 mod parse;
 mod press;
 
-use crate::domain::{ConfirmationId, HostAddress, Span};
-use crate::engine::{Verdict, Which};
+use crate::domain::{ConfirmationId, HostAddress, Identity, Span};
+use crate::engine::{JoinCode, Verdict, Which};
 
 pub use answer::Conversation;
 pub use form::{AddressWay, Field, FieldError, FilledForm};
@@ -54,6 +54,14 @@ pub enum Command {
     Resources,
     /// Who the caller is.
     Whoami,
+    /// A code that joins another identity to the caller.
+    Link,
+    /// What somebody's code would do here.
+    LinkWith(JoinCode),
+    /// To be joined to the member whose code it is. Only a button says so.
+    Join(JoinCode),
+    /// To be joined no more: this identity, or another of the caller's.
+    Unlink(Option<Identity>),
     /// What can be said.
     Help,
 }

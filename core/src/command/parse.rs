@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use super::Command;
-use crate::domain::{AddressRefused, HostAddress, Span, SpanError};
-use crate::engine::{Verdict, Which};
+use crate::domain::{AddressRefused, HostAddress, IdentityError, Span, SpanError};
+use crate::engine::{JoinCode, Verdict, Which};
 
 /// Why a text is no command.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,12 +42,16 @@ pub enum CommandError {
         /// What to write.
         example: &'static str,
     },
+    /// Not an identity.
+    #[error("{0}; `whoami` shows yours")]
+    Identity(#[from] IdentityError),
     /// A reason longer than anybody reads.
     #[error("the reason is too long: {0} characters, at most 500")]
     ReasonTooLong(usize),
 }
 
-const VERBS: [&str; 10] = ["start", "stop", "extend", "list", "status", "resources", "whoami", "help", "approve", "deny"];
+const VERBS: [&str; 12] =
+    ["start", "stop", "extend", "list", "status", "resources", "whoami", "help", "approve", "deny", "link", "unlink"];
 const LONGEST_REASON: usize = 500;
 
 impl FromStr for Command {
@@ -67,6 +71,8 @@ impl FromStr for Command {
             "list" | "ls" => words.end("list", "list").map(|()| Self::List),
             "status" | "show" => status(words),
             "resources" => words.end("resources", "resources").map(|()| Self::Resources),
+            "link" => link(words),
+            "unlink" => unlink(words),
             "whoami" => words.end("whoami", "whoami").map(|()| Self::Whoami),
             "approve" => answer(words, Verdict::Approve, "approve"),
             "deny" => answer(words, Verdict::Deny, "deny"),
@@ -156,6 +162,16 @@ fn start(text: &str) -> Result<Command, CommandError> {
 fn answer(mut words: Words<'_>, verdict: Verdict, verb: &'static str) -> Result<Command, CommandError> {
     let session = words.next().ok_or(CommandError::SessionMissing { verb })?.to_owned();
     words.end(verb, "approve 1a2b3c4d").map(|()| Command::Answer { session, verdict })
+}
+
+/// A code may come in groups.
+fn link(words: Words<'_>) -> Result<Command, CommandError> {
+    Ok(if words.rest.is_empty() { Command::Link } else { Command::LinkWith(JoinCode::typed(words.rest)) })
+}
+
+fn unlink(mut words: Words<'_>) -> Result<Command, CommandError> {
+    let identity = words.next().map(str::parse).transpose()?;
+    words.end("unlink", "unlink discord:GUILD/USER").map(|()| Command::Unlink(identity))
 }
 
 pub(super) fn reason_from(text: &str) -> Result<Option<String>, CommandError> {
@@ -252,6 +268,9 @@ mod tests {
         let named = Command::Extend { which: Which::Named("12345678".into()), by: Some(Span::from_minutes(90)) };
         assert_eq!("extend 12345678 90m".parse(), Ok(named));
         assert_eq!("".parse(), Ok(Command::Help));
+        assert_eq!("link".parse(), Ok(Command::Link));
+        assert_eq!("link 0123-abcd EFGH".parse(), Ok(Command::LinkWith(JoinCode::typed("0123ABCDEFGH"))));
+        assert_eq!("unlink slack:T1/U1".parse(), Ok(Command::Unlink(Some("slack:T1/U1".parse().unwrap()))));
     }
 
     #[test]

@@ -18,6 +18,7 @@ impl Command {
             Action::Stop(id) => Self::Stop(named(id)),
             Action::Details(id) => Self::Status(named(id)),
             Action::Approve(id) => Self::Answer { session: id.to_string(), verdict: Verdict::Approve },
+            Action::Join(code) => Self::Join(code),
             Action::Deny(id) => Self::Answer { session: id.to_string(), verdict: Verdict::Deny },
         })
     }

@@ -61,6 +61,11 @@ impl Caller {
         &self.identity
     }
 
+    /// How other surfaces name them.
+    pub fn elsewhere(&self) -> Vec<Identity> {
+        self.member.identities.iter().filter(|identity| **identity != self.identity).cloned().collect()
+    }
+
     /// Where they ask.
     pub const fn surface(&self) -> Surface {
         self.surface

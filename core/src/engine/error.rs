@@ -1,7 +1,7 @@
 //! Why a use case did not do what it was asked, in words for the person who asked.
 
 use super::readiness::OpeningsRefused;
-use crate::domain::{AddressRefused, DurationRefused, HostAddress, Limit, MemberName, Panic, Span, Timestamp};
+use crate::domain::{AddressRefused, DurationRefused, HostAddress, Identity, Limit, MemberName, Panic, Span, Timestamp};
 use crate::store::StoreError;
 
 /// Why a use case did not do what it was asked.
@@ -17,6 +17,32 @@ pub enum EngineError {
         /// Who can add it.
         administrators: String,
     },
+    /// Whoever is a member only by a surface's role hands out no codes.
+    #[error(
+        "You are a member by a role alone, so there is nobody to join others to. Run `link` where EntryGuard knows you by name, and \
+         type its code here; or ask {administrators} to add you."
+    )]
+    GuestsJoinOthers {
+        /// Whom to ask.
+        administrators: String,
+    },
+    /// No such code.
+    #[error("This code is not one of ours, was used already, or is older than {0}. Run `link` again where EntryGuard knows you.")]
+    JoinCodeUnknown(Span),
+    /// There is nothing to join.
+    #[error("You are {0} here already; there is nothing to join.")]
+    JoinedAlready(MemberName),
+    /// An identity that is another member's.
+    #[error("You are {member} here, and one account cannot be two members. Ask {administrators} to make them one.")]
+    SomebodyElses {
+        /// Whose it is.
+        member: MemberName,
+        /// Whom to ask.
+        administrators: String,
+    },
+    /// Not joined by a code.
+    #[error("{0} was not joined to you by a code, so there is nothing to take back. What the configuration names stays.")]
+    NotJoined(Identity),
     /// No role gives the member anything.
     #[error(
         "User has no accessible cloud resources: none of your roles has any. Ask {administrators} for a role with resources."

@@ -48,6 +48,8 @@ fn help(durations: &[Span]) -> Vec<HelpLine> {
         Command::Answer { session: String::new(), verdict: Verdict::Deny },
         Command::Resources,
         Command::Whoami,
+        Command::Link,
+        Command::Unlink(None),
         Command::Help,
     ];
     every.iter().filter_map(|command| line(command, durations)).collect()
@@ -73,6 +75,10 @@ fn line(command: &Command, durations: &[Span]) -> Option<HelpLine> {
         Command::Status(_) => ("status [session]", "shows each resource of a session".into()),
         Command::Resources => ("resources", "shows what your roles let you open".into()),
         Command::Whoami => ("whoami", "shows who EntryGuard thinks you are".into()),
+        Command::Link => ("link [code]", "makes you one person in all chats: gives a code here, to type there".into()),
+        // The same line explains it.
+        Command::LinkWith(_) | Command::Join(_) => return None,
+        Command::Unlink(_) => ("unlink [identity]", "takes that back".into()),
         Command::Help => ("help", "shows this".into()),
     };
     Some(HelpLine { usage, does })
@@ -102,6 +108,8 @@ mod tests {
         deny SESSION — refuses it
         resources — shows what your roles let you open
         whoami — shows who EntryGuard thinks you are
+        link [code] — makes you one person in all chats: gives a code here, to type there
+        unlink [identity] — takes that back
         help — shows this
         ");
     }

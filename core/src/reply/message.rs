@@ -1,6 +1,7 @@
 //! A message before any markup: what a chat says and which buttons it offers. Each chat has a [`Markup`] and renders the rest alike.
 
 use crate::domain::{ConfirmationId, SessionId, Span, Timestamp};
+use crate::engine::JoinCode;
 
 /// What a chat's markup can do.
 pub trait Markup {
@@ -73,6 +74,8 @@ pub enum Action {
     Approve(SessionId),
     /// Refuses a session.
     Deny(SessionId),
+    /// Joins whoever presses it to the member whose code it is.
+    Join(JoinCode),
 }
 
 impl Action {
@@ -88,6 +91,7 @@ impl Action {
             Self::Details(_) => "entryguard_details".to_owned(),
             Self::Approve(_) => "entryguard_approve".to_owned(),
             Self::Deny(_) => "entryguard_deny".to_owned(),
+            Self::Join(_) => "entryguard_join".to_owned(),
         }
     }
 
@@ -97,6 +101,7 @@ impl Action {
             Self::OpenForm | Self::Confirm { .. } => String::new(),
             Self::Start(duration) => duration.to_string(),
             Self::SameAddress(link) => link.to_string(),
+            Self::Join(code) => code.expose(),
             Self::Extend(id) | Self::Stop(id) | Self::Details(id) | Self::Approve(id) | Self::Deny(id) => id.to_string(),
         }
     }
@@ -113,6 +118,7 @@ impl Action {
             "entryguard_details" => Some(Self::Details(session())),
             "entryguard_approve" => Some(Self::Approve(session())),
             "entryguard_deny" => Some(Self::Deny(session())),
+            "entryguard_join" => Some(Self::Join(JoinCode::typed(value))),
             name if name.starts_with("entryguard_start_") => value.parse().ok().map(Self::Start),
             _ => None,
         }
@@ -159,6 +165,7 @@ mod tests {
             Action::Details(session.clone()),
             Action::Approve(session.clone()),
             Action::Deny(session),
+            Action::Join(JoinCode::typed("0123-ABCD-EFGH")),
         ];
         for action in every {
             assert_eq!(Action::of_press(&action.name(), &action.value()), Some(action));

@@ -4,6 +4,7 @@ mod card;
 mod digest;
 mod help;
 mod home;
+mod join;
 pub mod message;
 mod request;
 pub mod thread;
@@ -11,7 +12,7 @@ mod turn;
 mod words;
 
 use crate::domain::{Identity, Limit, MemberName};
-use crate::engine::{Link, Verdict};
+use crate::engine::{IssuedCode, Joining, Link, Verdict};
 
 pub use card::{Card, CardRow, Tally};
 pub use digest::digest;
@@ -60,7 +61,17 @@ pub enum Reply {
         limit: Limit,
         /// Whether they may see and stop everybody's sessions.
         admin: bool,
+        /// How they are named elsewhere.
+        also: Vec<Identity>,
     },
+    /// Type this code elsewhere.
+    JoinCode(IssuedCode),
+    /// This is what the code would do.
+    Joining(Joining),
+    /// It is done.
+    Joined(Joining),
+    /// This identity is joined no more.
+    Parted(Identity),
     /// What can be said.
     Help(Help),
     /// It was not done, and why.

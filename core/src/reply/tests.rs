@@ -7,6 +7,7 @@ use super::*;
 use crate::domain::{
     Addresses, Approval, EndReason, HostAddress, MemberName, ResourceName, RuleStatus, SessionId, SessionStatus, Span, Timestamp,
 };
+use crate::engine::JoinCode;
 use crate::store::Turn;
 
 const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
@@ -149,6 +150,16 @@ fn every_turn_has_its_line() {
     insta::assert_snapshot!("turns", actions.iter().filter_map(told).collect::<Vec<_>>().join("\n---\n"));
 }
 
+fn joining(instead_of: Option<&str>) -> Joining {
+    Joining {
+        code: JoinCode::typed("K7QX2MPD9R3V"),
+        member: MemberName::new("ana").unwrap(),
+        from: "slack:T0123456/U111".parse().unwrap(),
+        identity: "discord:800/111".parse().unwrap(),
+        instead_of: instead_of.map(|name| MemberName::new(name).unwrap()),
+    }
+}
+
 #[test]
 fn every_reply_reads_well() {
     let health = |name: &str, health| ResourceHealth {
@@ -181,7 +192,12 @@ fn every_reply_reads_well() {
             identity: "slack:T0123456/U111".parse().unwrap(),
             limit,
             admin: true,
+            also: vec!["discord:800/111".parse().unwrap()],
         },
+        Reply::JoinCode(IssuedCode { code: JoinCode::typed("K7QX2MPD9R3V"), expires_at: NOON }),
+        Reply::Joining(joining(Some("discord-111"))),
+        Reply::Joined(joining(None)),
+        Reply::Parted("discord:800/111".parse().unwrap()),
         Reply::Refused("There is no session `ffff` of yours.".to_owned()),
     ];
     let all: Vec<_> = replies.iter().map(|reply| read(&words(reply, "https://guard.example.com", NOON, &Plain))).collect();

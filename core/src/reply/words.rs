@@ -2,7 +2,7 @@
 
 use super::message::{Action, Button, Markup, Message};
 use super::thread::{resources, rows, session_status};
-use super::{Card, Health, Help, Reply, ResourceHealth};
+use super::{Card, Health, Help, Reply, ResourceHealth, join};
 use crate::domain::{Limit, SessionStatus, Timestamp};
 use crate::engine::{Link, Remembered, Verdict};
 
@@ -43,7 +43,7 @@ pub fn words(reply: &Reply, public_url: &str, now: Timestamp, markup: &dyn Marku
         Reply::Resources(all) => {
             Message::of_lines("Your resources", all.iter().map(|resource| resource_line(resource, markup)).collect())
         }
-        Reply::Whoami { member, identity, limit, admin } => {
+        Reply::Whoami { member, identity, limit, admin, also } => {
             let admin = if *admin { ", an administrator" } else { "" };
             let line = format!(
                 "You are {}{admin} ({}). Your sessions may last {} (set by {}).",
@@ -52,8 +52,14 @@ pub fn words(reply: &Reply, public_url: &str, now: Timestamp, markup: &dyn Marku
                 limit.longest,
                 limit.set_by
             );
-            Message::of_lines("Who you are", vec![line])
+            let also: Vec<_> = also.iter().map(|identity| markup.code(&identity.to_string())).collect();
+            let also = (!also.is_empty()).then(|| format!("Elsewhere you are {}.", also.join(", ")));
+            Message::of_lines("Who you are", std::iter::once(line).chain(also).collect())
         }
+        Reply::JoinCode(issued) => join::code(issued, markup),
+        Reply::Joining(joining) => join::question(joining, markup),
+        Reply::Joined(joining) => join::done(joining, markup),
+        Reply::Parted(identity) => join::parted(identity, markup),
         Reply::Help(help) => help_message(help, markup),
         Reply::Refused(why) => refused(why, markup),
     }

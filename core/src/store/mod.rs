@@ -10,6 +10,7 @@ mod confirmations;
 mod deployment;
 mod dialect;
 mod error;
+mod joins;
 mod known;
 mod leases;
 mod notify;

@@ -1,0 +1,130 @@
+//! One person, two chats: a code of one chat, confirmed in the other, makes them one member there, too.
+
+use entryguard_tests::{Database, DiscordDouble, SOON, World, WorldBuilder, eventually, on_both_databases};
+
+const HOME: &str = "93.184.216.34";
+const HOME_CIDR: &str = "93.184.216.34/32";
+const ANA: u64 = 111;
+const BO: u64 = 222;
+const ON_CALL: u64 = 55;
+
+/// Slack knows ana, Discord knows bo; whoever holds `@on-call` reaches `group-2`.
+fn team(database: Database) -> WorldBuilder {
+    World::on(database)
+        .with_groups(2)
+        .with_discord()
+        .member("ana", "U111")
+        .discord_member("bo", BO)
+        .role("developers", &["ana", "bo"], &["group-1"], "")
+        .role("on-call", &[], &["group-2"], &format!("identities = [\"discord-role:{}/{ON_CALL}\"]", DiscordDouble::GUILD))
+}
+
+/// The code that somebody got in Slack.
+async fn code_of(world: &World, user: &str) -> String {
+    let answer = world.slack.command(user, "link").await.text();
+    let code = answer.split('`').find_map(|word| word.strip_prefix("/entryguard link ").map(str::to_owned));
+    code.unwrap_or_else(|| panic!("no code in {answer}"))
+}
+
+/// Types a code in Discord, and presses the button that asks whether both are them; what is answered in the end.
+async fn join(world: &World, user: u64, code: &str) -> String {
+    let question = world.discord.to_server().command(user, "link", &[("code", code)]).await;
+    assert!(
+        question.says("This makes `discord:800/111` the member **ana**, who got the code as `slack:T0123456/U111`"),
+        "{}",
+        question.text()
+    );
+    world.discord.to_server().press(user, &question.message(), "Yes, both are me").await.text()
+}
+
+on_both_databases! {
+    async fn a_code_from_slack_makes_somebody_the_same_member_in_discord_until_they_take_it_back(database: Database) {
+        let mut world = team(database).start().await;
+        let code = code_of(&world, "U111").await;
+        let stranger = world.discord.to_server().command(ANA, "start", &[]).await;
+        assert!(stranger.says("does not know you yet"), "a code alone changes nothing: {}", stranger.text());
+        assert!(join(&world, ANA, &code).await.contains("You are **ana** here now, too"));
+        let answer = world.discord.to_server().command(ANA, "start", &[("duration", "1h")]).await;
+        world.confirm(&answer.link(), HOME).await;
+        world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
+        // One member: what was begun in one chat is ended in the other, also by a server that was not there.
+        world.server.restart().await;
+        let whoami = world.slack.command("U111", "whoami").await.text();
+        assert!(whoami.contains("Elsewhere you are `discord:800/111`"), "{whoami}");
+        world.slack.command("U111", "stop").await;
+        world.wait_until_group_allows(&world.groups[0], &[]).await;
+        let parted = world.slack.command("U111", "unlink discord:800/111").await.text();
+        assert!(parted.contains("`discord:800/111` is not joined to you any more"), "{parted}");
+        let stranger = world.discord.to_server().command(ANA, "start", &[]).await;
+        assert!(stranger.says("does not know you yet"), "{}", stranger.text());
+        let audit = world.entryguard(&["audit", "export"]).await.stdout;
+        for action in ["identity.code_issued", "identity.joined", "identity.parted"] {
+            assert_eq!(audit.matches(action).count(), 1, "{action} in {audit}");
+        }
+        assert!(!audit.contains(&code), "the code itself is written nowhere");
+        world.finish().await;
+    }
+
+    async fn a_code_works_once_and_only_for_whom_it_can_be_meant(database: Database) {
+        let world = team(database).start().await;
+        let code = code_of(&world, "U111").await;
+        let discord = world.discord.to_server();
+        let wrong = discord.command(ANA, "link", &[("code", "AAAA-BBBB-CCCC")]).await;
+        assert!(wrong.says("not one of ours"), "{}", wrong.text());
+        let others = discord.command(BO, "link", &[("code", &code)]).await;
+        assert!(others.says("You are bo here, and one account cannot be two members"), "{}", others.text());
+        let own = world.slack.command("U111", &format!("link {code}")).await.text();
+        assert!(own.contains("You are ana here already"), "{own}");
+        join(&world, ANA, &code).await;
+        let again = discord.command(999, "link", &[("code", &code)]).await;
+        assert!(again.says("was used already"), "{}", again.text());
+        assert!(discord.command(999, "start", &[]).await.says("does not know you yet"));
+        let stranger = discord.command(999, "link", &[]).await;
+        assert!(stranger.says("does not know you yet"), "strangers get no code: {}", stranger.text());
+        let kept = discord.command(BO, "unlink", &[]).await;
+        assert!(kept.says("was not joined to you by a code"), "{}", kept.text());
+        world.finish().await;
+    }
+
+    async fn whoever_was_a_member_by_a_role_alone_brings_the_role_along(database: Database) {
+        let world = team(database).start().await;
+        world.discord.give_role(ANA, ON_CALL);
+        let answer = world.discord.to_server().command(ANA, "start", &[("duration", "1h")]).await;
+        world.confirm(&answer.link(), HOME).await;
+        world.wait_until_group_allows(&world.groups[1], &[HOME_CIDR]).await;
+        let none = world.discord.to_server().command(ANA, "link", &[]).await;
+        assert!(none.says("a member by a role alone"), "{}", none.text());
+        let code = code_of(&world, "U111").await;
+        let question = world.discord.to_server().command(ANA, "link", &[("code", &code)]).await;
+        assert!(question.says("What you have open as discord-111 is closed"), "{}", question.text());
+        world.discord.to_server().press(ANA, &question.message(), "Yes, both are me").await;
+        world.wait_until_group_allows(&world.groups[1], &[]).await;
+        world.start_session("U111", "1h", HOME).await;
+        for group in &world.groups {
+            world.wait_until_group_allows(group, &[HOME_CIDR]).await;
+        }
+        world.finish().await;
+    }
+
+    async fn a_request_from_one_chat_cannot_be_approved_by_the_same_person_in_the_other(database: Database) {
+        let world = World::on(database)
+            .with_groups(1)
+            .with_discord()
+            .member("ana", "U111")
+            .discord_member("bo", BO)
+            .role("production", &["ana"], &["group-1"], "approval = { by = [\"ana\", \"bo\"], within = \"30m\" }")
+            .start()
+            .await;
+        let code = code_of(&world, "U111").await;
+        join(&world, ANA, &code).await;
+        world.start_session("U111", "1h", HOME).await;
+        let request = eventually("bo is asked", SOON, async || {
+            world.discord.direct_messages_to(BO).pop().ok_or_else(|| "nothing".to_owned())
+        })
+        .await;
+        let own = world.discord.to_server().directly().press(ANA, &request, "Approve").await;
+        assert!(own.says("own request"), "{}", own.text());
+        assert_eq!(world.rules_of(&world.groups[0]).await, []);
+        world.finish().await;
+    }
+}

@@ -1,5 +1,6 @@
 """The chats' own SDKs as judges: whether Slack's models take what our server says, and whether they take our doubles' signatures for Slack's and Discord's."""
 
+import functools
 import http.server
 import json
 import pathlib
@@ -45,6 +46,24 @@ def complaints_about_manifest(text):
     return [f"{'.'.join(map(str, error.path))}: {error.message}" for error in SCHEMA.iter_errors(yaml.safe_load(text))]
 
 
+DISCORD = json.loads((pathlib.Path(__file__).parents[1] / "discord" / "requests.json").read_text())
+
+
+@functools.cache
+def discord_validator(call):
+    """The references within Discord's description lead from its root."""
+    return jsonschema.Draft202012Validator({"components": DISCORD["components"], **DISCORD["bodies"][call]})
+
+
+def complaints_about_discord(call, body):
+    """What Discord's own OpenAPI description refuses in the body of a call."""
+    # The reference and every library write a bit set as text; the description calls it a number.
+    if call.endswith("/commands"):
+        body = [{**command, "default_member_permissions": int(command["default_member_permissions"])} for command in body]
+    errors = sorted(discord_validator(call).iter_errors(body), key=jsonschema.exceptions.relevance)
+    return [f"{call}: {error.json_path}: {jsonschema.exceptions.best_match([error]).message[:300]}" for error in errors]
+
+
 class At(Clock):
     def __init__(self, seconds):
         self.seconds = seconds
@@ -70,6 +89,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             "/signature": signature_holds,
             "/discord-signature": discord_signature_holds,
             "/manifest": complaints_about_manifest,
+            "/discord-requests": lambda sent: [complaint for call, body in sent for complaint in complaints_about_discord(call, body)],
             "/models": lambda said: [complaints_about(each) for each in said],
         }
         answer = judges[self.path](request)

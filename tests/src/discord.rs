@@ -47,6 +47,8 @@ struct State {
     commands: Vec<Value>,
     registrations: usize,
     violations: Vec<String>,
+    // Every body that the app sent, with the call in the words of Discord's description.
+    sent: Vec<(&'static str, Value)>,
 }
 
 /// A message as the double keeps it.
@@ -197,6 +199,14 @@ impl DiscordDouble {
     pub fn commands(&self) -> (Vec<Value>, usize) {
         let state = self.shared.state();
         (state.commands.clone(), state.registrations)
+    }
+
+    /// What Discord's own OpenAPI description refuses in anything that the app has sent.
+    pub async fn what_discords_description_refuses(&self) -> Vec<String> {
+        let sent = self.shared.state().sent.clone();
+        let url = format!("{}/discord-requests", slack_models_address());
+        let answer = crate::loopback::client().post(url).json(&sent).send().await.expect("the judge answers");
+        answer.json().await.expect("the judge answers with JSON")
     }
 
     /// What the app did that Discord would not have accepted.

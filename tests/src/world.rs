@@ -214,7 +214,8 @@ impl World {
         }
         self.database.drop_it().await;
         let violations = [self.slack.violations(), self.slack.what_slacks_sdk_refuses().await].concat();
-        assert!(self.discord.violations().is_empty(), "Discord would have refused:\n{}", self.discord.violations().join("\n"));
+        let refused = [self.discord.violations(), self.discord.what_discords_description_refuses().await].concat();
+        assert!(refused.is_empty(), "Discord would have refused:\n{}", refused.join("\n"));
         assert!(violations.is_empty(), "Slack would have refused:\n{}", violations.join("\n"));
     }
 }

@@ -11,6 +11,15 @@ use serde_json::{Value, json};
 
 use super::{DiscordDouble, DiscordMessage, Shared, State, judge};
 
+// The calls in the words of Discord's description.
+pub const ANSWER: &str = "post /interactions/{interaction_id}/{interaction_token}/callback";
+const EDIT: &str = "patch /channels/{channel_id}/messages/{message_id}";
+const FOLLOW_UP: &str = "patch /webhooks/{webhook_id}/{webhook_token}/messages/@original";
+const OPEN_DIRECT: &str = "post /users/@me/channels";
+const OPEN_THREAD: &str = "post /channels/{channel_id}/messages/{message_id}/threads";
+const REGISTER: &str = "put /applications/{application_id}/guilds/{guild_id}/commands";
+const SEND: &str = "post /channels/{channel_id}/messages";
+
 type Answer = Result<Json<Value>, Response>;
 
 pub fn router(shared: Arc<Shared>) -> Router {
@@ -45,7 +54,7 @@ async fn send(
     if state.closed.contains(&channel) {
         return Err(refusal(StatusCode::FORBIDDEN, 50013, "Missing Permissions"));
     }
-    judge_it(&mut state, &body);
+    judge_it(&mut state, SEND, &body);
     let id = state.id();
     state.messages.push(DiscordMessage { channel, id, content: body.clone(), edits: 0 });
     Ok(Json(message(channel, id, &body)))
@@ -59,7 +68,7 @@ async fn edit(
 ) -> Answer {
     let mut state = shared.state();
     refused(&mut state, &headers).map_or(Ok(()), Err)?;
-    judge_it(&mut state, &body);
+    judge_it(&mut state, EDIT, &body);
     let Some(kept) = state.messages.iter_mut().find(|message| (message.channel, message.id) == (channel, id)) else {
         return Err(refusal(StatusCode::NOT_FOUND, 10008, "Unknown Message"));
     };
@@ -79,6 +88,7 @@ async fn open_thread(
 ) -> Answer {
     let mut state = shared.state();
     refused(&mut state, &headers).map_or(Ok(()), Err)?;
+    state.sent.push((OPEN_THREAD, body.clone()));
     if state.threads.contains_key(&channel) || state.direct.values().any(|direct| *direct == channel) {
         return Err(refusal(StatusCode::BAD_REQUEST, 50024, "Cannot execute action on this channel type"));
     }
@@ -97,6 +107,7 @@ async fn open_thread(
 async fn open_direct(Given(shared): Given<Arc<Shared>>, headers: HeaderMap, Json(body): Json<Value>) -> Answer {
     let mut state = shared.state();
     refused(&mut state, &headers).map_or(Ok(()), Err)?;
+    state.sent.push((OPEN_DIRECT, body.clone()));
     let Some(user) = body["recipient_id"].as_str().and_then(|id| id.parse().ok()) else {
         return Err(refusal(StatusCode::BAD_REQUEST, 50035, "Invalid Form Body"));
     };
@@ -127,6 +138,7 @@ async fn answer_interaction(
     Json(body): Json<Value>,
 ) -> Result<StatusCode, Response> {
     let mut state = shared.state();
+    state.sent.push((ANSWER, body.clone()));
     if state.gateway.answered(&token, body) {
         return Ok(StatusCode::NO_CONTENT);
     }
@@ -139,6 +151,7 @@ async fn follow_up(Given(shared): Given<Arc<Shared>>, Path((_, token)): Path<(u6
         return Err(refusal(StatusCode::UNAUTHORIZED, 50027, "Invalid Webhook Token"));
     }
     state.violations.extend(judge::complaints_about(&body));
+    state.sent.push((FOLLOW_UP, body.clone()));
     let answer = message(DiscordDouble::CHANNEL, 1, &body);
     state.followed.insert(token, Some(body));
     Ok(Json(answer))
@@ -168,6 +181,7 @@ async fn commands(Given(shared): Given<Arc<Shared>>, headers: HeaderMap) -> Answ
 async fn register(Given(shared): Given<Arc<Shared>>, headers: HeaderMap, Json(body): Json<Vec<Value>>) -> Answer {
     let mut state = shared.state();
     refused(&mut state, &headers).map_or(Ok(()), Err)?;
+    state.sent.push((REGISTER, Value::Array(body.clone())));
     let known = |mut command: Value| {
         command["id"] = json!("600");
         command["application_id"] = json!(DiscordDouble::APPLICATION.to_string());
@@ -190,7 +204,8 @@ fn refused(state: &mut State, headers: &HeaderMap) -> Option<Response> {
     Some(refusal(StatusCode::UNAUTHORIZED, 0, "401: Unauthorized"))
 }
 
-fn judge_it(state: &mut State, body: &Value) {
+fn judge_it(state: &mut State, call: &'static str, body: &Value) {
+    state.sent.push((call, body.clone()));
     state.violations.extend(judge::complaints_about(body));
     // Otherwise a name or a reason could call everybody.
     if body["allowed_mentions"]["parse"] != json!([]) {

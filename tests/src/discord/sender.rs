@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{DiscordDouble, DiscordMessage, Shared, judge};
+use super::{DiscordDouble, DiscordMessage, Shared, judge, rest};
 use crate::clock::unix_seconds;
 
 /// How Discord's next request will look. The defaults are right; a test makes one thing wrong.
@@ -189,6 +189,9 @@ impl<'a> FromDiscord<'a> {
         let answer = request.send().await.expect("the server answers Discord");
         let status = answer.status().as_u16();
         let body: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default();
+        if body["type"].is_number() {
+            self.shared.state().sent.push((rest::ANSWER, body.clone()));
+        }
         self.judge(&body);
         DiscordAnswer { status, body }
     }

@@ -169,6 +169,8 @@ async fn the_options_offer_what_this_member_may_choose() {
 async fn the_form_takes_a_reason_and_says_what_is_wrong() {
     let world = team(Database::Sqlite).start().await;
     let help = world.discord.to_server().command(ANA, "help", &[]).await;
+    let chosen = world.discord.to_server().choose(ANA, &help.message(), "Start 4h").await;
+    assert!(chosen.says("to open 1 resource for 4h"), "{}", chosen.text());
     let form = world.discord.to_server().press(ANA, &help.message(), "More…").await;
     assert_eq!(form.body["type"], 9, "{form:?}");
     let name: &Value = &form.body["data"]["custom_id"];
@@ -177,6 +179,52 @@ async fn the_form_takes_a_reason_and_says_what_is_wrong() {
     let sent = world.discord.to_server().submit(ANA, name, &[("duration", "1h"), ("reason", "the deploy")]).await;
     world.confirm(&sent.link(), HOME).await;
     until_says(&world, DiscordDouble::CHANNEL, &["ACTIVE", "the deploy"]).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn inside_a_thread_the_table_is_a_reply() {
+    let world = team(Database::Sqlite).start().await;
+    let outer = start(&world, ANA).await;
+    until_says(&world, outer.id, &["1 of 1 open"]).await;
+    let inside = world.discord.to_server().in_channel(outer.id);
+    let answer = inside.command(BO, "start", &[("duration", "1h")]).await;
+    world.confirm(&answer.link(), HOME).await;
+    let messages = until_says(&world, outer.id, &["**bo**"]).await;
+    let parent = messages.iter().find(|message| message.says("**bo**")).unwrap();
+    let reply = eventually("a reply", SOON, async || {
+        let all = world.discord.messages_in(outer.id);
+        let to_it = json!(parent.id.to_string());
+        let found = all.into_iter().find(|message| message.content["message_reference"]["message_id"] == to_it);
+        found.ok_or_else(|| "none".to_owned())
+    })
+    .await;
+    assert!(reply.says("1 of 1"), "{}", reply.text());
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn what_takes_longer_is_promised_and_follows_or_goes_to_the_person_once_the_token_has_lapsed() {
+    let world = team(Database::Postgres).start().await;
+    for lapsed in [false, true] {
+        let slow = tokio::spawn(world.records().await.hold_up(std::time::Duration::from_secs(3)));
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        if lapsed {
+            world.discord.lapse_tokens();
+        }
+        let promise = world.discord.to_server().command(ANA, "start", &[("duration", "1h")]).await;
+        assert_eq!((&promise.body["type"], &promise.body["data"]["flags"]), (&json!(5), &json!(64)), "{promise:?}");
+        slow.await.unwrap();
+        if lapsed {
+            until_told(&world, ANA, "Confirm your address").await;
+        } else {
+            let followed = eventually("the answer follows", SOON, async || {
+                world.discord.followed(&promise.token).flatten().ok_or_else(|| "nothing".to_owned())
+            })
+            .await;
+            assert!(followed.contains("Confirm your address"), "{followed}");
+        }
+    }
     world.finish().await;
 }
 

@@ -1,6 +1,7 @@
-//! The double of Slack is honest: Slack's own SDK takes what it sends, and both refuse what Slack would.
+//! The doubles are honest: Slack's own SDK takes what its double sends, and both refuse what Slack would; Discord's own description
+//! refuses what Discord would.
 
-use entryguard_tests::{SlackDouble, what_slack_refuses};
+use entryguard_tests::{DiscordDouble, SlackDouble, what_slack_refuses};
 use serde_json::json;
 
 #[tokio::test]
@@ -37,5 +38,23 @@ async fn slacks_own_models_and_the_double_refuse_the_same() {
         let [double, models] = [what_slack_refuses(&message), slack.sdk_judges(&[message]).await.concat()];
         assert_eq!(models.is_empty(), fine, "slack_sdk: {models:?} of {blocks}");
         assert_eq!(double.is_empty(), fine, "the double: {double:?} of {blocks}");
+    }
+}
+
+#[tokio::test]
+async fn discords_own_description_refuses_what_discord_would() {
+    let call = "post /channels/{channel_id}/messages";
+    let embed = |length: usize| json!({ "embeds": [{ "description": "x".repeat(length) }] });
+    let button = |kind: u8| json!({ "components": [{ "type": 1, "components": [{ "type": kind, "style": 1, "custom_id": "a", "label": "b" }] }] });
+    for (body, fine) in [
+        (embed(4096), true),
+        (embed(4097), false),
+        (button(2), true),
+        (button(99), false),
+        (json!({ "allowed_mentions": { "parse": ["somebody"] } }), false),
+        (json!({ "message_reference": { "message_id": "not a number" } }), false),
+    ] {
+        let refused = DiscordDouble::description_refuses(&[(call, body.clone())]).await;
+        assert_eq!(refused.is_empty(), fine, "{refused:?} of {body}");
     }
 }

@@ -12,6 +12,7 @@ mod gateway;
 mod harness;
 mod link;
 mod operations;
+mod read_in_discord;
 mod read_in_slack;
 mod refusals;
 mod replicas;

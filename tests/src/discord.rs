@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::loopback::Listener;
 use crate::services::slack_models_address;
+pub use judge::text_as_sent;
 pub use sender::{DiscordAnswer, FromDiscord};
 
 /// Discord, with one guild, one application and its users.
@@ -204,8 +205,13 @@ impl DiscordDouble {
     /// What Discord's own OpenAPI description refuses in anything that the app has sent.
     pub async fn what_discords_description_refuses(&self) -> Vec<String> {
         let sent = self.shared.state().sent.clone();
+        Self::description_refuses(&sent).await
+    }
+
+    /// What it refuses in these calls, each in the description's own words, with its body.
+    pub async fn description_refuses(sent: &[(&'static str, Value)]) -> Vec<String> {
         let url = format!("{}/discord-requests", slack_models_address());
-        let answer = crate::loopback::client().post(url).json(&sent).send().await.expect("the judge answers");
+        let answer = crate::loopback::client().post(url).json(sent).send().await.expect("the judge answers");
         answer.json().await.expect("the judge answers with JSON")
     }
 

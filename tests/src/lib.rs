@@ -26,7 +26,7 @@ pub use chance::Chance;
 pub use clock::{unix_millis, unix_seconds};
 pub use crowd::Crowd;
 pub use database::{Database, OwnDatabase};
-pub use discord::{DiscordAnswer, DiscordDouble, DiscordMessage};
+pub use discord::{DiscordAnswer, DiscordDouble, DiscordMessage, text_as_sent as text_in_discord};
 pub use eventually::{SOON, eventually};
 pub use load::{busy, quiet};
 pub use loopback::free_port;

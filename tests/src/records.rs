@@ -112,6 +112,14 @@ impl Records {
         sessions.iter().filter_map(wrong).collect()
     }
 
+    /// Keeps everybody from one-time links for so long, as a slow disk would. For Postgres alone.
+    pub async fn hold_up(mut self, patience: std::time::Duration) {
+        let mut transaction = self.connection.begin().await.expect("a transaction");
+        sqlx::query("LOCK TABLE confirmations").execute(&mut *transaction).await.expect("the table is locked");
+        tokio::time::sleep(patience).await;
+        transaction.rollback().await.expect("it was only waited");
+    }
+
     async fn rows(&mut self, sql: &'static str) -> Vec<AnyRow> {
         sqlx::query(sql).fetch_all(&mut self.connection).await.expect(sql)
     }

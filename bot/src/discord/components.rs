@@ -3,8 +3,10 @@
 use entryguard_core::domain::Timestamp;
 use entryguard_core::reply::message::{Action, Button, Look, Markup, Message};
 use serde::Serialize;
-use serenity::builder::{CreateActionRow, CreateButton, CreateEmbed};
-use serenity::model::application::ButtonStyle;
+use serenity::builder::{
+    CreateActionRow, CreateButton, CreateEmbed, CreateSelectMenu, CreateSelectMenuKind, CreateSelectMenuOption,
+};
+use serenity::model::application::{ButtonStyle, ComponentInteractionData, ComponentInteractionDataKind};
 
 /// What an embed's description may hold.
 const DESCRIPTION: usize = 4096;
@@ -14,6 +16,12 @@ const RESERVE: usize = 600;
 const ROW: usize = 5;
 /// Rows in one message.
 const ROWS: usize = 5;
+/// What a button or an option may have on it.
+const LABEL: usize = 80;
+/// Options in one select.
+const OPTIONS: usize = 25;
+/// The name of the select of durations; what counts is the option.
+const DURATIONS: &str = "entryguard_durations";
 /// What stands between a button's name and its value.
 const SEPARATOR: char = '|';
 
@@ -72,14 +80,42 @@ pub fn escape(text: &str) -> String {
 pub fn content(message: &Message) -> Content {
     let notes: Vec<_> = message.notes.iter().map(|note| format!("-# {}", note.replace('\n', " "))).collect();
     let text = [vec![lines(&message.lines)], notes].concat().join("\n");
-    let rows = message.buttons.chunks(ROW).take(ROWS).map(|row| CreateActionRow::Buttons(row.iter().map(button).collect()));
-    Content { embed: CreateEmbed::new().description(cut(&text, DESCRIPTION)), rows: rows.collect() }
+    Content { embed: CreateEmbed::new().description(cut(&text, DESCRIPTION)), rows: rows(&message.buttons) }
 }
 
-/// The action of a component that somebody used.
-pub fn action(custom_id: &str) -> Option<Action> {
-    let (name, value) = custom_id.split_once(SEPARATOR).unwrap_or((custom_id, ""));
+/// The action of a component that somebody used: a button's own, or what was chosen in a select.
+pub fn action(used: &ComponentInteractionData) -> Option<Action> {
+    let chosen = match &used.kind {
+        ComponentInteractionDataKind::StringSelect { values } => values.first()?,
+        _ => &used.custom_id,
+    };
+    let (name, value) = chosen.split_once(SEPARATOR).unwrap_or((chosen, ""));
     Action::of_press(name, value)
+}
+
+/// Several durations are one select; what is left are buttons.
+fn rows(buttons: &[Button]) -> Vec<CreateActionRow> {
+    let (durations, others): (Vec<_>, Vec<_>) = buttons.iter().partition(|button| matches!(button.action, Action::Start(_)));
+    let (select, others) = match durations.as_slice() {
+        [] | [_] => (None, buttons.iter().collect()),
+        durations => (Some(CreateActionRow::SelectMenu(durations_select(durations))), others),
+    };
+    let buttons = others.chunks(ROW).map(|row| CreateActionRow::Buttons(row.iter().map(|each| button(each)).collect()));
+    select.into_iter().chain(buttons).take(ROWS).collect()
+}
+
+fn durations_select(durations: &[&Button]) -> CreateSelectMenu {
+    let option = |button: &&Button| {
+        let option = CreateSelectMenuOption::new(cut(&button.label, LABEL), custom_id(&button.action));
+        // One that is chosen beforehand cannot be chosen any more.
+        if button.look == Look::Primary { option.description("What most people want") } else { option }
+    };
+    let options = durations.iter().take(OPTIONS).map(option).collect();
+    CreateSelectMenu::new(DURATIONS, CreateSelectMenuKind::String { options }).placeholder("For how long?")
+}
+
+fn custom_id(action: &Action) -> String {
+    format!("{}{SEPARATOR}{}", action.name(), action.value())
 }
 
 fn lines(lines: &[String]) -> String {
@@ -101,7 +137,7 @@ fn lines(lines: &[String]) -> String {
 }
 
 fn button(button: &Button) -> CreateButton {
-    let label = cut(&button.label, 80);
+    let label = cut(&button.label, LABEL);
     if let Action::Confirm { url } = &button.action {
         return CreateButton::new_link(url).label(label);
     }
@@ -110,7 +146,7 @@ fn button(button: &Button) -> CreateButton {
         Look::Primary => ButtonStyle::Success,
         Look::Danger => ButtonStyle::Danger,
     };
-    CreateButton::new(format!("{}{SEPARATOR}{}", button.action.name(), button.action.value())).label(label).style(style)
+    CreateButton::new(custom_id(&button.action)).label(label).style(style)
 }
 
 fn cut(text: &str, at_most: usize) -> String {
@@ -119,7 +155,7 @@ fn cut(text: &str, at_most: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use entryguard_core::domain::SessionId;
+    use entryguard_core::domain::{SessionId, Span};
 
     use super::*;
 
@@ -141,9 +177,27 @@ mod tests {
     #[test]
     fn a_press_means_what_its_button_did() {
         let action = Action::Stop(SessionId::from_stored("0a1b2c3d-0000-4000-8000-000000000000"));
-        let pressed = serde_json::to_value(button(&Button::danger(action.clone(), "Stop"))).unwrap();
-        let custom_id = pressed["custom_id"].as_str().unwrap();
-        assert!(custom_id.len() <= 100);
-        assert_eq!(super::action(custom_id), Some(action));
+        let shown = serde_json::to_value(button(&Button::danger(action.clone(), "Stop"))).unwrap();
+        assert!(shown["custom_id"].as_str().unwrap().len() <= 100);
+        assert_eq!(used(&serde_json::json!({ "component_type": 2, "custom_id": shown["custom_id"] })), Some(action));
+    }
+
+    #[test]
+    fn durations_are_chosen_from_a_select() {
+        let start = |hours| Button::plain(Action::Start(Span::from_hours(hours)), format!("Start {hours}h"));
+        let message = Message {
+            buttons: (1..=30).map(start).chain([Button::plain(Action::OpenForm, "More…")]).collect(),
+            ..Message::default()
+        };
+        let rows = serde_json::to_value(content(&message).rows).unwrap();
+        let select = &rows[0]["components"][0];
+        assert_eq!((rows.as_array().unwrap().len(), select["options"].as_array().unwrap().len()), (2, OPTIONS));
+        let chosen =
+            serde_json::json!({ "component_type": 3, "custom_id": DURATIONS, "values": [select["options"][1]["value"]] });
+        assert_eq!(used(&chosen), Some(Action::Start(Span::from_hours(2))));
+    }
+
+    fn used(data: &serde_json::Value) -> Option<Action> {
+        action(&serde_json::from_value(data.clone()).unwrap())
     }
 }

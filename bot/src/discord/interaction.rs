@@ -64,7 +64,7 @@ pub async fn answer(state: &DiscordState, interaction: Interaction) -> Answer {
             }
         }
         Interaction::Component(pressed) => {
-            let Some(action) = action(&pressed.data.custom_id) else { return Answer::Nothing };
+            let Some(action) = action(&pressed.data) else { return Answer::Nothing };
             match talk(state, pressed.guild_id, &pressed.user, pressed.member.as_ref(), pressed.channel_id).await {
                 Ok(talk) => press(state, &talk, action).await,
                 Err(why) => whisper(state, &Reply::Refused(why)),

@@ -9,7 +9,7 @@ use crate::store::StoreError;
 pub enum EngineError {
     /// Nobody in the configuration has this identity.
     #[error(
-        "EntryGuard does not know you yet. Ask {administrators} to add this line to your member: identities = [\"{identity}\"]"
+        "EntryGuard does not know you yet. Ask {administrators} to add this line to your member: `identities = [\"{identity}\"]`"
     )]
     UnknownMember {
         /// The identity to add.

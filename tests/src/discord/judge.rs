@@ -30,7 +30,13 @@ pub fn complaints_about(message: &Value) -> Vec<String> {
         if let Err(error) = serde_json::from_value::<ActionRow>(row.clone()) {
             complaints.push(format!("no row: {error}"));
         }
-        let buttons = row["components"].as_array().unwrap_or(&empty);
+        let (select, buttons): (Vec<&Value>, Vec<&Value>) =
+            row["components"].as_array().unwrap_or(&empty).iter().partition(|component| component["type"] == 3);
+        complaints.extend(select.iter().filter_map(|select| complaint_about_select(select, buttons.len() + select_count(row))));
+        names.extend(select.iter().filter_map(|select| select["custom_id"].as_str()));
+        if !select.is_empty() {
+            continue;
+        }
         if !(1..=5).contains(&buttons.len()) {
             complaints.push(format!("{} buttons in a row", buttons.len()));
         }
@@ -48,15 +54,41 @@ pub fn complaints_about(message: &Value) -> Vec<String> {
     complaints
 }
 
+fn select_count(row: &Value) -> usize {
+    row["components"].as_array().map_or(0, |all| all.iter().filter(|component| component["type"] == 3).count())
+}
+
+/// A select has its row for itself.
+fn complaint_about_select(select: &Value, in_row: usize) -> Option<String> {
+    let options = select["options"].as_array().map_or(0, Vec::len);
+    (in_row != 1 || !(1..=25).contains(&options)).then(|| format!("{in_row} components beside a select, {options} options in it"))
+}
+
 /// What people read.
 pub fn text_of(message: &Value) -> String {
-    let texts = message["embeds"].as_array().into_iter().flatten().filter_map(|embed| embed["description"].as_str()).map(shown);
+    shown(&text_as_sent(message))
+}
+
+/// What people read, in Discord's markup; of a form, its title and its fields.
+pub fn text_as_sent(message: &Value) -> String {
+    let fields = buttons_of(message).into_iter().filter(|field| field["type"] == 4).map(|field| {
+        let value = field["value"].as_str().or_else(|| field["placeholder"].as_str()).unwrap_or_default();
+        format!("{}\n  {value}", field["label"].as_str().unwrap_or_default())
+    });
+    if let Some(title) = message["title"].as_str() {
+        return std::iter::once(title.to_owned()).chain(fields).collect::<Vec<_>>().join("\n");
+    }
+    let texts = message["embeds"].as_array().into_iter().flatten().filter_map(|embed| embed["description"].as_str());
     let labels = buttons_of(message).into_iter().map(|button| {
         let label = button["label"].as_str().unwrap_or_default();
+        if let Some(options) = button["options"].as_array() {
+            let options: Vec<_> = options.iter().filter_map(|option| option["label"].as_str()).collect();
+            return format!("[{} {}]", button["placeholder"].as_str().unwrap_or_default(), options.join(" | "));
+        }
         button["url"].as_str().map_or_else(|| format!("[{label}]"), |url| format!("[{label} → {url}]"))
     });
     let content = message["content"].as_str().filter(|text| !text.is_empty());
-    content.into_iter().map(str::to_owned).chain(texts).chain(labels).collect::<Vec<_>>().join("\n")
+    content.into_iter().chain(texts).map(str::to_owned).chain(labels).collect::<Vec<_>>().join("\n")
 }
 
 /// Without the backslashes that only keep text from being markup.

@@ -23,6 +23,8 @@ pub struct FromDiscord<'a> {
 /// The server's answer to an interaction.
 #[derive(Debug, Clone)]
 pub struct DiscordAnswer {
+    /// The interaction's token, by which the answer may follow.
+    pub token: String,
     /// HTTP status.
     pub status: u16,
     /// The response, or null where there is no JSON.
@@ -64,6 +66,11 @@ impl<'a> FromDiscord<'a> {
         Self { guild: Some(guild), ..self }
     }
 
+    /// In another channel, or in a thread.
+    pub fn in_channel(self, channel: u64) -> Self {
+        Self { channel, ..self }
+    }
+
     /// From direct messages.
     pub fn directly(self) -> Self {
         Self { guild: None, ..self }
@@ -99,9 +106,14 @@ impl<'a> FromDiscord<'a> {
 
     /// Somebody gives `/entryguard SUBCOMMAND OPTIONS`.
     pub async fn command(&self, user: u64, subcommand: &str, options: &[(&str, &str)]) -> DiscordAnswer {
-        let data =
-            data(subcommand, options.iter().map(|(name, value)| json!({ "type": 3, "name": name, "value": value })).collect());
-        self.interact(user, 2, data, None).await
+        self.interact(user, 2, data(subcommand, texts(options)), None).await
+    }
+
+    /// Somebody gives a command, and sets one of its switches, too.
+    pub async fn command_with_flag(&self, user: u64, subcommand: &str, options: &[(&str, &str)], flag: &str) -> DiscordAnswer {
+        let mut all = texts(options);
+        all.push(json!({ "type": 5, "name": flag, "value": true }));
+        self.interact(user, 2, data(subcommand, all), None).await
     }
 
     /// Somebody types into an option.
@@ -116,6 +128,15 @@ impl<'a> FromDiscord<'a> {
         let button = button.unwrap_or_else(|| panic!("no {label:?} in:\n{}", message.text()));
         let data = json!({ "component_type": 2, "custom_id": button["custom_id"] });
         self.interact(user, 3, data, Some(message)).await
+    }
+
+    /// Somebody chooses the option with this label.
+    pub async fn choose(&self, user: u64, message: &DiscordMessage, label: &str) -> DiscordAnswer {
+        let selects = judge::buttons_of(&message.content);
+        let option = |select: &Value| select["options"].as_array()?.iter().find(|option| option["label"] == label).cloned();
+        let found = selects.iter().find_map(|select| Some((select["custom_id"].clone(), option(select)?["value"].clone())));
+        let (custom_id, value) = found.unwrap_or_else(|| panic!("no {label:?} in:\n{}", message.text()));
+        self.interact(user, 3, json!({ "component_type": 3, "custom_id": custom_id, "values": [value] }), Some(message)).await
     }
 
     /// Somebody sends a form.
@@ -152,16 +173,16 @@ impl<'a> FromDiscord<'a> {
         }
         match self.over_gateway {
             true => self.dispatch(body, format!("token-{id}")).await,
-            false => self.raw(&body.to_string()).await,
+            false => DiscordAnswer { token: format!("token-{id}"), ..self.raw(&body.to_string()).await },
         }
     }
 
     async fn dispatch(&self, body: Value, token: String) -> DiscordAnswer {
-        let answered = self.shared.state().gateway.dispatch(body, token);
+        let answered = self.shared.state().gateway.dispatch(body, token.clone());
         let answer = tokio::time::timeout(Duration::from_secs(10), answered).await;
         let body = answer.expect("an answer within ten seconds").expect("one answer");
         self.judge(&body);
-        DiscordAnswer { status: 200, body }
+        DiscordAnswer { token, status: 200, body }
     }
 
     /// Sends what was sent last over the Gateway once more.
@@ -193,8 +214,12 @@ impl<'a> FromDiscord<'a> {
             self.shared.state().sent.push((rest::ANSWER, body.clone()));
         }
         self.judge(&body);
-        DiscordAnswer { status, body }
+        DiscordAnswer { token: String::new(), status, body }
     }
+}
+
+fn texts(options: &[(&str, &str)]) -> Vec<Value> {
+    options.iter().map(|(name, value)| json!({ "type": 3, "name": name, "value": value })).collect()
 }
 
 fn data(subcommand: &str, options: Vec<Value>) -> Value {

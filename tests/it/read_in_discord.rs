@@ -1,0 +1,131 @@
+//! What people read in Discord, as the real server sent it: the snapshots are in `docs/discord`.
+
+use entryguard_tests::{Database, DiscordDouble, DiscordMessage, SOON, World, eventually, text_in_discord};
+use serde_json::Value;
+
+const HOME: &str = "93.184.216.34";
+const ANA: u64 = 111;
+const BO: u64 = 222;
+const EVE: u64 = 333;
+const REPORTS: u64 = 901;
+
+/// Ana may open three things, one of which is broken; production takes bo's approval, or none in an emergency.
+async fn team() -> World {
+    let files = ["orders-db", "bastion", "wiki-admin"];
+    let world = files.iter().fold(World::on(Database::Sqlite), |world, file| world.with_file(file)).with_discord();
+    let production = "approval = { by = [\"bo\"], within = \"30m\" }\nbreak_glass = true";
+    let world = world.discord_member("ana", ANA).discord_member("bo", BO).discord_member("eve", EVE).with_file("payments-db");
+    let world = world.role("developers", &["ana"], &files, "").role("production", &["eve"], &["payments-db"], production);
+    let mut world = world.start().await;
+    world.rewrite_config("[discord]\n", &format!("[discord]\nreport_channel = \"{REPORTS}\"\n"));
+    world.server.restart().await;
+    eventually("all are swept", SOON, async || {
+        let said = world.discord.to_server().command(ANA, "resources", &[]).await.text();
+        if said.matches("Valid, checked").count() == files.len() { Ok(()) } else { Err(said) }
+    })
+    .await;
+    // No file can be written where a folder is.
+    std::fs::create_dir(world.file("wiki-admin")).unwrap();
+    world
+}
+
+/// Keeps what somebody reads, with what differs from run to run replaced.
+fn keep(name: &str, shown: &[&Value]) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../../docs/discord");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.set_description("What the server sent to Discord, as people read it: Discord's own markup, then the buttons.");
+    for (varying, fixed) in [
+        ("`[0-9a-f]{8}`", "`0a1b2c3d`"),
+        ("/confirm/[0-9a-f]{64}", "/confirm/…"),
+        (r"http://127\.0\.0\.1:\d+", "https://entryguard.example.com"),
+        (r"<t:\d+:f>", "<t:1767276000:f>"),
+        (r"closed in \d+\.\d s", "closed in 0.4 s"),
+        (r"Closed, \d+\.\d s", "Closed, 0.4 s"),
+        (r"/[^ `]*/([a-z-]+)\.allow[^ :`]*", "/etc/nginx/$1.allow"),
+    ] {
+        settings.add_filter(varying, fixed);
+    }
+    let texts: Vec<_> = shown.iter().map(|content| text_in_discord(content)).collect();
+    settings.bind(|| insta::assert_snapshot!(name, texts.join("\n---\n")));
+}
+
+async fn find(what: &str, words: &[&str], look: impl Fn() -> Vec<DiscordMessage>) -> DiscordMessage {
+    eventually(&format!("{what} says {words:?}"), SOON, async || {
+        let all = look();
+        let found = all.iter().rfind(|message| words.iter().all(|words| message.says(words))).cloned();
+        found.ok_or_else(|| all.iter().map(DiscordMessage::text).collect::<Vec<_>>().join("\n---\n"))
+    })
+    .await
+}
+
+async fn in_channel(world: &World, channel: u64, words: &[&str]) -> DiscordMessage {
+    find(&format!("channel {channel}"), words, || world.discord.messages_in(channel)).await
+}
+
+async fn direct(world: &World, user: u64, words: &[&str]) -> DiscordMessage {
+    find(&format!("what {user} gets"), words, || world.discord.direct_messages_to(user)).await
+}
+
+#[tokio::test]
+async fn what_a_member_reads_from_help_to_the_end_of_a_session() {
+    let world = team().await;
+    let from = world.discord.to_server();
+    let data = async |name: &str, user, subcommand, options: &[(&str, &str)]| {
+        let answer = from.command(user, subcommand, options).await;
+        keep(name, &[&answer.body["data"]]);
+        answer
+    };
+    let help = data("help", ANA, "help", &[]).await;
+    data("stranger", 999, "start", &[("duration", "2h")]).await;
+    data("too_long", ANA, "start", &[("duration", "9d")]).await;
+    let form = from.press(ANA, &help.message(), "More…").await;
+    keep("form", &[&form.body["data"]]);
+
+    let started = data("confirm_first", ANA, "start", &[("duration", "2h"), ("reason", "the deploy")]).await;
+    world.confirm(&started.link(), HOME).await;
+    let partial = in_channel(&world, DiscordDouble::CHANNEL, &["PARTIAL"]).await;
+    let table = in_channel(&world, partial.id, &["2 of 3 open", "FAILED"]).await;
+    keep("thread_partial", &[&partial.content, &table.content]);
+    std::fs::remove_dir(world.file("wiki-admin")).unwrap();
+    let parent = in_channel(&world, DiscordDouble::CHANNEL, &["ACTIVE"]).await;
+    let table = in_channel(&world, parent.id, &["3 of 3 open"]).await;
+    keep("thread_active", &[&parent.content, &table.content]);
+    data("list", ANA, "list", &[]).await;
+    data("whoami", ANA, "whoami", &[]).await;
+    keep("details", &[&from.press(ANA, &parent, "Details").await.body["data"]]);
+
+    from.press(ANA, &parent, "Extend +2h").await;
+    in_channel(&world, parent.id, &["Extended by ana"]).await;
+    from.press(ANA, &parent, "Stop").await;
+    let over = in_channel(&world, DiscordDouble::CHANNEL, &["CANCELLED", "Stopped by ana"]).await;
+    in_channel(&world, parent.id, &["Closed, "]).await;
+    let table = in_channel(&world, parent.id, &["3 of 3 closed"]).await;
+    keep("thread_over", &[&over.content, &table.content]);
+    data("confirm_again", ANA, "start", &[("duration", "1h")]).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn what_approvers_and_everybody_read() {
+    let world = team().await;
+    let from = world.discord.to_server();
+    let answer = from.command(EVE, "start", &[("duration", "1h"), ("reason", "the incident of today")]).await;
+    world.confirm(&answer.link(), HOME).await;
+    keep("thread_requested", &[&in_channel(&world, DiscordDouble::CHANNEL, &["REQUESTED"]).await.content]);
+    let request = direct(&world, BO, &["asks to open"]).await;
+    keep("request", &[&request.content]);
+    from.clone().directly().press(BO, &request, "Approve").await;
+    let parent = in_channel(&world, DiscordDouble::CHANNEL, &["ACTIVE"]).await;
+    keep("request_answered", &[&direct(&world, BO, &["Approved by bo"]).await.content]);
+    from.press(EVE, &parent, "Stop").await;
+    in_channel(&world, DiscordDouble::CHANNEL, &["CANCELLED"]).await;
+
+    // Without the approval, in an emergency: the channel for it and the approver hear of it at once.
+    let glass = from.command_with_flag(EVE, "start", &[("duration", "1h"), ("reason", "payments are down")], "break-glass").await;
+    world.confirm(&glass.link(), HOME).await;
+    keep("break_glass", &[&in_channel(&world, REPORTS, &["Break-glass", "ACTIVE"]).await.content]);
+    direct(&world, BO, &["Break-glass"]).await;
+    world.finish().await;
+}

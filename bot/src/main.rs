@@ -6,6 +6,7 @@ mod check;
 mod cli;
 mod demo;
 mod discord;
+mod github;
 mod http;
 mod iam_policy;
 mod panic;

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::chat::{Chat, DigestWorker, OutboxWorker};
 use crate::discord::{self, DiscordApi, DiscordState, GatewayWorker, LeaversWorker};
+use crate::github::{self, GithubState};
 use crate::http::{self, Shared};
 use crate::slack::{self, SlackApi, SlackState, SocketWorker, Standings};
 use crate::wiring::Wired;
@@ -29,7 +30,10 @@ const CATCH_UP: Duration = Duration::from_secs(2);
 pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
     let settings = Settings::read(config)?;
     let server = Arc::new(settings.server);
-    let wired = Wired::build(&settings.database, settings.directory, settings.later_reads).await?;
+    let mut wired = Wired::build(&settings.database, settings.directory, settings.later_reads).await?;
+    if settings.github.is_some() {
+        wired.engine = Arc::new(Engine::clone(&wired.engine).with_logins());
+    }
     // Before the first request and before the first pass: what a crash left in flight is due.
     wired.reconciler.resume().await?;
     wired.engine.catch_up().await?;
@@ -62,11 +66,14 @@ pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
         digest.tell(&api, discord.report_channel.clone());
         workers.spawn(LeaversWorker::new(Arc::clone(&wired.engine), Arc::clone(&api), discord.guild_id).run());
         let over_gateway = discord.gateway;
-        let state = DiscordState::new(shared, discord, api)?;
+        let state = DiscordState::new(shared.clone(), discord, api)?;
         if over_gateway {
             workers.spawn(GatewayWorker::new(state.clone()).run());
         }
         router = router.merge(discord::routes(state));
+    }
+    if let Some(github) = settings.github {
+        router = router.merge(github::routes(GithubState::new(shared, github)));
     }
     workers.spawn(digest.run());
     workers.spawn(catch_up(Arc::clone(&wired.engine)));

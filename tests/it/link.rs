@@ -1,6 +1,6 @@
 //! One person, two chats: a code of one chat, confirmed in the other, makes them one member there, too.
 
-use entryguard_tests::{Database, DiscordDouble, SOON, World, WorldBuilder, eventually, on_both_databases};
+use entryguard_tests::{Database, DiscordDouble, GithubDouble, SOON, World, WorldBuilder, eventually, on_both_databases};
 
 const HOME: &str = "93.184.216.34";
 const HOME_CIDR: &str = "93.184.216.34/32";
@@ -127,4 +127,71 @@ on_both_databases! {
         assert_eq!(world.rules_of(&world.groups[0]).await, []);
         world.finish().await;
     }
+}
+
+const LOGIN: u64 = 583_231;
+
+/// A world whose ana has a code, and the page that it leads to.
+async fn before_github(github: &GithubDouble) -> (World, String) {
+    let world = team(Database::Sqlite).configured(&github.toml()).start().await;
+    let answer = world.slack.command("U111", "link").await;
+    let url = entryguard_tests::link_in(&answer.body).expect("a link to the page");
+    assert!(url.contains("/link/github/"), "{url}");
+    (world, url)
+}
+
+#[tokio::test]
+async fn a_login_at_github_is_joined_once_its_owner_has_signed_in_and_agreed() {
+    let github = GithubDouble::open().await;
+    let (world, url) = before_github(&github).await;
+    github.sign_in(LOGIN, "ana-at-github");
+    let browser = world.browser(HOME);
+    let begun = browser.open(&url).await;
+    assert!(begun.says("Join your GitHub login to ana") && begun.says("slack:T0123456/U111"), "{}", begun.body);
+    let question = browser.follow(&begun).await;
+    assert!(question.says("ana-at-github") && question.says("the member <strong>ana</strong>"), "{}", question.body);
+    let whoami = async || world.slack.command("U111", "whoami").await.text();
+    assert!(!whoami().await.contains("github-user"), "signing in alone changes nothing");
+    let joined = browser.submit(&question, &[]).await;
+    assert!(joined.says("Your GitHub login is joined"), "{}", joined.body);
+    assert!(whoami().await.contains("Elsewhere you are `github-user:583231`"));
+    let again = browser.submit(&question, &[]).await;
+    assert!(again.status == 403 && again.says("was used already"), "{}", again.body);
+    let parted = world.slack.command("U111", "unlink github-user:583231").await.text();
+    assert!(parted.contains("not joined to you any more"), "{parted}");
+    assert_eq!(github.violations(), Vec::<String>::new());
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn an_answer_of_github_counts_only_in_the_browser_that_asked() {
+    let github = GithubDouble::open().await;
+    let (world, url) = before_github(&github).await;
+    github.sign_in(LOGIN, "eve");
+    let (hers, his) = (world.browser(HOME), world.browser("93.184.216.35"));
+    let begun = hers.open(&url).await;
+    let stolen = his.follow(&begun).await;
+    assert!(stolen.status == 403 && stolen.says("another browser"), "{}: {}", stolen.status, stolen.body);
+    // Her question's form is of no use in his browser, even where he has opened the page, too.
+    let question = hers.follow(&hers.open(&url).await).await;
+    his.open(&url).await;
+    let forged = his.submit(&question, &[]).await;
+    assert!(forged.status == 403 && forged.says("another browser"), "{}: {}", forged.status, forged.body);
+    let elsewhere =
+        his.request(reqwest::Method::POST, &question.url.replace("callback", "join")).header("Sec-Fetch-Site", "cross-site");
+    assert_eq!(his.send(elsewhere).await.status, 403);
+    assert!(!world.slack.command("U111", "whoami").await.text().contains("github-user"));
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn whoever_presses_cancel_at_github_joins_nothing() {
+    let github = GithubDouble::open().await;
+    let (world, url) = before_github(&github).await;
+    let browser = world.browser(HOME);
+    let page = browser.follow(&browser.open(&url).await).await;
+    assert!(page.status == 403 && page.says("you did not agree"), "{}: {}", page.status, page.body);
+    let unknown = browser.open(&url.replace(url.rsplit('/').next().unwrap(), "AAAA-BBBB-CCCC")).await;
+    assert!(unknown.status == 403 && unknown.says("not one of ours"), "{}", unknown.body);
+    world.finish().await;
 }

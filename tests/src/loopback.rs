@@ -47,3 +47,9 @@ pub fn free_port() -> u16 {
 pub fn client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap()
 }
+
+/// The same, for whoever follows redirects by hand: a browser takes the cookies of each answer.
+pub fn client_that_stays() -> reqwest::Client {
+    let stays = reqwest::redirect::Policy::none();
+    reqwest::Client::builder().no_proxy().redirect(stays).timeout(Duration::from_secs(30)).build().unwrap()
+}

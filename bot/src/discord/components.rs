@@ -138,7 +138,7 @@ fn lines(lines: &[String]) -> String {
 
 fn button(button: &Button) -> CreateButton {
     let label = cut(&button.label, LABEL);
-    if let Action::Confirm { url } = &button.action {
+    if let Action::Follow { url } = &button.action {
         return CreateButton::new_link(url).label(label);
     }
     let style = match button.look {

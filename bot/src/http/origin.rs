@@ -1,6 +1,6 @@
 //! Whether a form was sent from a page of ours: asked of the browser, which a page elsewhere cannot make lie.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
@@ -33,11 +33,14 @@ fn same_origin(headers: &HeaderMap, ours: &[&str]) -> Option<SameOrigin> {
     }
 }
 
-impl FromRequestParts<Shared> for SameOrigin {
+impl<S: Send + Sync> FromRequestParts<S> for SameOrigin
+where
+    Shared: FromRef<S>,
+{
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Response> {
-        let server = &shared.server;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let server = Shared::from_ref(state).server;
         let others = [&server.ipv4_url, &server.ipv6_url].into_iter().flatten().map(String::as_str);
         let ours: Vec<_> = std::iter::once(server.public_url.as_str()).chain(others).collect();
         same_origin(&parts.headers, &ours).ok_or_else(|| {

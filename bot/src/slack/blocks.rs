@@ -108,7 +108,7 @@ fn button(button: &Button) -> SlackBlockButtonElement {
         Look::Primary => Some(SlackBlockButtonStyle::Primary),
         Look::Danger => Some(SlackBlockButtonStyle::Danger),
     };
-    if let Action::Confirm { url } = &button.action {
+    if let Action::Follow { url } = &button.action {
         // A link that we made ourselves, of a checked public URL and hexadecimal digits, always parses.
         element.url = url.parse().ok();
     }

@@ -15,6 +15,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::layout::{page, session_badge};
+use super::problem::problem;
 use crate::http::client_address::ClientAddress;
 use crate::http::{Page, SameOrigin, Shared};
 
@@ -228,11 +229,6 @@ fn refusal(error: &EngineError) -> Response {
         _ => (StatusCode::FORBIDDEN, "Nothing was opened"),
     };
     problem(status, title, &error.to_string())
-}
-
-fn problem(status: StatusCode, title: &str, why: &str) -> Response {
-    let content = html! { section { h1 { (title) } p class="error" { (why) } } };
-    Page { status, markup: page(title, None, &content) }.into_response()
 }
 
 const fn family(address: HostAddress) -> &'static str {

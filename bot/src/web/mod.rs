@@ -3,5 +3,6 @@
 pub mod confirm;
 pub mod demo;
 pub mod landing;
-mod layout;
+pub mod layout;
+pub mod problem;
 mod sessions;

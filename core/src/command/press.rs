@@ -9,7 +9,7 @@ impl Command {
     pub fn of_press(action: Action) -> Option<Self> {
         let named = |id: crate::domain::SessionId| Which::Named(id.to_string());
         Some(match action {
-            Action::OpenForm | Action::Confirm { .. } => return None,
+            Action::OpenForm | Action::Follow { .. } => return None,
             Action::Start(duration) => {
                 Self::Start { duration: Some(duration), addresses: Vec::new(), reason: None, break_glass: false }
             }

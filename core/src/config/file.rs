@@ -21,9 +21,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) tier: Vec<Tier>,
     pub(super) slack: Option<Slack>,
-    // Documented, and not served yet.
     pub(super) discord: Option<Discord>,
-    pub(super) github: Option<toml::Table>,
+    pub(super) github: Option<Github>,
     #[serde(default)]
     pub(super) sweep: Sweep,
     #[serde(default)]
@@ -125,6 +124,28 @@ pub(super) struct Discord {
 
 fn discord_api() -> String {
     "https://discord.com".to_owned()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Github {
+    pub(super) client_id: Option<String>,
+    pub(super) client_secret: Option<SecretSource>,
+    #[serde(default = "github_login")]
+    pub(super) login_url: String,
+    #[serde(default = "github_api")]
+    pub(super) api_url: String,
+    // Documented, and not served yet.
+    pub(super) oidc_issuer: Option<String>,
+    pub(super) audience: Option<String>,
+}
+
+fn github_login() -> String {
+    "https://github.com".to_owned()
+}
+
+fn github_api() -> String {
+    "https://api.github.com".to_owned()
 }
 
 /// A secret, or two while one is exchanged for the other.

@@ -7,4 +7,4 @@ mod secret;
 mod settings;
 
 pub use error::ConfigError;
-pub use settings::{DiscordSettings, ServerSettings, Settings, SlackSettings, SweepSchedule};
+pub use settings::{DiscordSettings, GithubSettings, ServerSettings, Settings, SlackSettings, SweepSchedule};

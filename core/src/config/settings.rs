@@ -24,6 +24,8 @@ pub struct Settings {
     pub slack: Option<SlackSettings>,
     /// The Discord app, if there is one.
     pub discord: Option<DiscordSettings>,
+    /// The GitHub app that people sign in through to join their login, if there is one.
+    pub github: Option<GithubSettings>,
     /// When to sweep.
     pub sweep: SweepSchedule,
     /// When a removal is believed.
@@ -83,6 +85,19 @@ pub struct DiscordSettings {
     pub report_channel: Option<String>,
 }
 
+/// A GitHub app that people sign in through.
+#[derive(Clone, Debug)]
+pub struct GithubSettings {
+    /// The app.
+    pub client_id: String,
+    /// What our requests for its tokens show.
+    pub client_secret: SecretString,
+    /// Where people sign in.
+    pub login_url: String,
+    /// Where GitHub's API is.
+    pub api_url: String,
+}
+
 /// When to sweep: a cron expression with seconds, in UTC.
 #[derive(Clone, Debug)]
 pub struct SweepSchedule(cron::Schedule);
@@ -111,9 +126,7 @@ impl Settings {
     /// Reads a configuration from its text. `path` names it in errors.
     pub fn parse(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut file = parse_file(text, path)?;
-        if file.github.is_some() {
-            tracing::warn!("[github] is in the configuration, but this version does not serve it yet; it is passed over");
-        }
+        let github = file.github.take().map(|github| github_settings(github, env)).transpose()?.flatten();
         let slack = file.slack.take().map(|slack| slack_settings(slack, env)).transpose()?;
         let discord = file.discord.take().map(|discord| discord_settings(discord, env)).transpose()?;
         roles_of_our_guild(&file.role, discord.as_ref())?;
@@ -122,6 +135,7 @@ impl Settings {
             database: database_url(&file.database.url, env)?,
             slack,
             discord,
+            github,
             sweep: SweepSchedule::parse(&file.sweep.schedule)?,
             later_reads: later_reads(file.removal.read_again_after.take())?,
             directory: directory(file)?,
@@ -212,6 +226,23 @@ fn discord_settings(discord: file::Discord, env: &dyn Fn(&str) -> Option<String>
         api_url: discord.api_url.trim_end_matches('/').to_owned(),
         report_channel: discord.report_channel,
     })
+}
+
+fn github_settings(github: file::Github, env: &dyn Fn(&str) -> Option<String>) -> Result<Option<GithubSettings>, ConfigError> {
+    if github.oidc_issuer.is_some() || github.audience.is_some() {
+        tracing::warn!("[github] has keys for workflows, which this version does not serve yet; they are passed over");
+    }
+    let (client_id, secret) = match (github.client_id, github.client_secret) {
+        (Some(id), Some(secret)) => (id, secret),
+        (None, None) => return Ok(None),
+        _ => return Err(ConfigError::senseless("[github] needs `client_id` and `client_secret`, both or neither".to_owned())),
+    };
+    Ok(Some(GithubSettings {
+        client_id,
+        client_secret: secret.resolve("[github] client_secret", env)?,
+        login_url: github.login_url.trim_end_matches('/').to_owned(),
+        api_url: github.api_url.trim_end_matches('/').to_owned(),
+    }))
 }
 
 /// A role of another guild could never be looked up.

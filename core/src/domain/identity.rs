@@ -44,7 +44,7 @@ impl Surface {
     }
 }
 
-/// How a surface names a member: `slack:T…/U…`, `discord:GUILD/USER`, `github:…`, `api-key:…`.
+/// How a surface names a member: `slack:T…/U…`, `discord:GUILD/USER`, `github-user:…`, `github:…`, `api-key:…`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Identity {
@@ -64,6 +64,8 @@ pub enum Identity {
     },
     /// The claims that a GitHub workflow must show.
     Github(String),
+    /// A person's login at GitHub, by its id: names can be changed, and taken by others.
+    GithubUser(u64),
     /// An API key's name.
     ApiKey(String),
     /// Whoever sits at the machine that runs the demo.
@@ -72,7 +74,9 @@ pub enum Identity {
 
 /// Why a text is no identity.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an identity; write `slack:TEAM/USER`, `discord:GUILD/USER`, `github:CLAIM=VALUE;…` or `api-key:NAME`")]
+#[error(
+    "`{0}` is not an identity; write `slack:TEAM/USER`, `discord:GUILD/USER`, `github-user:ID`, `github:CLAIM=VALUE;…` or `api-key:NAME`"
+)]
 pub struct IdentityError(String);
 
 impl FromStr for Identity {
@@ -86,6 +90,7 @@ impl FromStr for Identity {
             "slack" => pair().map(|(team, user)| Self::Slack { team: team.to_owned(), user: user.to_owned() }),
             "discord" => pair().map(|(guild, user)| Self::Discord { guild: guild.to_owned(), user: user.to_owned() }),
             "github" if !rest.is_empty() => Ok(Self::Github(rest.to_owned())),
+            "github-user" => rest.parse().ok().filter(|id| *id > 0).map(Self::GithubUser).ok_or_else(refused),
             "api-key" if is_plain(rest) => Ok(Self::ApiKey(rest.to_owned())),
             "local" if rest == "demo" => Ok(Self::Local),
             _ => Err(refused()),
@@ -111,6 +116,7 @@ impl fmt::Display for Identity {
             Self::Slack { team, user } => write!(f, "slack:{team}/{user}"),
             Self::Discord { guild, user } => write!(f, "discord:{guild}/{user}"),
             Self::Github(claims) => write!(f, "github:{claims}"),
+            Self::GithubUser(id) => write!(f, "github-user:{id}"),
             Self::ApiKey(name) => write!(f, "api-key:{name}"),
             Self::Local => f.write_str("local:demo"),
         }
@@ -123,10 +129,17 @@ mod tests {
 
     #[test]
     fn identities_are_written_as_they_are_read() {
-        for text in ["slack:T0123456/U111", "discord:42/77", "github:repository=acme/api;environment=production", "api-key:ci"] {
+        for text in [
+            "slack:T0123456/U111",
+            "discord:42/77",
+            "github:repository=acme/api;environment=production",
+            "github-user:583231",
+            "api-key:ci",
+        ] {
             assert_eq!(text.parse::<Identity>().unwrap().to_string(), text);
         }
-        for text in ["slack:U111", "slack:T/", "ana", "slack:T/U/V", "telegram:1/2", "github:", "slack:T/U 1"] {
+        for text in ["slack:U111", "slack:T/", "ana", "slack:T/U/V", "telegram:1/2", "github:", "github-user:ana", "slack:T/U 1"]
+        {
             assert!(text.parse::<Identity>().is_err(), "{text}");
         }
     }

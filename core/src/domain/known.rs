@@ -85,7 +85,7 @@ fn guest_name(identity: &Identity) -> Option<MemberName> {
     match identity {
         // Their id: names can be changed, and taken by others.
         Identity::Discord { user, .. } => MemberName::new(format!("{GUEST}{user}")).ok(),
-        Identity::Slack { .. } | Identity::Github(_) | Identity::ApiKey(_) | Identity::Local => None,
+        Identity::Slack { .. } | Identity::Github(_) | Identity::GithubUser(_) | Identity::ApiKey(_) | Identity::Local => None,
     }
 }
 

@@ -30,6 +30,8 @@ pub struct IssuedCode {
     pub code: JoinCode,
     /// Until when it works.
     pub expires_at: Timestamp,
+    /// Whether a login at GitHub can be joined with it, too.
+    pub logins: bool,
 }
 
 /// What a code would do.
@@ -63,7 +65,14 @@ impl Engine {
         let event = AuditEvent { at, actor, action: AuditAction::JoinCodeIssued, session: None, details };
         tx.record(&event, self.random.as_ref()).await?;
         tx.commit().await?;
-        Ok(IssuedCode { code, expires_at })
+        Ok(IssuedCode { code, expires_at, logins: self.logins })
+    }
+
+    /// Whose code it is, and where they got it. Looking changes nothing.
+    pub async fn whose_join_code(&self, code: &JoinCode) -> Result<(MemberName, Identity), EngineError> {
+        let mut tx = self.store.begin().await?;
+        self.catch_up_in(&mut tx).await?;
+        self.owner(&mut tx, code).await
     }
 
     /// What a code would do for whoever shows it. Looking changes nothing.
@@ -118,9 +127,7 @@ impl Engine {
     }
 
     async fn joining(&self, tx: &mut Tx, identity: &Identity, code: &JoinCode) -> Result<Joining, EngineError> {
-        let from = tx.open_join_code(&code.hash()).await?.ok_or(EngineError::JoinCodeUnknown(CODE_LIFE))?;
-        // Whoever handed it out may have been parted from their member since.
-        let member = self.member_behind(&from).filter(|name| !is_guest(name)).ok_or(EngineError::JoinCodeUnknown(CODE_LIFE))?;
+        let (member, from) = self.owner(tx, code).await?;
         let here = self.member_behind(identity);
         match &here {
             Some(here) if *here == member => return Err(EngineError::JoinedAlready(member)),
@@ -130,6 +137,14 @@ impl Engine {
             _ => {}
         }
         Ok(Joining { code: code.clone(), member, from, identity: identity.clone(), instead_of: here })
+    }
+
+    async fn owner(&self, tx: &mut Tx, code: &JoinCode) -> Result<(MemberName, Identity), EngineError> {
+        let unknown = || EngineError::JoinCodeUnknown(CODE_LIFE);
+        let from = tx.open_join_code(&code.hash()).await?.ok_or_else(unknown)?;
+        // Whoever handed it out may have been parted from their member since.
+        let member = self.member_behind(&from).filter(|name| !is_guest(name)).ok_or_else(unknown)?;
+        Ok((member, from))
     }
 }
 

@@ -64,6 +64,7 @@ pub struct Engine {
     pulse: Arc<Pulse>,
     accepting: Arc<Accepting>,
     offering: Arc<Offering>,
+    logins: bool,
 }
 
 impl Engine {
@@ -78,7 +79,12 @@ impl Engine {
     ) -> Self {
         let (accepting, offering) = Default::default();
         let directories = Arc::new(Directories::new(directory));
-        Self { store, directories, clock, random, nudges, pulse, accepting, offering }
+        Self { store, directories, clock, random, nudges, pulse, accepting, offering, logins: false }
+    }
+
+    /// The same, where people can sign in at GitHub to join their login.
+    pub fn with_logins(self) -> Self {
+        Self { logins: true, ..self }
     }
 
     /// The time that the engine goes by.

@@ -311,7 +311,7 @@ async fn the_limits_refuse_with_what_set_them_and_whom_to_ask() {
     world.start("ANA", CAFE, 1).await.unwrap();
     insta::assert_snapshot!(error("ANA", 1).await.replace(first.short(), "SESSION").split("Stop").next().unwrap(), @"Too many sessions at once: you have 2, the most that tier team allows. ");
     let stranger = Identity::Slack { team: "T".into(), user: "WHO".into() };
-    insta::assert_snapshot!(world.engine.caller(&stranger, Surface::Slack).unwrap_err(), @r#"EntryGuard does not know you yet. Ask ana to add this line to your member: identities = ["slack:T/WHO"]"#);
+    insta::assert_snapshot!(world.engine.caller(&stranger, Surface::Slack).unwrap_err(), @r#"EntryGuard does not know you yet. Ask ana to add this line to your member: `identities = ["slack:T/WHO"]`"#);
 }
 
 #[tokio::test]

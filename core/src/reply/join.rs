@@ -5,14 +5,17 @@ use crate::domain::Identity;
 use crate::engine::{IssuedCode, Joining};
 
 /// A code, to its owner alone.
-pub(super) fn code(issued: &IssuedCode, markup: &dyn Markup) -> Message {
-    let typed = markup.code(&format!("/entryguard link {}", issued.code.expose()));
+pub(super) fn code(issued: &IssuedCode, public_url: &str, markup: &dyn Markup) -> Message {
+    let code = issued.code.expose();
+    let typed = markup.code(&format!("/entryguard link {code}"));
+    let url = format!("{public_url}/link/github/{code}");
+    let login = issued.logins.then(|| Button::plain(Action::Follow { url }, "Join my GitHub login"));
     let lines = vec![
         format!("To be the same member in another chat, write {typed} there."),
         "Show it to nobody: whoever writes it and confirms it is you from then on.".to_owned(),
     ];
     let notes = vec![format!("It works once, until {}.", markup.time(issued.expires_at))];
-    Message { summary: "Your code".to_owned(), lines, buttons: Vec::new(), notes }
+    Message { summary: "Your code".to_owned(), lines, buttons: login.into_iter().collect(), notes }
 }
 
 /// What a code would do, before it does.

@@ -57,8 +57,8 @@ pub enum Action {
     OpenForm,
     /// Asks for a session so long.
     Start(Span),
-    /// Leads to the page that learns the address.
-    Confirm {
+    /// Leads to a page of ours.
+    Follow {
         /// The one-time link.
         url: String,
     },
@@ -84,7 +84,7 @@ impl Action {
         match self {
             Self::OpenForm => "entryguard_form".to_owned(),
             Self::Start(duration) => format!("entryguard_start_{}", duration.to_string().replace(' ', "")),
-            Self::Confirm { .. } => "entryguard_confirm".to_owned(),
+            Self::Follow { .. } => "entryguard_confirm".to_owned(),
             Self::SameAddress(_) => "entryguard_same_address".to_owned(),
             Self::Extend(_) => "entryguard_extend".to_owned(),
             Self::Stop(_) => "entryguard_stop".to_owned(),
@@ -98,7 +98,7 @@ impl Action {
     /// What goes along with the name.
     pub fn value(&self) -> String {
         match self {
-            Self::OpenForm | Self::Confirm { .. } => String::new(),
+            Self::OpenForm | Self::Follow { .. } => String::new(),
             Self::Start(duration) => duration.to_string(),
             Self::SameAddress(link) => link.to_string(),
             Self::Join(code) => code.expose(),

@@ -194,7 +194,7 @@ fn every_reply_reads_well() {
             admin: true,
             also: vec!["discord:800/111".parse().unwrap()],
         },
-        Reply::JoinCode(IssuedCode { code: JoinCode::typed("K7QX2MPD9R3V"), expires_at: NOON }),
+        Reply::JoinCode(IssuedCode { code: JoinCode::typed("K7QX2MPD9R3V"), expires_at: NOON, logins: true }),
         Reply::Joining(joining(Some("discord-111"))),
         Reply::Joined(joining(None)),
         Reply::Parted("discord:800/111".parse().unwrap()),

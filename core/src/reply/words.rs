@@ -56,7 +56,7 @@ pub fn words(reply: &Reply, public_url: &str, now: Timestamp, markup: &dyn Marku
             let also = (!also.is_empty()).then(|| format!("Elsewhere you are {}.", also.join(", ")));
             Message::of_lines("Who you are", std::iter::once(line).chain(also).collect())
         }
-        Reply::JoinCode(issued) => join::code(issued, markup),
+        Reply::JoinCode(issued) => join::code(issued, public_url, markup),
         Reply::Joining(joining) => join::question(joining, markup),
         Reply::Joined(joining) => join::done(joining, markup),
         Reply::Parted(identity) => join::parted(identity, markup),
@@ -82,7 +82,7 @@ fn confirm(link: &Link, public_url: &str, now: Timestamp, markup: &dyn Markup) -
         lines.push(format!("It then waits for {}, for {} at the most.", names.join(" or "), approval.within));
     }
     let url = format!("{public_url}/confirm/{}", link.token.expose());
-    let mut buttons = vec![Button::primary(Action::Confirm { url }, "Confirm my address")];
+    let mut buttons = vec![Button::primary(Action::Follow { url }, "Confirm my address")];
     let mut notes = vec![format!(
         "A chat does not tell your address; the page behind this button sees it. The link works once, until {}.",
         markup.time(link.expires_at)

@@ -43,12 +43,17 @@ impl Page {
 impl Browser {
     /// A browser at this address.
     pub fn at(ip: &str) -> Self {
-        Self { ip: ip.to_owned(), http: loopback::client(), cookies: Mutex::default() }
+        Self { ip: ip.to_owned(), http: loopback::client_that_stays(), cookies: Mutex::default() }
     }
 
-    /// Opens a link.
+    /// Opens a link, and follows wherever it leads.
     pub async fn open(&self, url: &str) -> Page {
-        self.send(self.request(Method::GET, url)).await
+        let mut page = self.send(self.request(Method::GET, url)).await;
+        while let Some(next) = page.headers.get(header::LOCATION).filter(|_| (300..400).contains(&page.status)) {
+            let next = reqwest::Url::parse(&page.url).unwrap().join(next.to_str().unwrap()).unwrap();
+            page = self.send(self.request(Method::GET, next.as_str())).await;
+        }
+        page
     }
 
     /// Opens a link and presses the button of its page, where the server may be dead or die meanwhile: then nothing comes back.
@@ -56,6 +61,13 @@ impl Browser {
         let page = self.try_send(self.request(Method::GET, url)).await.ok()?;
         form_in(&page.body)?;
         self.try_send(self.submission(&page, &[])).await.ok()
+    }
+
+    /// Follows the page's link to another site.
+    pub async fn follow(&self, page: &Page) -> Page {
+        let (_, rest) = page.body.split_once("<a class=\"button primary\" href=\"").expect("a link");
+        let (url, _) = rest.split_once('"').expect("the link's end");
+        self.open(&url.replace("&amp;", "&")).await
     }
 
     /// Fills in the page's form (`typed` adds to its hidden fields) and presses its button.

@@ -7,6 +7,7 @@ use super::config::{self, Member, Peers, Role};
 use crate::database::Database;
 use crate::discord::DiscordDouble;
 use crate::eventually::SOON;
+use crate::github::GithubDouble;
 use crate::loopback::free_port;
 use crate::moto::{Ec2, GroupId};
 use crate::proxy::Proxy;
@@ -164,6 +165,7 @@ fn setup(place: &Path, port: u16, config: &str) -> Setup {
         ("SLACK_OLD_SECRET", SlackDouble::OLD_SECRET),
         ("SLACK_BOT_TOKEN", SlackDouble::BOT_TOKEN),
         ("DISCORD_BOT_TOKEN", DiscordDouble::BOT_TOKEN),
+        ("GITHUB_CLIENT_SECRET", GithubDouble::CLIENT_SECRET),
         ("NO_PROXY", "*"),
         ("RUST_BACKTRACE", "1"),
         ("RUST_LOG", "info,entryguard=debug,entryguard_core=debug"),

@@ -1,0 +1,47 @@
+//! GitHub: people sign in there to join their login to their member.
+
+mod link;
+mod oauth;
+mod sealed;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRef};
+use axum::routing::{get, post};
+use entryguard_core::config::GithubSettings;
+
+use crate::http::Shared;
+
+/// The form has one value in it.
+const LARGEST_FORM: usize = 1024;
+
+/// What GitHub's handlers may use.
+#[derive(Clone)]
+pub struct GithubState {
+    shared: Shared,
+    settings: Arc<GithubSettings>,
+}
+
+impl GithubState {
+    /// For the app of the configuration.
+    pub fn new(shared: Shared, settings: GithubSettings) -> Self {
+        Self { shared, settings: Arc::new(settings) }
+    }
+}
+
+impl FromRef<GithubState> for Shared {
+    fn from_ref(state: &GithubState) -> Self {
+        state.shared.clone()
+    }
+}
+
+/// GitHub's routes.
+pub fn routes(state: GithubState) -> Router {
+    Router::new()
+        .route("/link/github/{code}", get(link::begin))
+        .route("/link/github/callback", get(link::ask))
+        .route("/link/github/join", post(link::join))
+        .layer(DefaultBodyLimit::max(LARGEST_FORM))
+        .with_state(state)
+}

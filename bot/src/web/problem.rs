@@ -1,0 +1,14 @@
+//! A page for what did not work: what happened, and what to do next.
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use maud::html;
+
+use super::layout::page;
+use crate::http::Page;
+
+/// The page.
+pub fn problem(status: StatusCode, title: &str, why: &str) -> Response {
+    let content = html! { section { h1 { (title) } p class="error" { (why) } } };
+    Page { status, markup: page(title, None, &content) }.into_response()
+}

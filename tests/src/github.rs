@@ -1,0 +1,140 @@
+//! A double of GitHub: people sign in to an app, and the app learns who they are; each thing that GitHub would not have accepted is noted.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::extract::{Query, State as Given};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use crate::loopback::Listener;
+
+/// GitHub, with one app.
+#[derive(Debug)]
+pub struct GithubDouble {
+    listener: Listener,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    // Who sits at the browser; nobody where they press Cancel.
+    signed_in: Option<(u64, String)>,
+    codes: BTreeMap<String, (u64, String)>,
+    tokens: BTreeMap<String, (u64, String)>,
+    issued: u64,
+    violations: Vec<String>,
+}
+
+impl GithubDouble {
+    /// The app.
+    pub const CLIENT_ID: &'static str = "Iv1.entryguardtests";
+    /// What the app shows.
+    pub const CLIENT_SECRET: &'static str = "github-client-secret-of-the-tests";
+
+    /// Opens.
+    pub async fn open() -> Self {
+        let shared = Arc::<Shared>::default();
+        let router = Router::new()
+            .route("/login/oauth/authorize", get(authorize))
+            .route("/login/oauth/access_token", post(exchange))
+            .route("/user", get(user))
+            .with_state(Arc::clone(&shared));
+        Self { listener: Listener::serve(router).await, shared }
+    }
+
+    /// The app's table in the configuration.
+    pub fn toml(&self) -> String {
+        let url = &self.listener.address;
+        format!(
+            "[github]\nclient_id = \"{}\"\nclient_secret = {{ env = \"GITHUB_CLIENT_SECRET\" }}\nlogin_url = \"{url}\"\napi_url = \"{url}\"\n",
+            Self::CLIENT_ID
+        )
+    }
+
+    /// Whoever comes next is this user, and agrees.
+    pub fn sign_in(&self, id: u64, login: &str) {
+        self.shared.state().signed_in = Some((id, login.to_owned()));
+    }
+
+    /// What the app did that GitHub would not have accepted.
+    pub fn violations(&self) -> Vec<String> {
+        self.shared.state().violations.clone()
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn secret(&mut self, kind: &str) -> String {
+        self.issued += 1;
+        format!("{kind}-{}", self.issued)
+    }
+}
+
+type Fields = BTreeMap<String, String>;
+
+fn field<'a>(fields: &'a Fields, name: &str) -> &'a str {
+    fields.get(name).map_or("", String::as_str)
+}
+
+async fn authorize(Given(shared): Given<Arc<Shared>>, Query(query): Query<Fields>) -> Response {
+    let mut state = shared.state();
+    if field(&query, "client_id") != GithubDouble::CLIENT_ID || !field(&query, "scope").is_empty() {
+        state.violations.push(format!("another app, or more than a login is asked for: {query:?}"));
+    }
+    let answer = match state.signed_in.clone() {
+        Some(user) => {
+            let code = state.secret("code");
+            state.codes.insert(code.clone(), user);
+            format!("code={code}")
+        }
+        None => "error=access_denied".to_owned(),
+    };
+    Redirect::to(&format!("{}?{answer}&state={}", field(&query, "redirect_uri"), field(&query, "state"))).into_response()
+}
+
+async fn exchange(Given(shared): Given<Arc<Shared>>, headers: HeaderMap, body: axum::body::Bytes) -> Response {
+    let mut state = shared.state();
+    let is_json = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    let fields: Fields = if is_json { serde_json::from_slice(&body).unwrap_or_default() } else { form(&body) };
+    if headers.get(header::ACCEPT).is_none_or(|accept| accept != "application/json") {
+        state
+            .violations
+            .push("a token is asked for without Accept: application/json, which GitHub answers with a form".to_owned());
+    }
+    let secret = (field(&fields, "client_id"), field(&fields, "client_secret"));
+    let known =
+        state.codes.remove(field(&fields, "code")).filter(|_| secret == (GithubDouble::CLIENT_ID, GithubDouble::CLIENT_SECRET));
+    let Some(user) = known else {
+        return Json(json!({ "error": "bad_verification_code", "error_description": "The code is incorrect or expired." }))
+            .into_response();
+    };
+    let token = state.secret("ghu");
+    state.tokens.insert(token.clone(), user);
+    Json(json!({ "access_token": token, "token_type": "bearer", "scope": "" })).into_response()
+}
+
+fn form(body: &[u8]) -> Fields {
+    let pairs = reqwest::Url::parse(&format!("http://form/?{}", String::from_utf8_lossy(body))).expect("a form");
+    pairs.query_pairs().into_owned().collect()
+}
+
+async fn user(Given(shared): Given<Arc<Shared>>, headers: HeaderMap) -> Result<Json<Value>, StatusCode> {
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let token = given.strip_prefix("Bearer ").or_else(|| given.strip_prefix("token ")).unwrap_or_default();
+    let (id, login) = shared.state().tokens.get(token).cloned().ok_or(StatusCode::UNAUTHORIZED)?;
+    Ok(Json(json!({ "id": id, "login": login, "type": "User" })))
+}

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use entryguard_core::clock::SystemClock;
 use entryguard_core::config::Settings;
-use entryguard_core::domain::PanicScope;
+use entryguard_core::domain::{PanicScope, is_guest};
 use entryguard_core::engine::{close_at_once, lift_panic, panics_in_force};
 use entryguard_core::random::SystemRandom;
 use entryguard_core::store::{Store, StoreError};
@@ -58,7 +58,7 @@ async fn close(options: &PanicOptions) -> anyhow::Result<ExitCode> {
 fn refuse_unknown(scope: &PanicScope, settings: &Settings) -> anyhow::Result<()> {
     let known = match scope {
         PanicScope::All => true,
-        PanicScope::Member(name) => settings.directory.members.contains_key(name),
+        PanicScope::Member(name) => settings.directory.members.contains_key(name) || is_guest(name),
         PanicScope::Resource(name) => settings.directory.resources.contains_key(name),
     };
     anyhow::ensure!(known, "there is no {scope} in the configuration; nothing was closed");

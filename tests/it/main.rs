@@ -14,6 +14,7 @@ mod link;
 mod operations;
 mod read_in_discord;
 mod read_in_slack;
+mod reading;
 mod refusals;
 mod replicas;
 mod session;

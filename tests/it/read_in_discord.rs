@@ -1,7 +1,9 @@
 //! What people read in Discord, as the real server sent it: the snapshots are in `docs/discord`.
 
-use entryguard_tests::{Database, DiscordDouble, DiscordMessage, SOON, World, eventually, text_in_discord};
+use entryguard_tests::{DiscordDouble, DiscordMessage, SOON, World, eventually, text_in_discord};
 use serde_json::Value;
+
+use crate::reading::{self, FILES, production};
 
 const HOME: &str = "93.184.216.34";
 const ANA: u64 = 111;
@@ -11,42 +13,19 @@ const REPORTS: u64 = 901;
 
 /// Ana may open three things, one of which is broken; production takes bo's approval, or none in an emergency.
 async fn team() -> World {
-    let files = ["orders-db", "bastion", "wiki-admin"];
-    let world = files.iter().fold(World::on(Database::Sqlite), |world, file| world.with_file(file)).with_discord();
-    let production = "approval = { by = [\"bo\"], within = \"30m\" }\nbreak_glass = true";
-    let world = world.discord_member("ana", ANA).discord_member("bo", BO).discord_member("eve", EVE).with_file("payments-db");
-    let world = world.role("developers", &["ana"], &files, "").role("production", &["eve"], &["payments-db"], production);
-    let mut world = world.start().await;
+    let world = reading::team().with_discord().discord_member("ana", ANA).discord_member("bo", BO).discord_member("eve", EVE);
+    let world = world.role("developers", &["ana"], &FILES, "");
+    let mut world = world.role("production", &["eve"], &["payments-db"], &production("bo")).start().await;
     world.rewrite_config("[discord]\n", &format!("[discord]\nreport_channel = \"{REPORTS}\"\n"));
     world.server.restart().await;
-    eventually("all are swept", SOON, async || {
-        let said = world.discord.to_server().command(ANA, "resources", &[]).await.text();
-        if said.matches("Valid, checked").count() == files.len() { Ok(()) } else { Err(said) }
-    })
-    .await;
-    // No file can be written where a folder is.
-    std::fs::create_dir(world.file("wiki-admin")).unwrap();
+    reading::break_one(&world, async || world.discord.to_server().command(ANA, "resources", &[]).await.text()).await;
     world
 }
 
-/// Keeps what somebody reads, with what differs from run to run replaced.
+/// Keeps what somebody reads.
 fn keep(name: &str, shown: &[&Value]) {
-    let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("../../docs/discord");
-    settings.set_prepend_module_to_snapshot(false);
-    settings.set_omit_expression(true);
-    settings.set_description("What the server sent to Discord, as people read it: Discord's own markup, then the buttons.");
-    for (varying, fixed) in [
-        ("`[0-9a-f]{8}`", "`0a1b2c3d`"),
-        ("/confirm/[0-9a-f]{64}", "/confirm/…"),
-        (r"http://127\.0\.0\.1:\d+", "https://entryguard.example.com"),
-        (r"<t:\d+:f>", "<t:1767276000:f>"),
-        (r"closed in \d+\.\d s", "closed in 0.4 s"),
-        (r"Closed, \d+\.\d s", "Closed, 0.4 s"),
-        (r"/[^ `]*/([a-z-]+)\.allow[^ :`]*", "/etc/nginx/$1.allow"),
-    ] {
-        settings.add_filter(varying, fixed);
-    }
+    let description = "What the server sent to Discord, as people read it: Discord's own markup, then the buttons.";
+    let settings = reading::settings("discord", description, &[(r"<t:\d+:f>", "<t:1767276000:f>")]);
     let texts: Vec<_> = shown.iter().map(|content| text_in_discord(content)).collect();
     settings.bind(|| insta::assert_snapshot!(name, texts.join("\n---\n")));
 }

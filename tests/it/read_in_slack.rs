@@ -1,51 +1,30 @@
 //! What people read in Slack, as the real server sent it: the snapshots are in `docs/slack`, and the guide's pictures are drawn from
 //! them.
 
-use entryguard_tests::{Database, Message, SOON, SlackDouble, World, eventually, text_of};
+use entryguard_tests::{Message, SOON, SlackDouble, World, eventually, text_of};
 use serde_json::{Value, json};
+
+use crate::reading::{self, FILES, production};
 
 const HOME: &str = "93.184.216.34";
 
 /// Ana may open three things, one of which is broken; production takes bo's approval, or none in an emergency.
 async fn team() -> World {
-    let files = ["orders-db", "bastion", "wiki-admin"];
-    let world = files.iter().fold(World::on(Database::Sqlite), |world, file| world.with_file(file));
-    let production = "approval = { by = [\"leads\"], within = \"30m\" }\nbreak_glass = true";
-    let world = world.member("ana", "U111").admin("bo", "U222").member("eve", "U333").with_file("payments-db");
-    let world = world.role("developers", &["ana"], &files, "").role("production", &["eve"], &["payments-db"], production);
+    let world = reading::team().member("ana", "U111").admin("bo", "U222").member("eve", "U333");
+    let world = world.role("developers", &["ana"], &FILES, "");
+    let world = world.role("production", &["eve"], &["payments-db"], &production("leads"));
     let mut world = world.role("leads", &["bo"], &[], "").start().await;
     world.rewrite_config("[slack]\n", "[slack]\nreport_channel = \"C0REPORTS\"\n");
     world.slack.invite_to("C0REPORTS");
     world.server.restart().await;
-    eventually("all are swept", SOON, async || {
-        let said = world.slack.command("U111", "resources").await.text();
-        if said.matches("Valid, checked").count() == files.len() { Ok(()) } else { Err(said) }
-    })
-    .await;
-    // No file can be written where a folder is.
-    std::fs::create_dir(world.file("wiki-admin")).unwrap();
+    reading::break_one(&world, async || world.slack.command("U111", "resources").await.text()).await;
     world
 }
 
-/// Keeps what somebody reads, with what differs from run to run replaced.
+/// Keeps what somebody reads.
 fn keep(name: &str, shown: &[&Value]) {
-    let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("../../docs/slack");
-    settings.set_prepend_module_to_snapshot(false);
-    settings.set_omit_expression(true);
-    settings.set_description("What the server sent to Slack; ./x pictures draws it.");
-    for (varying, fixed) in [
-        (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "0a1b2c3d-0000-4000-8000-000000000000"),
-        ("`[0-9a-f]{8}`", "`0a1b2c3d`"),
-        ("/confirm/[0-9a-f]{64}", "/confirm/…"),
-        (r"http://127\.0\.0\.1:\d+", "https://entryguard.example.com"),
-        (r"<!date\^\d+\^(\{[^|]*)\|[^>]*>", "<!date^1767276000^$1|2026-01-01T14:00:00Z>"),
-        (r"closed in \d+\.\d s", "closed in 0.4 s"),
-        (r"Closed, \d+\.\d s", "Closed, 0.4 s"),
-        (r"/[^ `]*/([a-z-]+)\.allow[^ :`]*", "/etc/nginx/$1.allow"),
-    ] {
-        settings.add_filter(varying, fixed);
-    }
+    let date = (r"<!date\^\d+\^(\{[^|]*)\|[^>]*>", "<!date^1767276000^$1|2026-01-01T14:00:00Z>");
+    let settings = reading::settings("slack", "What the server sent to Slack; ./x pictures draws it.", &[date]);
     let blocks: Vec<_> = shown.iter().map(|content| readable(content)).collect();
     settings.bind(|| insta::assert_snapshot!(name, serde_json::to_string_pretty(&blocks).unwrap()));
 }

@@ -64,9 +64,9 @@ pub struct Sent {
 /// Why a chat did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ChatError {
-    /// Too fast.
-    #[error("it asks to wait {} s", .0.as_secs())]
-    RateLimited(Duration),
+    /// Too fast; for how long to wait, if it says so.
+    #[error("it asks to wait{}", .0.map(|wait| format!(" {} s", wait.as_secs())).unwrap_or_default())]
+    RateLimited(Option<Duration>),
     /// The app cannot write there.
     #[error("the app cannot write to the channel ({0})")]
     NoAccess(String),

@@ -149,8 +149,9 @@ impl<C: Chat> OutboxWorker<C> {
     async fn come_back(&self, post: &mut ChatPost, channel: &str, error: &ChatError) -> Result<Timestamp, EngineError> {
         post.attempts = post.attempts.saturating_add(1);
         let wait = match error {
-            ChatError::RateLimited(wait) => Span::from_millis(i64::try_from(wait.as_millis()).unwrap_or(60_000)),
-            _ => Span::from_seconds(1_i64 << post.attempts.min(8)).min(LONGEST_WAIT),
+            ChatError::RateLimited(Some(wait)) => Span::from_millis(i64::try_from(wait.as_millis()).unwrap_or(60_000)),
+            // Each time longer, from one second.
+            _ => Span::from_seconds(1_i64 << (post.attempts - 1).min(8)).min(LONGEST_WAIT),
         };
         tracing::warn!(session = %post.session, chat = C::SURFACE.as_str(), %error, wait = %wait, "a chat could not be brought up to date");
         // One post that cannot be shown must not hold up the others of its channel, unless the chat says that it does.

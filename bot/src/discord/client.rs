@@ -206,7 +206,8 @@ async fn within<T>(patience: Duration, call: impl Future<Output = serenity::Resu
     };
     let (code, why) = (answer.error.code, format!("{}: {}", answer.error.code, answer.error.message));
     let error = match (answer.status_code.as_u16(), code) {
-        (429, _) => ChatError::RateLimited(Duration::from_secs(1)),
+        // serenity does not say for how long, and waits by itself where it knows the buckets.
+        (429, _) => ChatError::RateLimited(None),
         (_, code::UNKNOWN_CHANNEL | code::MISSING_ACCESS | code::MISSING_PERMISSIONS | code::CANNOT_MESSAGE_USER) => {
             ChatError::NoAccess(why)
         }

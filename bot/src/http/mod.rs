@@ -5,6 +5,7 @@ mod health;
 mod metrics;
 mod origin;
 mod security_headers;
+pub mod signed;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

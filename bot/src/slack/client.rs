@@ -189,11 +189,11 @@ async fn within<T>(patience: Duration, call: impl Future<Output = Result<T, Slac
 impl From<SlackClientError> for ChatError {
     fn from(error: SlackClientError) -> Self {
         match error {
-            SlackClientError::RateLimitError(limit) => Self::RateLimited(limit.retry_after.unwrap_or(Duration::from_secs(1))),
+            SlackClientError::RateLimitError(limit) => Self::RateLimited(limit.retry_after),
             SlackClientError::ApiError(error) => match error.code.as_str() {
                 "not_in_channel" | "channel_not_found" | "is_archived" | "restricted_action" => Self::NoAccess(error.code),
                 "message_not_found" | "cant_update_message" | "edit_window_closed" => Self::MessageGone(error.code),
-                "ratelimited" => Self::RateLimited(Duration::from_secs(1)),
+                "ratelimited" => Self::RateLimited(None),
                 _ => Self::Refused(error.code),
             },
             other => Self::Unreachable(other.to_string()),

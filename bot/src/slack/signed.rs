@@ -2,18 +2,18 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::response::{IntoResponse, Response};
-use entryguard_core::domain::{Span, Timestamp};
+use axum::response::Response;
+use entryguard_core::domain::Timestamp;
 use hmac::{Hmac, KeyInit, Mac};
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 use sha2::Sha256;
 
 use super::SlackState;
+use crate::http::signed::{self, Refused, only, signed_at, unknown_shape};
 
-/// How far a request's time may be from ours, either way.
-const WINDOW: Span = Span::from_minutes(5);
+const SENDER: &str = "Slack";
 const TIMESTAMP: &str = "x-slack-request-timestamp";
 const SIGNATURE: &str = "x-slack-signature";
 
@@ -23,25 +23,12 @@ pub struct Signed<T>(pub T);
 /// JSON that Slack signed, within the last minutes, and sent once.
 pub struct SignedJson<T>(pub T);
 
-/// Why a request is not taken for Slack's.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-enum Refused {
-    #[error("a header is missing, doubled or unreadable")]
-    Header,
-    #[error("the timestamp is too far from the present time")]
-    Stale,
-    #[error("the signature is wrong")]
-    Signature,
-    #[error("the request was accepted before")]
-    Replayed,
-}
-
 impl<T: DeserializeOwned> FromRequest<SlackState> for Signed<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &SlackState) -> Result<Self, Response> {
         let body = verified(request, state).await?;
-        serde_urlencoded::from_bytes(&body).map(Self).map_err(|error| unknown_shape(&error))
+        serde_urlencoded::from_bytes(&body).map(Self).map_err(|error| unknown_shape(SENDER, &error))
     }
 }
 
@@ -50,47 +37,25 @@ impl<T: DeserializeOwned> FromRequest<SlackState> for SignedJson<T> {
 
     async fn from_request(request: Request, state: &SlackState) -> Result<Self, Response> {
         let body = verified(request, state).await?;
-        serde_json::from_slice(&body).map(Self).map_err(|error| unknown_shape(&error))
+        serde_json::from_slice(&body).map(Self).map_err(|error| unknown_shape(SENDER, &error))
     }
 }
 
-/// A body that Slack signed and sent once. Parsing comes after this, and never before.
 async fn verified(request: Request, state: &SlackState) -> Result<Bytes, Response> {
-    let headers = request.headers().clone();
-    let body = Bytes::from_request(request, state).await.map_err(IntoResponse::into_response)?;
-    let now = state.shared.engine.now();
-    // While the secret is exchanged there are two.
-    let checked = state.settings.signing_secrets.iter().map(|secret| verify(&headers, &body, secret.expose_secret(), now));
-    let checked = checked.reduce(|one, other| one.or(other)).unwrap_or(Err(Refused::Signature));
-    let signature = checked.map_err(|refused| unauthorized(&refused))?;
-    match state.shared.engine.accept_once(&signature).await {
-        Ok(true) => Ok(body),
-        Ok(false) => Err(unauthorized(&Refused::Replayed)),
-        Err(error) => {
-            tracing::error!(error = ?error, "a Slack request could not be checked for replay");
-            Err(StatusCode::SERVICE_UNAVAILABLE.into_response())
-        }
-    }
-}
-
-fn unknown_shape(error: &dyn std::error::Error) -> Response {
-    tracing::warn!(%error, "a signed Slack request has an unknown shape");
-    StatusCode::BAD_REQUEST.into_response()
-}
-
-fn unauthorized(refused: &Refused) -> Response {
-    tracing::warn!(reason = %refused, "refused a request that claims to be Slack's");
-    StatusCode::UNAUTHORIZED.into_response()
+    let engine = &state.shared.engine;
+    signed::verified(request, state, engine, SENDER, |headers, body| {
+        // While the secret is exchanged there are two.
+        let secrets = state.settings.signing_secrets.iter();
+        let checked = secrets.map(|secret| verify(headers, body, secret.expose_secret(), engine.now()));
+        checked.reduce(|one, other| one.or(other)).unwrap_or(Err(Refused::Signature))
+    })
+    .await
 }
 
 /// Checks the request's time and signature; both, if they hold, as the request's name.
 fn verify(headers: &HeaderMap, body: &[u8], secret: &str, now: Timestamp) -> Result<String, Refused> {
-    let timestamp = only(headers, TIMESTAMP)?;
+    let (timestamp, seconds) = signed_at(headers, TIMESTAMP, now)?;
     let signature = only(headers, SIGNATURE)?;
-    let seconds: i64 = timestamp.parse().map_err(|_| Refused::Header)?;
-    if now.as_seconds().abs_diff(seconds) > WINDOW.as_millis().unsigned_abs() / 1000 {
-        return Err(Refused::Stale);
-    }
     let given = signature.strip_prefix("v0=").and_then(|hex| hex::decode(hex).ok()).ok_or(Refused::Signature)?;
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).map_err(|_| Refused::Signature)?;
     mac.update(b"v0:");
@@ -100,14 +65,6 @@ fn verify(headers: &HeaderMap, body: &[u8], secret: &str, now: Timestamp) -> Res
     mac.verify_slice(&given).map_err(|_| Refused::Signature)?;
     // In one spelling, so that upper case does not make a replay look new; the time first, so that what comes together is stored together.
     Ok(format!("{seconds}:{}", hex::encode(given)))
-}
-
-fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Refused> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) => value.to_str().map_err(|_| Refused::Header),
-        _ => Err(Refused::Header),
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,80 @@
+//! What a signed request has to be, whoever signs it: of now, signed, and new. Nothing of it is parsed before.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::response::{IntoResponse, Response};
+use entryguard_core::domain::{Span, Timestamp};
+use entryguard_core::engine::Engine;
+use http::{HeaderMap, StatusCode};
+
+/// How far a request's time may be from ours, either way.
+const WINDOW: Span = Span::from_minutes(5);
+
+/// Why a request is not taken for a chat's.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// A header that signing takes.
+    #[error("a header is missing, doubled or unreadable")]
+    Header,
+    /// Signed too long ago, or too far ahead.
+    #[error("the timestamp is too far from the present time")]
+    Stale,
+    /// Not signed by them.
+    #[error("the signature is wrong")]
+    Signature,
+    /// Sent again by somebody who saw it.
+    #[error("the request was accepted before")]
+    Replayed,
+}
+
+/// The body of a request of `sender`'s. `verify` checks its signature, and gives what names the request.
+pub async fn verified<State: Send + Sync>(
+    request: Request,
+    state: &State,
+    engine: &Engine,
+    sender: &'static str,
+    verify: impl FnOnce(&HeaderMap, &[u8]) -> Result<String, Refused>,
+) -> Result<Bytes, Response> {
+    let headers = request.headers().clone();
+    let body = Bytes::from_request(request, state).await.map_err(IntoResponse::into_response)?;
+    let name = verify(&headers, &body).map_err(|refused| unauthorized(sender, &refused))?;
+    match engine.accept_once(&name).await {
+        Ok(true) => Ok(body),
+        Ok(false) => Err(unauthorized(sender, &Refused::Replayed)),
+        Err(error) => {
+            tracing::error!(error = ?error, sender, "a request could not be checked for replay");
+            Err(StatusCode::SERVICE_UNAVAILABLE.into_response())
+        }
+    }
+}
+
+/// When a request was signed, as its header says, and in seconds: not long ago.
+pub fn signed_at<'a>(headers: &'a HeaderMap, name: &str, now: Timestamp) -> Result<(&'a str, i64), Refused> {
+    let text = only(headers, name)?;
+    let seconds: i64 = text.parse().map_err(|_| Refused::Header)?;
+    if now.as_seconds().abs_diff(seconds) > WINDOW.as_millis().unsigned_abs() / 1000 {
+        return Err(Refused::Stale);
+    }
+    Ok((text, seconds))
+}
+
+/// A header that is there once.
+pub fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Refused> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().map_err(|_| Refused::Header),
+        _ => Err(Refused::Header),
+    }
+}
+
+/// A signed request that we do not understand.
+pub fn unknown_shape(sender: &'static str, error: &dyn std::error::Error) -> Response {
+    tracing::warn!(%error, sender, "a signed request has an unknown shape");
+    StatusCode::BAD_REQUEST.into_response()
+}
+
+// Discord probes with bad signatures, and takes an endpoint that lets one through away.
+fn unauthorized(sender: &'static str, refused: &Refused) -> Response {
+    tracing::warn!(reason = %refused, sender, "refused a request that claims to be signed");
+    StatusCode::UNAUTHORIZED.into_response()
+}

@@ -1,5 +1,6 @@
 //! `entryguard`: the server and the command-line program.
 
+mod api;
 mod audit;
 mod chat;
 mod check;
@@ -12,6 +13,7 @@ mod iam_policy;
 mod panic;
 mod serve;
 mod slack;
+mod surfaces;
 mod sweep;
 mod telemetry;
 mod web;

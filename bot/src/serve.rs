@@ -10,18 +10,11 @@ use entryguard_core::config::Settings;
 use entryguard_core::engine::Engine;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinSet;
 
-use crate::chat::{Chat, DigestWorker, OutboxWorker};
-use crate::discord::{self, DiscordApi, DiscordState, GatewayWorker, LeaversWorker};
-use crate::github::{self, GithubState};
-use crate::http::{self, Shared};
-use crate::slack::{self, SlackApi, SlackState, SocketWorker, Standings};
+use crate::http;
+use crate::surfaces::{self, Apps};
 use crate::wiring::Wired;
 use crate::workers;
-
-/// Posts brought up to date at once: a slow answer of a chat's holds up no more than its own.
-const OUTBOX_WORKERS: usize = 4;
 
 /// How often to look what other replicas were told of people.
 const CATCH_UP: Duration = Duration::from_secs(2);
@@ -31,7 +24,7 @@ pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
     let settings = Settings::read(config)?;
     let server = Arc::new(settings.server);
     let mut wired = Wired::build(&settings.database, settings.directory, settings.later_reads).await?;
-    if settings.github.is_some() {
+    if settings.github.as_ref().is_some_and(|github| github.login.is_some()) {
         wired.engine = Arc::new(Engine::clone(&wired.engine).with_logins());
     }
     // Before the first request and before the first pass: what a crash left in flight is due.
@@ -44,38 +37,9 @@ pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
             tracing::error!(error = ?error, "what roles no longer give could not be taken back; the next start tries again");
         }
     });
-    let shared = Shared { engine: Arc::clone(&wired.engine), server: Arc::clone(&server) };
     let mut workers = workers::start(&wired, settings.sweep);
-    let mut router = http::base_routes().merge(crate::web::landing::routes()).with_state(shared.clone());
-    let mut digest = DigestWorker::new(Arc::clone(&wired.engine));
-    if let Some(slack) = settings.slack {
-        let api = Arc::new(SlackApi::new(&slack).context("the system's TLS certificates cannot be read")?);
-        show(&mut workers, &wired, &api, slack.report_channel.clone());
-        digest.tell(&api, slack.report_channel.clone());
-        let over_socket = slack.app_token.is_some();
-        let shared = shared.clone();
-        let state = SlackState { shared, settings: Arc::new(slack), api, standings: Arc::new(Standings::default()) };
-        if over_socket {
-            workers.spawn(SocketWorker::new(state.clone()).run());
-        }
-        router = router.merge(slack::routes(state));
-    }
-    if let Some(discord) = settings.discord {
-        let api = Arc::new(DiscordApi::new(&discord));
-        show(&mut workers, &wired, &api, discord.report_channel.clone());
-        digest.tell(&api, discord.report_channel.clone());
-        workers.spawn(LeaversWorker::new(Arc::clone(&wired.engine), Arc::clone(&api), discord.guild_id).run());
-        let over_gateway = discord.gateway;
-        let state = DiscordState::new(shared.clone(), discord, api)?;
-        if over_gateway {
-            workers.spawn(GatewayWorker::new(state.clone()).run());
-        }
-        router = router.merge(discord::routes(state));
-    }
-    if let Some(github) = settings.github {
-        router = router.merge(github::routes(GithubState::new(shared, github)));
-    }
-    workers.spawn(digest.run());
+    let apps = Apps { slack: settings.slack, discord: settings.discord, github: settings.github };
+    let router = surfaces::start(&wired, &server, apps, &mut workers)?;
     workers.spawn(catch_up(Arc::clone(&wired.engine)));
     let listener = TcpListener::bind(server.listen).await.with_context(|| format!("cannot listen on {}", server.listen))?;
     tracing::info!(listen = %server.listen, url = server.public_url, "serving");
@@ -98,14 +62,6 @@ async fn catch_up(engine: Arc<Engine>) {
         if let Err(error) = engine.catch_up().await {
             tracing::warn!(error = ?error, "what other replicas know could not be read; trying again");
         }
-    }
-}
-
-/// Keeps what a chat shows up to date.
-fn show<C: Chat>(workers: &mut JoinSet<()>, wired: &Wired, chat: &Arc<C>, announcements: Option<String>) {
-    let outbox = OutboxWorker::new(Arc::clone(&wired.engine), Arc::clone(chat), Arc::clone(&wired.nudges), announcements);
-    for _ in 0..OUTBOX_WORKERS {
-        workers.spawn(outbox.clone().run());
     }
 }
 

@@ -1,6 +1,7 @@
 //! The black-box tests. Run them with `./x test`.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop loudly")]
 
+mod api;
 mod approval;
 mod audit;
 mod commands;

@@ -1,7 +1,8 @@
-//! GitHub: people sign in there to join their login to their member.
+//! GitHub: whose workflow a token is of, and people who sign in there to join their login to their member.
 
 mod link;
 mod oauth;
+mod oidc;
 mod sealed;
 
 use std::sync::Arc;
@@ -9,9 +10,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::routing::{get, post};
-use entryguard_core::config::GithubSettings;
+use entryguard_core::config::GithubLoginSettings;
 
 use crate::http::Shared;
+
+pub use oidc::{TokenRefused, Verifier};
 
 /// The form has one value in it.
 const LARGEST_FORM: usize = 1024;
@@ -20,12 +23,12 @@ const LARGEST_FORM: usize = 1024;
 #[derive(Clone)]
 pub struct GithubState {
     shared: Shared,
-    settings: Arc<GithubSettings>,
+    settings: Arc<GithubLoginSettings>,
 }
 
 impl GithubState {
     /// For the app of the configuration.
-    pub fn new(shared: Shared, settings: GithubSettings) -> Self {
+    pub fn new(shared: Shared, settings: GithubLoginSettings) -> Self {
         Self { shared, settings: Arc::new(settings) }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use entryguard_core::config::GithubSettings;
+use entryguard_core::config::GithubLoginSettings;
 use http::header::ACCEPT;
 use octocrab::Octocrab;
 use octocrab::auth::ExchangeWebFlowCodeBuilder;
@@ -23,7 +23,7 @@ pub struct Login {
 }
 
 /// Where to sign in. `state` comes back with the answer.
-pub fn authorize_url(settings: &GithubSettings, public_url: &str, state: &str) -> String {
+pub fn authorize_url(settings: &GithubLoginSettings, public_url: &str, state: &str) -> String {
     let redirect = callback(public_url);
     let query = [("client_id", settings.client_id.as_str()), ("redirect_uri", &redirect), ("state", state), ("scope", "")];
     let query = serde_urlencoded::to_string(query).unwrap_or_default();
@@ -31,7 +31,7 @@ pub fn authorize_url(settings: &GithubSettings, public_url: &str, state: &str) -
 }
 
 /// Who has signed in.
-pub async fn login_of(settings: &GithubSettings, public_url: &str, code: &str) -> Result<Login, octocrab::Error> {
+pub async fn login_of(settings: &GithubLoginSettings, public_url: &str, code: &str) -> Result<Login, octocrab::Error> {
     let client = Octocrab::builder().base_uri(settings.login_url.as_str())?;
     // GitHub answers forms otherwise.
     let client = client.add_header(ACCEPT, "application/json".to_owned()).set_read_timeout(Some(CALL)).build()?;

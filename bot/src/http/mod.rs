@@ -4,6 +4,7 @@ pub mod client_address;
 mod health;
 mod metrics;
 mod origin;
+pub mod outgoing;
 mod security_headers;
 pub mod signed;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use entryguard_core::config::SlackSettings;
 use entryguard_core::domain::{Identity, Surface};
 use entryguard_core::reply::message::{Markup, Message};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use secrecy::ExposeSecret;
 use slack_morphism::errors::SlackClientError;
@@ -17,6 +17,7 @@ use slack_morphism::prelude::{
 };
 
 use crate::chat::{Chat, ChatError, Sent};
+use crate::http::outgoing;
 
 use super::blocks::{self, Mrkdwn};
 
@@ -173,10 +174,7 @@ impl Chat for SlackApi {
 
 /// The way to Slack.
 pub(super) fn connector(settings: &SlackSettings) -> std::io::Result<HttpsConnector<HttpConnector>> {
-    let builder = HttpsConnectorBuilder::new().with_native_roots()?;
-    // Plain HTTP only where the configuration says so itself: a Slack of a test's.
-    let plain = settings.api_url.starts_with("http://");
-    Ok(if plain { builder.https_or_http() } else { builder.https_only() }.enable_all_versions().build())
+    outgoing::connector(settings.api_url.starts_with("http://"))
 }
 
 async fn within<T>(patience: Duration, call: impl Future<Output = Result<T, SlackClientError>>) -> Result<T, ChatError> {

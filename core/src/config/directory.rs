@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use super::ConfigError;
 use super::file::{self, File, Remember, ResourceProvider, ResourceType};
 use crate::domain::{
-    AllowlistFile, ApprovalRule, Approver, AssumedRole, Credential, CredentialName, Directory, FileFormat, Member, Network,
-    Organization, Ports, REMEMBERED_FOR, Resource, ResourceKind, Role, RoleName, SecurityGroup, Span, Tier, is_guest,
+    AllowlistFile, ApprovalRule, Approver, AssumedRole, ClaimPattern, Credential, CredentialName, Directory, FileFormat,
+    Identity, Member, Network, Organization, Ports, REMEMBERED_FOR, Resource, ResourceKind, Role, RoleName, SecurityGroup, Span,
+    Tier, is_guest,
 };
 
 /// How long a command after a change may take where nothing is said.
@@ -37,6 +38,7 @@ pub(super) fn directory(file: File) -> Result<Directory, ConfigError> {
         known("resource", &format!("role {}", role.name), &role.resources, &resources)?;
     }
     one_member_an_identity(&members)?;
+    claims_pin_a_repository(&members)?;
     let organization = Organization { name: file.organization.name, tier };
     Ok(Directory { organization, members, roles, resources, credentials })
 }
@@ -150,9 +152,11 @@ fn role(
         Remember::Whether(true) => Some(REMEMBERED_FOR),
         Remember::Whether(false) => None,
     };
-    if members.is_empty() && identities.is_empty() {
-        return Err(missing(&of, "members", "[\"ana\"]"));
-    }
+    let members = match members {
+        Some(members) => members,
+        None if identities.is_empty() => return Err(missing(&of, "members", "[\"ana\"]")),
+        None => Vec::new(),
+    };
     Ok(Role { name, members, identities, resources, max_duration, approval, break_glass, remember_address, explicit_ip })
 }
 
@@ -181,6 +185,20 @@ fn approval_rule(
         }
     };
     Ok(ApprovalRule { by: approval.by.into_iter().map(named).collect::<Result<_, _>>()?, within: approval.within })
+}
+
+/// A workflow of anybody's must not be a member.
+fn claims_pin_a_repository(members: &BTreeMap<crate::domain::MemberName, Member>) -> Result<(), ConfigError> {
+    for member in members.values() {
+        for identity in &member.identities {
+            if let Identity::Github(pattern) = identity
+                && let Err(error) = pattern.parse::<ClaimPattern>()
+            {
+                return Err(ConfigError::senseless(format!("member {}: identity {identity}: {error}", member.name)));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// One identity is one member: otherwise who somebody is would hang on the order of the file.

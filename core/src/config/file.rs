@@ -135,9 +135,13 @@ pub(super) struct Github {
     pub(super) login_url: String,
     #[serde(default = "github_api")]
     pub(super) api_url: String,
-    // Documented, and not served yet.
-    pub(super) oidc_issuer: Option<String>,
+    #[serde(default = "github_issuer")]
+    pub(super) oidc_issuer: String,
     pub(super) audience: Option<String>,
+}
+
+fn github_issuer() -> String {
+    "https://token.actions.githubusercontent.com".to_owned()
 }
 
 fn github_login() -> String {
@@ -253,8 +257,7 @@ pub(super) struct Member {
 #[serde(deny_unknown_fields)]
 pub(super) struct Role {
     pub(super) name: RoleName,
-    #[serde(default)]
-    pub(super) members: Vec<MemberName>,
+    pub(super) members: Option<Vec<MemberName>>,
     #[serde(default)]
     pub(super) identities: Vec<RoleIdentity>,
     pub(super) resources: Vec<ResourceName>,

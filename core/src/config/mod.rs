@@ -7,4 +7,6 @@ mod secret;
 mod settings;
 
 pub use error::ConfigError;
-pub use settings::{DiscordSettings, GithubSettings, ServerSettings, Settings, SlackSettings, SweepSchedule};
+pub use settings::{
+    DiscordSettings, GithubLoginSettings, GithubSettings, ServerSettings, Settings, SlackSettings, SweepSchedule,
+};

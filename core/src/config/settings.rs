@@ -24,7 +24,7 @@ pub struct Settings {
     pub slack: Option<SlackSettings>,
     /// The Discord app, if there is one.
     pub discord: Option<DiscordSettings>,
-    /// The GitHub app that people sign in through to join their login, if there is one.
+    /// What is known of GitHub, if anything.
     pub github: Option<GithubSettings>,
     /// When to sweep.
     pub sweep: SweepSchedule,
@@ -85,9 +85,20 @@ pub struct DiscordSettings {
     pub report_channel: Option<String>,
 }
 
-/// A GitHub app that people sign in through.
+/// GitHub.
 #[derive(Clone, Debug)]
 pub struct GithubSettings {
+    /// Who signs the tokens of workflows.
+    pub oidc_issuer: String,
+    /// For whom they have to be.
+    pub audience: String,
+    /// The app that people sign in through to join their login, if there is one.
+    pub login: Option<GithubLoginSettings>,
+}
+
+/// A GitHub app that people sign in through.
+#[derive(Clone, Debug)]
+pub struct GithubLoginSettings {
     /// The app.
     pub client_id: String,
     /// What our requests for its tokens show.
@@ -126,12 +137,13 @@ impl Settings {
     /// Reads a configuration from its text. `path` names it in errors.
     pub fn parse(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut file = parse_file(text, path)?;
-        let github = file.github.take().map(|github| github_settings(github, env)).transpose()?.flatten();
+        let server = server_settings(&mut file.server)?;
+        let github = file.github.take().map(|github| github_settings(github, &server.public_url, env)).transpose()?;
         let slack = file.slack.take().map(|slack| slack_settings(slack, env)).transpose()?;
         let discord = file.discord.take().map(|discord| discord_settings(discord, env)).transpose()?;
         roles_of_our_guild(&file.role, discord.as_ref())?;
         Ok(Self {
-            server: server_settings(&mut file.server)?,
+            server,
             database: database_url(&file.database.url, env)?,
             slack,
             discord,
@@ -228,21 +240,26 @@ fn discord_settings(discord: file::Discord, env: &dyn Fn(&str) -> Option<String>
     })
 }
 
-fn github_settings(github: file::Github, env: &dyn Fn(&str) -> Option<String>) -> Result<Option<GithubSettings>, ConfigError> {
-    if github.oidc_issuer.is_some() || github.audience.is_some() {
-        tracing::warn!("[github] has keys for workflows, which this version does not serve yet; they are passed over");
-    }
-    let (client_id, secret) = match (github.client_id, github.client_secret) {
-        (Some(id), Some(secret)) => (id, secret),
-        (None, None) => return Ok(None),
+fn github_settings(
+    github: file::Github,
+    public_url: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<GithubSettings, ConfigError> {
+    let login = match (github.client_id, github.client_secret) {
+        (Some(client_id), Some(secret)) => Some(GithubLoginSettings {
+            client_id,
+            client_secret: secret.resolve("[github] client_secret", env)?,
+            login_url: github.login_url.trim_end_matches('/').to_owned(),
+            api_url: github.api_url.trim_end_matches('/').to_owned(),
+        }),
+        (None, None) => None,
         _ => return Err(ConfigError::senseless("[github] needs `client_id` and `client_secret`, both or neither".to_owned())),
     };
-    Ok(Some(GithubSettings {
-        client_id,
-        client_secret: secret.resolve("[github] client_secret", env)?,
-        login_url: github.login_url.trim_end_matches('/').to_owned(),
-        api_url: github.api_url.trim_end_matches('/').to_owned(),
-    }))
+    Ok(GithubSettings {
+        oidc_issuer: github.oidc_issuer.trim_end_matches('/').to_owned(),
+        audience: github.audience.unwrap_or_else(|| public_url.to_owned()),
+        login,
+    })
 }
 
 /// A role of another guild could never be looked up.

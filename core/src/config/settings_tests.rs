@@ -163,3 +163,25 @@ fn terms_that_make_no_sense_are_refused_with_what_to_do() {
     entryguard.toml: line 45: expected a duration like "12h", or false
     "#);
 }
+
+#[test]
+fn a_workflow_has_to_say_whose_it_is() {
+    let refused = refusal("slack:T0123456/U111", "github:environment=production");
+    assert!(refused.contains("anybody's could show them") && refused.contains("repository_id"), "{refused}");
+    assert!(parse(&GOOD.replace("slack:T0123456/U111", "github:repository_id=42;environment=production")).is_ok());
+}
+
+#[test]
+fn a_role_of_another_guild_and_a_name_that_is_kept_are_refused() {
+    let discord = "[discord]\napplication_id = \"700\"\ngateway = true\nbot_token = { env = \"SLACK_X\" }\nguild_id = \"800\"\n";
+    let role = |guild: u32| {
+        format!("{GOOD}{discord}").replace("members = [\"ana\"]", &format!("identities = [\"discord-role:{guild}/5\"]"))
+    };
+    assert!(parse(&role(800)).is_ok());
+    let refused = parse(&role(801)).unwrap_err().to_string();
+    assert!(refused.contains("of another guild"), "{refused}");
+    let refused = parse(&GOOD.replace("\"ana\"", "\"discord-77\"")).unwrap_err().to_string();
+    assert!(refused.contains("names like this are kept"), "{refused}");
+    let no_way_in = format!("{GOOD}{discord}").replace("gateway = true", "gateway = false");
+    assert!(parse(&no_way_in).unwrap_err().to_string().contains("needs `public_key`, or `gateway = true`"));
+}

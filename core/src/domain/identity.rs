@@ -89,7 +89,7 @@ impl FromStr for Identity {
         match kind {
             "slack" => pair().map(|(team, user)| Self::Slack { team: team.to_owned(), user: user.to_owned() }),
             "discord" => pair().map(|(guild, user)| Self::Discord { guild: guild.to_owned(), user: user.to_owned() }),
-            "github" if !rest.is_empty() => Ok(Self::Github(rest.to_owned())),
+            "github" if rest.contains('=') => Ok(Self::Github(rest.to_owned())),
             "github-user" => rest.parse().ok().filter(|id| *id > 0).map(Self::GithubUser).ok_or_else(refused),
             "api-key" if is_plain(rest) => Ok(Self::ApiKey(rest.to_owned())),
             "local" if rest == "demo" => Ok(Self::Local),

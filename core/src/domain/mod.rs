@@ -4,6 +4,7 @@ mod address;
 mod audit;
 mod audit_chain;
 mod bucket;
+mod claims;
 mod directory;
 mod drift;
 mod id;
@@ -26,6 +27,7 @@ pub use address::{AddressClass, AddressRefused, Addresses, HostAddress, Network}
 pub use audit::{Actor, AuditAction, AuditEvent};
 pub use audit_chain::{Anchor, AnchorError, AuditEntry, CHAIN_START, ChainBreak, ChainCheck, ChainFault, ChainHead, SoundChain};
 pub use bucket::{ApiLimit, Bucket};
+pub use claims::{ClaimPattern, ClaimPatternError, Claims, NoMember};
 pub use directory::{Directory, Member, Organization, Role, Tier};
 pub use drift::{Drift, DriftKind};
 pub use id::{AuditId, ConfirmationId, DeploymentId, OpeningId, PanicId, PostId, ProviderRuleId, SessionId, SessionRuleId};

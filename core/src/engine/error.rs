@@ -26,6 +26,9 @@ pub enum EngineError {
         /// Whom to ask.
         administrators: String,
     },
+    /// No session was started with this key.
+    #[error("No session was started with this key.")]
+    SessionKeyUnknown,
     /// No such code.
     #[error("This code is not one of ours, was used already, or is older than {0}. Run `link` again where EntryGuard knows you.")]
     JoinCodeUnknown(Span),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{Caller, Engine, EngineError, Token};
+use super::{Caller, Engine, EngineError, SessionKey, Token};
 use crate::crash_point;
 use crate::domain::{
     Actor, AddressRefused, Addresses, Approval, AuditAction, AuditEvent, ConfirmationId, Directory, HostAddress, LearntBy,
@@ -29,12 +29,14 @@ pub struct StartRequest {
     pub learnt_by: LearntBy,
     /// Where the chat shows the session, in the surface's own words.
     pub place: Option<String>,
+    /// What a program chose to find its session by.
+    pub key: Option<SessionKey>,
 }
 
 impl StartRequest {
     /// For the addresses that this very request came from.
     pub const fn seen(duration: Option<Span>, addresses: Addresses) -> Self {
-        Self { duration, reason: None, break_glass: false, addresses, learnt_by: LearntBy::Request, place: None }
+        Self { duration, reason: None, break_glass: false, addresses, learnt_by: LearntBy::Request, place: None, key: None }
     }
 }
 
@@ -121,7 +123,11 @@ impl Engine {
         let mut tx = self.begin_opening().await?;
         self.lock_member(&mut tx, caller.name()).await?;
         self.still(caller)?;
-        let StartRequest { duration, reason, break_glass, addresses, learnt_by, place } = request;
+        let StartRequest { duration, reason, break_glass, addresses, learnt_by, place, key } = request;
+        let key = key.map(|key| key.hash());
+        if let Some(view) = self.started_before(&mut tx, caller, key.as_deref()).await? {
+            return Ok(Started { view });
+        }
         if learnt_by == LearntBy::Hand && !self.directory().terms_of(caller.name()).explicit_ip {
             return Err(EngineError::NotByHand);
         }
@@ -130,7 +136,20 @@ impl Engine {
         let (member, surface) = (caller.name().clone(), caller.surface());
         let wanted = Wanted { member, surface, duration, reason, break_glass, addresses, place, evidence };
         let session = self.begin_session(&mut tx, &caller.member(), wanted).await?;
+        if let Some(key) = &key {
+            tx.insert_session_key(key, &session.id, caller.identity()).await?;
+        }
         self.started(tx, session).await
+    }
+
+    /// The session that a key has started already, where its answer was lost.
+    async fn started_before(&self, tx: &mut Tx, caller: &Caller, key: Option<&str>) -> Result<Option<SessionView>, EngineError> {
+        let Some(key) = key else { return Ok(None) };
+        let Some((session, identity)) = tx.session_of_key(key).await? else { return Ok(None) };
+        if identity != *caller.identity() {
+            return Err(EngineError::SessionKeyUnknown);
+        }
+        Ok(tx.session(&session).await?)
     }
 
     async fn started(&self, mut tx: Tx, session: Session) -> Result<Started, EngineError> {

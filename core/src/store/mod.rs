@@ -21,6 +21,7 @@ mod posts;
 mod quarantine;
 mod replay;
 mod rows;
+mod session_keys;
 mod session_rules;
 mod sessions;
 mod stats;

@@ -67,6 +67,12 @@ impl WorldBuilder {
         self
     }
 
+    /// With a member that is every workflow whose token claims this, `repository_id=42;environment=production`.
+    pub fn workflow_member(mut self, name: &str, claims: &str) -> Self {
+        self.members.push(Member { name: name.to_owned(), identity: format!("github:{claims}"), admin: false });
+        self
+    }
+
     /// With a member who sees and stops everybody's sessions.
     pub fn admin(self, name: &str, slack_user: &str) -> Self {
         let mut with = self.member(name, slack_user);

@@ -1,0 +1,65 @@
+//! Documents that we fetch: JSON, soon, and not too much of it.
+
+use std::time::Duration;
+
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde::de::DeserializeOwned;
+
+/// How long one may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How large one may be.
+const LARGEST: usize = 1024 * 1024;
+
+/// Why a document could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// No answer in time, or none at all.
+    #[error("no answer from {0}")]
+    Unreachable(String),
+    /// An answer that is not the document.
+    #[error("{url} answered {status}")]
+    Refused {
+        /// What was asked for.
+        url: String,
+        /// What came.
+        status: StatusCode,
+    },
+    /// Not what it should be.
+    #[error("what {url} answered makes no sense: {why}")]
+    Senseless {
+        /// What was asked for.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// The way to servers. Plain HTTP only where the address itself says so, which is a test's.
+pub fn connector(plain: bool) -> std::io::Result<HttpsConnector<HttpConnector>> {
+    let builder = HttpsConnectorBuilder::new().with_native_roots()?;
+    Ok(if plain { builder.https_or_http() } else { builder.https_only() }.enable_all_versions().build())
+}
+
+/// Fetches a document.
+pub async fn fetch_json<T: DeserializeOwned>(url: &str) -> Result<T, FetchError> {
+    let senseless = |why: String| FetchError::Senseless { url: url.to_owned(), why };
+    let unreachable = || FetchError::Unreachable(url.to_owned());
+    let connector = connector(url.starts_with("http://")).map_err(|error| senseless(error.to_string()))?;
+    let client: Client<_, Empty<bytes::Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
+    let request = Request::get(url).header("accept", "application/json").header("user-agent", "entryguard").body(Empty::new());
+    let request = request.map_err(|error| senseless(error.to_string()))?;
+    let fetching = async {
+        let answer = client.request(request).await.map_err(|_| unreachable())?;
+        if !answer.status().is_success() {
+            return Err(FetchError::Refused { url: url.to_owned(), status: answer.status() });
+        }
+        let body = Limited::new(answer.into_body(), LARGEST).collect().await.map_err(|error| senseless(error.to_string()))?;
+        serde_json::from_slice(&body.to_bytes()).map_err(|error| senseless(error.to_string()))
+    };
+    tokio::time::timeout(PATIENCE, fetching).await.map_err(|_| unreachable())?
+}

@@ -1,0 +1,101 @@
+//! What the configuration has of surfaces: each brings its routes, and the loops that keep it up to date.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use axum::Router;
+use entryguard_core::config::{DiscordSettings, GithubSettings, ServerSettings, SlackSettings};
+use tokio::task::JoinSet;
+
+use crate::api::{self, ApiState};
+use crate::chat::{Chat, DigestWorker, OutboxWorker};
+use crate::discord::{self, DiscordApi, DiscordState, GatewayWorker, LeaversWorker};
+use crate::github::{self, GithubState, Verifier};
+use crate::http::{self, Shared};
+use crate::slack::{self, SlackApi, SlackState, SocketWorker, Standings};
+use crate::wiring::Wired;
+
+/// Posts brought up to date at once: a slow answer of a chat's holds up no more than its own.
+const OUTBOX_WORKERS: usize = 4;
+
+/// The apps of the configuration.
+pub struct Apps {
+    /// Slack's.
+    pub slack: Option<SlackSettings>,
+    /// Discord's.
+    pub discord: Option<DiscordSettings>,
+    /// GitHub's.
+    pub github: Option<GithubSettings>,
+}
+
+/// Starts the loops of all that there are; their routes, with those that are always there.
+pub fn start(wired: &Wired, server: &Arc<ServerSettings>, apps: Apps, workers: &mut JoinSet<()>) -> anyhow::Result<Router> {
+    let shared = Shared { engine: Arc::clone(&wired.engine), server: Arc::clone(server) };
+    let mut digest = DigestWorker::new(Arc::clone(&wired.engine));
+    let mut router = http::base_routes().merge(crate::web::landing::routes()).with_state(shared.clone());
+    if let Some(slack) = apps.slack {
+        router = router.merge(start_slack(wired, shared.clone(), slack, &mut digest, workers)?);
+    }
+    if let Some(discord) = apps.discord {
+        router = router.merge(start_discord(wired, shared.clone(), discord, &mut digest, workers)?);
+    }
+    if let Some(github) = apps.github {
+        router = router.merge(github_routes(shared, github));
+    }
+    workers.spawn(digest.run());
+    Ok(router)
+}
+
+fn start_slack(
+    wired: &Wired,
+    shared: Shared,
+    slack: SlackSettings,
+    digest: &mut DigestWorker,
+    workers: &mut JoinSet<()>,
+) -> anyhow::Result<Router> {
+    let api = Arc::new(SlackApi::new(&slack).context("the system's TLS certificates cannot be read")?);
+    show(workers, wired, &api, slack.report_channel.clone());
+    digest.tell(&api, slack.report_channel.clone());
+    let over_socket = slack.app_token.is_some();
+    let state = SlackState { shared, settings: Arc::new(slack), api, standings: Arc::new(Standings::default()) };
+    if over_socket {
+        workers.spawn(SocketWorker::new(state.clone()).run());
+    }
+    Ok(slack::routes(state))
+}
+
+fn start_discord(
+    wired: &Wired,
+    shared: Shared,
+    discord: DiscordSettings,
+    digest: &mut DigestWorker,
+    workers: &mut JoinSet<()>,
+) -> anyhow::Result<Router> {
+    let api = Arc::new(DiscordApi::new(&discord));
+    show(workers, wired, &api, discord.report_channel.clone());
+    digest.tell(&api, discord.report_channel.clone());
+    workers.spawn(LeaversWorker::new(Arc::clone(&wired.engine), Arc::clone(&api), discord.guild_id).run());
+    let over_gateway = discord.gateway;
+    let state = DiscordState::new(shared, discord, api)?;
+    if over_gateway {
+        workers.spawn(GatewayWorker::new(state.clone()).run());
+    }
+    Ok(discord::routes(state))
+}
+
+fn github_routes(shared: Shared, github: GithubSettings) -> Router {
+    let workflows = Verifier::new(github.oidc_issuer, github.audience);
+    let router = api::routes(ApiState::new(shared.clone(), workflows));
+    match github.login {
+        Some(login) => router.merge(github::routes(GithubState::new(shared, login))),
+        None => router,
+    }
+}
+
+/// Keeps what a chat shows up to date.
+fn show<C: Chat>(workers: &mut JoinSet<()>, wired: &Wired, chat: &Arc<C>, announcements: Option<String>) {
+    let outbox = OutboxWorker::new(Arc::clone(&wired.engine), Arc::clone(chat), Arc::clone(&wired.nudges), announcements);
+    for _ in 0..OUTBOX_WORKERS {
+        workers.spawn(outbox.clone().run());
+    }
+}

@@ -1,0 +1,142 @@
+//! The API for workflows: a token of GitHub's starts a session, the key that came with it sees and ends it.
+
+use entryguard_tests::{Database, Issuer, SOON, SigningKey, World, eventually, on_both_databases};
+use serde_json::{Value, json};
+
+const RUNNER: &str = "93.184.216.34";
+const RUNNER_CIDR: &str = "93.184.216.34/32";
+const AUDIENCE: &str = "https://guard.example.com";
+const KEY: &str = "egs_0123456789abcdef0123456789abcdef";
+
+/// The workflows of `acme/api` may open one group.
+async fn team(database: Database, issuer: &Issuer) -> World {
+    let github = format!("[github]\noidc_issuer = \"{}\"\naudience = \"{AUDIENCE}\"\n", issuer.url());
+    let world = World::on(database).with_groups(1).member("ana", "U111").workflow_member("deploy", "repository_id=42");
+    world.configured(&github).start().await
+}
+
+/// What the server answers: the status and the body.
+async fn call(world: &World, method: &str, path: &str, bearer: &str, body: Value) -> (u16, Value) {
+    let url = format!("{}/api/v1/{path}", world.server.address());
+    let request =
+        world.browser(RUNNER).request(method.parse().unwrap(), &url).header("Authorization", format!("Bearer {bearer}"));
+    let request = if body.is_null() { request } else { request.json(&body) };
+    let page = world.browser(RUNNER).send(request).await;
+    (page.status, serde_json::from_str(&page.body).unwrap_or_default())
+}
+
+async fn start(world: &World, token: &str, body: Value) -> (u16, Value) {
+    call(world, "POST", "sessions", token, body).await
+}
+
+on_both_databases! {
+    async fn a_workflow_opens_a_session_for_its_address_and_closes_it_by_its_key(database: Database) {
+        let issuer = Issuer::open().await;
+        let world = team(database, &issuer).await;
+        let body = json!({ "duration": "1h", "reason": "deploy 42", "key": KEY });
+        let (status, started) = start(&world, &issuer.token(AUDIENCE), body.clone()).await;
+        assert_eq!((status, &started["status"], &started["userName"]), (201, &json!("PENDING"), &json!("deploy")), "{started:#}");
+        assert_eq!((&started["ipv4Address"], &started["reason"]), (&json!(RUNNER), &json!("deploy 42")));
+        world.wait_until_group_allows(&world.groups[0], &[RUNNER_CIDR]).await;
+        let active = eventually("the session is active", SOON, async || {
+            let (_, seen) = call(&world, "GET", "sessions/current", KEY, Value::Null).await;
+            if seen["status"] == "ACTIVE" { Ok(seen) } else { Err(seen.to_string()) }
+        })
+        .await;
+        assert_eq!((&active["id"], &active["resourceIps"][0]["status"]), (&started["id"], &json!("APPLIED")), "{active:#}");
+        // The answer was lost, so it is asked again: no second session.
+        let (status, again) = start(&world, &issuer.token(AUDIENCE), body).await;
+        assert_eq!((status, &again["id"]), (201, &started["id"]), "{again:#}");
+        let (status, stopped) = call(&world, "POST", "sessions/current/stop", KEY, Value::Null).await;
+        assert_eq!((status, &stopped["endedReason"]), (200, &json!("MANUAL")), "{stopped:#}");
+        world.wait_until_group_allows(&world.groups[0], &[]).await;
+        let (status, _) = call(&world, "POST", "sessions/current/stop", KEY, Value::Null).await;
+        assert_eq!(status, 200, "ending what is over changes nothing");
+        let audit = world.entryguard(&["audit", "export"]).await.stdout;
+        assert!(!audit.contains(KEY) && audit.matches("session.started").count() == 1, "{audit}");
+        world.finish().await;
+    }
+
+    async fn i8_a_token_that_is_not_github_s_for_us_now_and_new_opens_nothing(database: Database) {
+        let issuer = Issuer::open().await;
+        let world = team(database, &issuer).await;
+        let now = entryguard_tests::unix_seconds();
+        let with = |other: Value| issuer.token_with(AUDIENCE, &other);
+        let good = issuer.claims(AUDIENCE, &Value::Null);
+        let used = issuer.token(AUDIENCE);
+        assert_eq!(start(&world, &used, json!({ "key": KEY })).await.0, 201);
+        for (name, token, status, code) in [
+            ("used already", used, 401, "token_refused"),
+            ("for another audience", with(json!({ "aud": "https://evil.example.com" })), 401, "token_refused"),
+            ("of another issuer", with(json!({ "iss": "https://evil.example.com" })), 401, "token_refused"),
+            ("expired", with(json!({ "iat": now - 700, "exp": now - 60 })), 401, "token_refused"),
+            ("not yet valid", with(json!({ "nbf": now + 120 })), 401, "token_refused"),
+            ("issued in the future", with(json!({ "iat": now + 120 })), 401, "token_refused"),
+            ("valid for a day", with(json!({ "exp": now + 86_400 })), 401, "token_refused"),
+            ("without an end", with(json!({ "exp": null })), 401, "token_refused"),
+            ("without a name", with(json!({ "jti": null })), 401, "token_refused"),
+            ("unsigned", issuer.unsigned(&good), 401, "token_refused"),
+            ("signed with the public key", issuer.sign_with_public_key(&good), 401, "token_refused"),
+            ("signed with an unknown key", issuer.sign(&good, SigningKey::Second), 401, "token_refused"),
+            ("signed with another key under a known name", issuer.sign_as(&good, SigningKey::Second, "first"), 401, "token_refused"),
+            ("of another repository", with(json!({ "repository_id": "43" })), 403, "unknown_member"),
+            ("of a fork that has the name", with(json!({ "repository_id": "99", "repository": "acme/api" })), 403, "unknown_member"),
+            ("no token", "nonsense".to_owned(), 401, "token_refused"),
+        ] {
+            let (seen, problem) = start(&world, &token, json!({})).await;
+            assert_eq!((seen, &problem["code"]), (status, &json!(code)), "a token {name}: {problem:#}");
+        }
+        let audit = world.entryguard(&["audit", "export"]).await.stdout;
+        assert_eq!(audit.matches("session.started").count(), 1, "{audit}");
+        world.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn keys_are_fetched_once_and_again_when_they_were_exchanged() {
+    let issuer = Issuer::open().await;
+    let world = team(Database::Sqlite, &issuer).await;
+    for _ in 0..3 {
+        start(&world, &issuer.token(AUDIENCE), json!({ "key": KEY })).await;
+    }
+    assert_eq!(issuer.fetched(), 1);
+    // An unknown key makes the server look, but not at anybody's pace.
+    for _ in 0..3 {
+        let forged = issuer.sign(&issuer.claims(AUDIENCE, &Value::Null), SigningKey::Second);
+        assert_eq!(start(&world, &forged, json!({})).await.0, 401);
+    }
+    assert_eq!(issuer.fetched(), 1);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn while_the_issuer_is_away_nobody_is_let_in_who_was_not_known() {
+    let issuer = Issuer::open().await;
+    let world = team(Database::Sqlite, &issuer).await;
+    issuer.set_away(true);
+    let (status, problem) = start(&world, &issuer.token(AUDIENCE), json!({})).await;
+    assert_eq!((status, &problem["code"]), (503, &json!("issuer_unavailable")), "{problem:#}");
+    issuer.set_away(false);
+    assert_eq!(start(&world, &issuer.token(AUDIENCE), json!({ "key": KEY })).await.0, 201);
+    issuer.set_away(true);
+    assert_eq!(start(&world, &issuer.token(AUDIENCE), json!({ "key": KEY })).await.0, 201, "its keys are known by now");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_key_is_good_for_its_own_session_alone_and_an_address_by_hand_needs_the_role() {
+    let issuer = Issuer::open().await;
+    let world = team(Database::Sqlite, &issuer).await;
+    let (status, problem) = call(&world, "GET", "sessions/current", &KEY.replace('0', "1"), Value::Null).await;
+    assert_eq!((status, &problem["code"]), (404, &json!("session_unknown")), "{problem:#}");
+    let (status, problem) = call(&world, "GET", "sessions/current", "egs_short", Value::Null).await;
+    assert_eq!((status, &problem["code"]), (401, &json!("key_refused")), "{problem:#}");
+    let (status, problem) = start(&world, &issuer.token(AUDIENCE), json!({ "ipv4Address": "93.184.216.35" })).await;
+    assert_eq!((status, &problem["code"]), (403, &json!("address_by_hand")), "{problem:#}");
+    let (status, problem) = start(&world, &issuer.token(AUDIENCE), json!({ "duration": "9d" })).await;
+    assert_eq!((status, &problem["code"]), (422, &json!("duration_refused")), "{problem:#}");
+    let (status, problem) = start(&world, &issuer.token(AUDIENCE), json!({ "key": "guess" })).await;
+    assert_eq!((status, &problem["code"]), (400, &json!("malformed")), "{problem:#}");
+    assert_eq!(world.rules_of(&world.groups[0]).await, []);
+    world.finish().await;
+}

@@ -1,0 +1,176 @@
+//! A double of what signs the tokens of GitHub's workflows: a discovery document, its keys, and tokens with anything at all in them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::State as Given;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde_json::{Value, json};
+
+use crate::clock::unix_seconds;
+use crate::loopback::Listener;
+use crate::unique::unique;
+
+/// An issuer with a key, which can be exchanged for another.
+#[derive(Debug)]
+pub struct Issuer {
+    listener: Listener,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    url: Mutex<String>,
+    published: Mutex<Vec<Key>>,
+    fetched: Mutex<u32>,
+    away: Mutex<bool>,
+}
+
+/// One of the keys in `tests/github`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key {
+    /// The one that signs at first.
+    First,
+    /// The one that it is exchanged for.
+    Second,
+}
+
+impl Key {
+    fn private(self) -> EncodingKey {
+        EncodingKey::from_rsa_der(match self {
+            Self::First => include_bytes!("../github/first.der"),
+            Self::Second => include_bytes!("../github/second.der"),
+        })
+    }
+
+    /// The public part.
+    pub fn public(self) -> Value {
+        let text = match self {
+            Self::First => include_str!("../github/first.jwk.json"),
+            Self::Second => include_str!("../github/second.jwk.json"),
+        };
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn id(self) -> String {
+        self.public()["kid"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Issuer {
+    /// Opens, with the first key published.
+    pub async fn open() -> Self {
+        let shared = Arc::new(Shared {
+            url: Mutex::default(),
+            published: Mutex::new(vec![Key::First]),
+            fetched: Mutex::default(),
+            away: Mutex::default(),
+        });
+        let router = Router::new()
+            .route("/.well-known/openid-configuration", get(discovery))
+            .route("/.well-known/jwks", get(keys))
+            .with_state(Arc::clone(&shared));
+        let listener = Listener::serve(router).await;
+        listener.address.clone_into(&mut lock(&shared.url));
+        Self { listener, shared }
+    }
+
+    /// The value of `oidc_issuer`.
+    pub fn url(&self) -> String {
+        self.listener.address.clone()
+    }
+
+    /// Publishes these keys, and no others.
+    pub fn publish(&self, keys: &[Key]) {
+        *lock(&self.shared.published) = keys.to_vec();
+    }
+
+    /// Is away from now on, or is there again.
+    pub fn set_away(&self, away: bool) {
+        *lock(&self.shared.away) = away;
+    }
+
+    /// How often its keys were fetched.
+    pub fn fetched(&self) -> u32 {
+        *lock(&self.shared.fetched)
+    }
+
+    /// What a token of a workflow of `acme/api` claims, for this audience; `other` replaces claims, and null takes one away.
+    pub fn claims(&self, audience: &str, other: &Value) -> Value {
+        let now = unix_seconds();
+        let mut claims = json!({
+            "iss": self.url(), "aud": audience, "iat": now, "nbf": now - 5, "exp": now + 300, "jti": unique("jti"),
+            "sub": "repo:acme/api:ref:refs/heads/main", "repository": "acme/api", "repository_id": "42",
+            "repository_owner": "acme", "repository_owner_id": "7", "ref": "refs/heads/main", "event_name": "push",
+            "actor": "ana", "actor_id": "583231", "run_id": "1001", "run_attempt": "1", "runner_environment": "github-hosted",
+        });
+        for (name, value) in other.as_object().into_iter().flatten() {
+            match value {
+                Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
+                value => claims[name] = value.clone(),
+            }
+        }
+        claims
+    }
+
+    /// A token that is right.
+    pub fn token(&self, audience: &str) -> String {
+        self.token_with(audience, &Value::Null)
+    }
+
+    /// A token whose claims differ.
+    pub fn token_with(&self, audience: &str, other: &Value) -> String {
+        self.sign(&self.claims(audience, other), Key::First)
+    }
+
+    /// Signs claims with a key.
+    pub fn sign(&self, claims: &Value, key: Key) -> String {
+        let header = Header { kid: Some(key.id()), ..Header::new(Algorithm::RS256) };
+        encode(&header, claims, &key.private()).unwrap()
+    }
+
+    /// Signs claims with a key, and says that it is another's.
+    pub fn sign_as(&self, claims: &Value, key: Key, kid: &str) -> String {
+        let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::RS256) };
+        encode(&header, claims, &key.private()).unwrap()
+    }
+
+    /// Signs with HMAC, with the public key for a secret: what a verifier takes that believes the token's own header.
+    pub fn sign_with_public_key(&self, claims: &Value) -> String {
+        let header = Header { kid: Some(Key::First.id()), ..Header::new(Algorithm::HS256) };
+        let modulus = Key::First.public()["n"].as_str().unwrap().to_owned();
+        encode(&header, claims, &EncodingKey::from_secret(modulus.as_bytes())).unwrap()
+    }
+
+    /// A token without any signature, `alg: none`.
+    pub fn unsigned(&self, claims: &Value) -> String {
+        let [header, claims] = [json!({ "alg": "none", "typ": "JWT", "kid": Key::First.id() }), claims.clone()]
+            .map(|part| base64url(part.to_string().as_bytes()));
+        format!("{header}.{claims}.")
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn base64url(bytes: &[u8]) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+}
+
+async fn discovery(Given(shared): Given<Arc<Shared>>) -> Result<Json<Value>, StatusCode> {
+    if *lock(&shared.away) {
+        return Err(StatusCode::SERVICE_UNAVAILABLE);
+    }
+    let url = lock(&shared.url).clone();
+    Ok(Json(json!({ "issuer": url, "jwks_uri": format!("{url}/.well-known/jwks") })))
+}
+
+async fn keys(Given(shared): Given<Arc<Shared>>) -> Json<Value> {
+    *lock(&shared.fetched) += 1;
+    let keys: Vec<_> = lock(&shared.published).iter().map(|key| key.public()).collect();
+    Json(json!({ "keys": keys }))
+}

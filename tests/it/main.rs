@@ -1,6 +1,7 @@
 //! The black-box tests. Run them with `./x test`.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop loudly")]
 
+mod action;
 mod api;
 mod approval;
 mod audit;
@@ -19,6 +20,7 @@ mod reading;
 mod refusals;
 mod replicas;
 mod session;
+mod shim;
 mod slack;
 mod smoke;
 mod soak;

@@ -1,9 +1,10 @@
 //! A double of what signs the tokens of GitHub's workflows: a discovery document, its keys, and tokens with anything at all in them.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::extract::State as Given;
-use axum::http::StatusCode;
+use axum::extract::{Query, State as Given};
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
 use axum::{Json, Router};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
@@ -12,6 +13,9 @@ use serde_json::{Value, json};
 use crate::clock::unix_seconds;
 use crate::loopback::Listener;
 use crate::unique::unique;
+
+/// What a job shows that asks for a token.
+const JOB: &str = "request-token-of-the-job";
 
 /// An issuer with a key, which can be exchanged for another.
 #[derive(Debug)]
@@ -71,6 +75,7 @@ impl Issuer {
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(discovery))
             .route("/.well-known/jwks", get(keys))
+            .route("/token", get(token))
             .with_state(Arc::clone(&shared));
         let listener = Listener::serve(router).await;
         listener.address.clone_into(&mut lock(&shared.url));
@@ -80,6 +85,12 @@ impl Issuer {
     /// The value of `oidc_issuer`.
     pub fn url(&self) -> String {
         self.listener.address.clone()
+    }
+
+    /// What a job has in its environment to ask for tokens, where its permissions let it.
+    pub fn for_a_job(&self) -> [(&'static str, String); 2] {
+        let url = format!("{}/token?api-version=2.0", self.url());
+        [("ACTIONS_ID_TOKEN_REQUEST_URL", url), ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", JOB.to_owned())]
     }
 
     /// Publishes these keys, and no others.
@@ -99,20 +110,7 @@ impl Issuer {
 
     /// What a token of a workflow of `acme/api` claims, for this audience; `other` replaces claims, and null takes one away.
     pub fn claims(&self, audience: &str, other: &Value) -> Value {
-        let now = unix_seconds();
-        let mut claims = json!({
-            "iss": self.url(), "aud": audience, "iat": now, "nbf": now - 5, "exp": now + 300, "jti": unique("jti"),
-            "sub": "repo:acme/api:ref:refs/heads/main", "repository": "acme/api", "repository_id": "42",
-            "repository_owner": "acme", "repository_owner_id": "7", "ref": "refs/heads/main", "event_name": "push",
-            "actor": "ana", "actor_id": "583231", "run_id": "1001", "run_attempt": "1", "runner_environment": "github-hosted",
-        });
-        for (name, value) in other.as_object().into_iter().flatten() {
-            match value {
-                Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
-                value => claims[name] = value.clone(),
-            }
-        }
-        claims
+        claims(&self.url(), audience, other)
     }
 
     /// A token that is right.
@@ -127,14 +125,12 @@ impl Issuer {
 
     /// Signs claims with a key.
     pub fn sign(&self, claims: &Value, key: Key) -> String {
-        let header = Header { kid: Some(key.id()), ..Header::new(Algorithm::RS256) };
-        encode(&header, claims, &key.private()).unwrap()
+        self.sign_as(claims, key, &key.id())
     }
 
     /// Signs claims with a key, and says that it is another's.
     pub fn sign_as(&self, claims: &Value, key: Key, kid: &str) -> String {
-        let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::RS256) };
-        encode(&header, claims, &key.private()).unwrap()
+        sign_as(claims, key, kid)
     }
 
     /// Signs with HMAC, with the public key for a secret: what a verifier takes that believes the token's own header.
@@ -152,6 +148,24 @@ impl Issuer {
     }
 }
 
+/// What a token of a workflow of `acme/api` claims.
+fn claims(issuer: &str, audience: &str, other: &Value) -> Value {
+    let now = unix_seconds();
+    let mut claims = json!({
+        "iss": issuer, "aud": audience, "iat": now, "nbf": now - 5, "exp": now + 300, "jti": unique("jti"),
+        "sub": "repo:acme/api:ref:refs/heads/main", "repository": "acme/api", "repository_id": "42",
+        "repository_owner": "acme", "repository_owner_id": "7", "ref": "refs/heads/main", "event_name": "push",
+        "actor": "ana", "actor_id": "583231", "run_id": "1001", "run_attempt": "1", "runner_environment": "github-hosted",
+    });
+    for (name, value) in other.as_object().into_iter().flatten() {
+        match value {
+            Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
+            value => claims[name] = value.clone(),
+        }
+    }
+    claims
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -159,6 +173,24 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 fn base64url(bytes: &[u8]) -> String {
     use base64::Engine;
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn sign_as(claims: &Value, key: Key, kid: &str) -> String {
+    let header = Header { kid: Some(kid.to_owned()), ..Header::new(Algorithm::RS256) };
+    encode(&header, claims, &key.private()).unwrap()
+}
+
+async fn token(
+    Given(shared): Given<Arc<Shared>>,
+    headers: HeaderMap,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Result<Json<Value>, StatusCode> {
+    let bearer = headers.get("authorization").and_then(|value| value.to_str().ok());
+    if bearer != Some(&format!("Bearer {JOB}")) {
+        return Err(StatusCode::UNAUTHORIZED);
+    }
+    let claims = claims(&lock(&shared.url), query.get("audience").map_or("", String::as_str), &Value::Null);
+    Ok(Json(json!({ "value": sign_as(&claims, Key::First, &Key::First.id()) })))
 }
 
 async fn discovery(Given(shared): Given<Arc<Shared>>) -> Result<Json<Value>, StatusCode> {

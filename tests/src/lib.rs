@@ -3,6 +3,7 @@
 //! A test builds a [`World`], tells its Slack or its cloud to misbehave, and says what people and firewalls must see in the end.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop loudly")]
 
+mod act;
 mod chance;
 mod clock;
 mod crowd;
@@ -11,6 +12,7 @@ mod discord;
 mod eventually;
 mod form;
 mod github;
+mod ingress;
 mod issuer;
 mod load;
 mod loopback;
@@ -24,6 +26,7 @@ mod unique;
 mod watch;
 mod world;
 
+pub use act::{Act, ActRan};
 pub use chance::Chance;
 pub use clock::{unix_millis, unix_seconds};
 pub use crowd::Crowd;
@@ -31,14 +34,15 @@ pub use database::{Database, OwnDatabase};
 pub use discord::{DiscordAnswer, DiscordDouble, DiscordMessage, text_as_sent as text_in_discord};
 pub use eventually::{SOON, eventually};
 pub use github::GithubDouble;
+pub use ingress::Ingress;
 pub use issuer::{Issuer, Key as SigningKey};
 pub use load::{busy, quiet};
-pub use loopback::free_port;
+pub use loopback::{Listener, free_port};
 pub use moto::{Ec2, GroupId, Rule};
 pub use proxy::{Call, CallId, Fate, Proxy};
 pub use records::{AuditEntry, Records, Wish};
 pub use server::{Server, Setup, program};
-pub use services::{moto_address, postgres_address};
+pub use services::{moto_address, postgres_address, tools as search_path};
 pub use slack::{Edit, Message, SlackAnswer, SlackDouble, Thread, ToServer, button, link_in, text_of, what_slack_refuses};
 pub use unique::unique;
 pub use watch::{Findings, Watch};

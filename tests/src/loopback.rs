@@ -10,11 +10,13 @@ use tokio::task::JoinHandle;
 /// A small HTTP server that ends when it is dropped.
 #[derive(Debug)]
 pub struct Listener {
+    /// Where it is, `http://…`.
     pub address: String,
     task: JoinHandle<()>,
 }
 
 impl Listener {
+    /// Serves these routes on a free port.
     pub async fn serve(router: Router) -> Self {
         let socket = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = format!("http://{}", socket.local_addr().unwrap());

@@ -161,8 +161,7 @@ fn tail(log: &Path) -> String {
     lines[lines.len().saturating_sub(80)..].join("\n")
 }
 
-/// Cargo puts the test into `target/debug/deps`, and the program one folder up.
-/// Where the program is that the tests run.
+/// Where the program is that the tests run: Cargo puts the test into `target/debug/deps`, and the program one folder up.
 pub fn program() -> PathBuf {
     if let Some(path) = std::env::var_os("ENTRYGUARD_TEST_BIN") {
         return path.into();

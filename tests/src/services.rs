@@ -1,5 +1,10 @@
 //! Where `./x services` has put moto, Slack's models and Postgres.
 
+/// Where act, the linters and Node.js are, before whatever else is on this machine: a search path.
+pub fn tools() -> String {
+    format!("{}:{}", from_environment("ENTRYGUARD_TEST_TOOLS"), std::env::var("PATH").unwrap_or_default())
+}
+
 /// The address of moto.
 pub fn moto_address() -> String {
     from_environment("ENTRYGUARD_TEST_MOTO")

@@ -1,0 +1,65 @@
+// Finds the program for this platform, starts it, and passes on its exit code and the runner's signals. Nothing else happens here.
+"use strict";
+const { spawn } = require("node:child_process");
+const { createHash, randomUUID } = require("node:crypto");
+const fs = require("node:fs");
+const os = require("node:os");
+const path = require("node:path");
+
+const release = require("./release.json");
+const platform = `${process.platform}-${process.arch}`;
+const suffix = process.platform === "win32" ? ".exe" : "";
+
+async function find() {
+  if (process.env.ENTRYGUARD_ACTION_BIN) return process.env.ENTRYGUARD_ACTION_BIN;
+  const cache = process.env.RUNNER_TOOL_CACHE || path.join(os.tmpdir(), "entryguard");
+  const folder = path.join(cache, "entryguard-action", release.version, process.arch);
+  const program = path.join(folder, `entryguard-action${suffix}`);
+  const pinned = release.sha256[platform];
+  if (!pinned) {
+    throw new Error(
+      `There is no program for ${platform} in this version (${release.version}). ` +
+        "Build one with `cargo build --release -p entryguard-action`, and name it in ENTRYGUARD_ACTION_BIN.",
+    );
+  }
+  // What lies in the cache is checked as well: other steps can write there.
+  if (fs.existsSync(program) && sha256(fs.readFileSync(program)) === pinned) return program;
+  const bytes = await download(`${release.url}/v${release.version}/entryguard-action-${platform}${suffix}`);
+  if (sha256(bytes) !== pinned) {
+    throw new Error(`The program that was downloaded for ${platform} is not the one of this version; it was not run.`);
+  }
+  fs.mkdirSync(folder, { recursive: true });
+  const fresh = `${program}.${randomUUID()}`;
+  fs.writeFileSync(fresh, bytes, { mode: 0o755 });
+  fs.renameSync(fresh, program);
+  return program;
+}
+
+async function download(url) {
+  const answer = await fetch(url, { signal: AbortSignal.timeout(60000) }).catch((error) => {
+    throw new Error(`${url} cannot be reached (${error.cause?.code ?? error.message}). Name a program in ENTRYGUARD_ACTION_BIN instead.`);
+  });
+  if (!answer.ok) throw new Error(`${url} answered ${answer.status}. Name a program in ENTRYGUARD_ACTION_BIN instead.`);
+  return Buffer.from(await answer.arrayBuffer());
+}
+
+function sha256(bytes) {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+module.exports = async (phase) => {
+  try {
+    const program = spawn(await find(), [phase], { stdio: "inherit" });
+    for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => program.kill(signal));
+    program.on("error", (error) => fail(phase, `The program could not be started: ${error.message}`));
+    program.on("exit", (code) => process.exit(code ?? 1));
+  } catch (error) {
+    fail(phase, error.message);
+  }
+};
+
+// Post never fails the job: the server closes by itself what is left.
+function fail(phase, message) {
+  console.log(`::${phase === "post" ? "warning" : "error"} title=EntryGuard::${message.replace(/%/g, "%25").replace(/\r?\n/g, "%0A")}`);
+  process.exit(phase === "post" ? 0 : 1);
+}

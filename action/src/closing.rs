@@ -1,0 +1,64 @@
+//! The post step: ends the session, waits for a while until its rules are gone, and says plainly where it could not.
+
+use std::time::{Duration, Instant};
+
+use crate::runner::Runner;
+use crate::server::{Key, Server, ServerError};
+use crate::session::Session;
+
+/// How long a server that is away is asked.
+const ASKED_FOR: Duration = Duration::from_secs(20);
+/// How long to wait until the rules are gone.
+const WAITED_FOR: Duration = Duration::from_secs(30);
+/// How often to look.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Closes what the main step opened.
+pub async fn run(runner: &Runner) {
+    let (Some(url), Some(key)) = (runner.saved("url"), runner.saved("key")) else {
+        runner.tell("Nothing was opened, so there is nothing to close.");
+        return;
+    };
+    runner.mask(&key);
+    let (server, key) = (Server::at(&url), Key::kept(key));
+    match stop(&server, &key).await {
+        Ok(session) => wait(runner, &server, &key, session).await,
+        Err(ServerError::NoSession) => runner.tell("No session was started, so there is nothing to close."),
+        Err(error) => {
+            let until = runner.saved("until").map_or_else(|| "when its time is over".to_owned(), |until| format!("at {until}"));
+            runner.warning(&format!("The session could not be closed now ({error}). The server closes it by itself {until}."));
+        }
+    }
+}
+
+async fn stop(server: &Server, key: &Key) -> Result<Session, ServerError> {
+    let began = Instant::now();
+    let mut wait = Duration::from_secs(1);
+    loop {
+        match server.stop(key).await {
+            Err(ServerError::Away(_)) if began.elapsed() + wait < ASKED_FOR => {
+                tokio::time::sleep(wait).await;
+                wait *= 2;
+            }
+            other => return other,
+        }
+    }
+}
+
+async fn wait(runner: &Runner, server: &Server, key: &Key, mut session: Session) {
+    let began = Instant::now();
+    while !session.is_closed() && began.elapsed() < WAITED_FOR {
+        tokio::time::sleep(LOOK).await;
+        if let Ok(now) = server.show(key).await {
+            session = now;
+        }
+    }
+    match session.is_closed() {
+        true => runner.tell(&format!("Session {} is closed.", session.short())),
+        false => runner.warning(&format!(
+            "Session {} is ended, and its rules are not gone yet ({}). The server goes on until they are.",
+            session.short(),
+            session.status.as_str()
+        )),
+    }
+}

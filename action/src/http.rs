@@ -1,0 +1,97 @@
+//! JSON over HTTP: one request, one answer, soon.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+/// How long one call may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How large an answer may be.
+const LARGEST: usize = 1024 * 1024;
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The JSON; null where there was none.
+    pub body: Value,
+}
+
+/// Why nothing came back.
+#[derive(Debug, thiserror::Error)]
+pub enum NoAnswer {
+    /// Not an address that can be called.
+    #[error("`{0}` is not an address that can be called")]
+    Address(String),
+    /// Nobody there, or not in time.
+    #[error("{0} does not answer ({1})")]
+    Silent(String, String),
+}
+
+/// Makes a call.
+pub async fn call(method: Method, url: &str, bearer: &SecretString, body: Option<&Value>) -> Result<Answer, NoAnswer> {
+    let host = host_of(url);
+    let silent = |why: &dyn std::fmt::Display| NoAnswer::Silent(host.clone(), why.to_string());
+    let builder = HttpsConnectorBuilder::new().with_native_roots().map_err(|error| silent(&error))?;
+    // Whoever writes http:// has said so; a token is for nobody else's eyes, so nothing leads from https to http.
+    let plain = url.starts_with("http://");
+    let connector = if plain { builder.https_or_http() } else { builder.https_only() }.enable_http1().build();
+    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
+    let mut token = HeaderValue::from_str(&format!("Bearer {}", bearer.expose_secret())).map_err(|error| silent(&error))?;
+    token.set_sensitive(true);
+    let bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+    let request = Request::builder()
+        .method(method)
+        .uri(url)
+        .header(header::AUTHORIZATION, token)
+        .header(header::ACCEPT, "application/json")
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::USER_AGENT, concat!("entryguard-action/", env!("CARGO_PKG_VERSION")))
+        .body(Full::new(bytes))
+        .map_err(|_| NoAnswer::Address(url.to_owned()))?;
+    let calling = async {
+        let answer = client.request(request).await.map_err(|error| silent(&error))?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), LARGEST).collect().await.map_err(|error| silent(&error))?;
+        Ok(Answer { status, body: serde_json::from_slice(&body.to_bytes()).unwrap_or_default() })
+    };
+    tokio::time::timeout(PATIENCE, calling).await.unwrap_or_else(|_| Err(silent(&"it takes too long")))
+}
+
+/// Random bytes in hexadecimal.
+pub fn random_hex<const N: usize>() -> String {
+    let mut bytes = [0; N];
+    #[expect(clippy::disallowed_methods, reason = "the one place here that asks the operating system for randomness")]
+    #[expect(
+        clippy::expect_used,
+        reason = "without randomness no secret can be made, and going on would be worse than stopping"
+    )]
+    getrandom::fill(&mut bytes).expect("the operating system has no randomness to give");
+    hex::encode(bytes)
+}
+
+/// The URL up to its path, for people: what follows can be a secret.
+fn host_of(url: &str) -> String {
+    let after_scheme = url.find("://").map_or(0, |at| at + 3);
+    let end = url[after_scheme..].find(['/', '?']).map_or(url.len(), |at| after_scheme + at);
+    url[..end].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_read_the_host_and_no_more() {
+        assert_eq!(host_of("https://guard.example.com/api?token=x"), "https://guard.example.com");
+        assert_eq!(host_of("nonsense"), "nonsense");
+    }
+}

@@ -1,0 +1,150 @@
+//! The main step: a session for the runner's address, and, unless told otherwise, nothing further until it is open.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+
+use crate::cancel::cancelled;
+use crate::inputs::Inputs;
+use crate::runner::Runner;
+use crate::server::{Key, Server, ServerError};
+use crate::session::{Rule, Session, Status};
+use crate::token;
+
+/// How often a server that is away is asked.
+const TRIES: u32 = 4;
+/// How often to look how the session is.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Opens a session. What a cancelled job leaves is closed at once, and by the post step.
+pub async fn run(inputs: &Inputs, runner: &Runner) -> anyhow::Result<()> {
+    if inputs.url.is_empty() {
+        bail!("`url` is missing: the address of your EntryGuard server, such as https://entryguard.example.com");
+    }
+    let (server, key) = (Server::at(&inputs.url), Key::new());
+    runner.mask(key.expose());
+    // Before anything is asked: whatever happens from here on, the post step finds the session.
+    runner
+        .save("url", &inputs.url)
+        .and_then(|()| runner.save("key", key.expose()))
+        .context("the runner's state cannot be written")?;
+    let cancelled = cancelled()?;
+    tokio::select! {
+        opened = open(inputs, runner, &server, &key) => opened,
+        () = cancelled => {
+            // Whether the question has reached the server or not: there is nothing left of it after this.
+            match server.stop(&key).await {
+                Ok(_) | Err(ServerError::NoSession) => bail!("The job was cancelled; the session is being closed."),
+                Err(error) => bail!("The job was cancelled. The session could not be closed yet ({error}); the post step tries again."),
+            }
+        }
+    }
+}
+
+async fn open(inputs: &Inputs, runner: &Runner, server: &Server, key: &Key) -> anyhow::Result<()> {
+    let asked_at = Instant::now();
+    let mut session = start(inputs, runner, server, key).await?;
+    runner.save("until", &session.expires_at)?;
+    runner.group(&format!("EntryGuard opens {} resources for {}", session.resource_ips.len(), session.addresses()));
+    let mut told = Vec::new();
+    tell_changes(runner, &session, &mut told);
+    while inputs.wait && on_its_way(&session) {
+        if asked_at.elapsed() > inputs.timeout.0 {
+            runner.end_group();
+            publish(runner, &session)?;
+            bail!(
+                "The session is still {} after {} s. The post step closes it.",
+                session.status.as_str(),
+                inputs.timeout.0.as_secs()
+            );
+        }
+        tokio::time::sleep(LOOK).await;
+        match server.show(key).await {
+            Ok(now) => session = now,
+            Err(ServerError::Away(why)) => runner.tell(&format!("The server does not say how the session is ({why}).")),
+            Err(error) => bail!(error),
+        }
+        tell_changes(runner, &session, &mut told);
+    }
+    runner.end_group();
+    publish(runner, &session)?;
+    judge(inputs, runner, &session)
+}
+
+/// Asks with a token of its own each time, because one is good for one request.
+async fn start(inputs: &Inputs, runner: &Runner, server: &Server, key: &Key) -> anyhow::Result<Session> {
+    let mut tried = 1;
+    loop {
+        let token = token::request(inputs.audience(), runner).await?;
+        match server.start(inputs, key, &token).await {
+            Err(ServerError::Away(why)) if tried < TRIES => {
+                runner.tell(&format!("The server is away ({why}); trying again."));
+                tokio::time::sleep(Duration::from_secs(1 << tried)).await;
+                tried += 1;
+            }
+            other => return Ok(other?),
+        }
+    }
+}
+
+/// Whether waiting may still change something.
+fn on_its_way(session: &Session) -> bool {
+    match session.status {
+        Status::Requested | Status::Pending => true,
+        Status::Active
+        | Status::Partial
+        | Status::Failed
+        | Status::Denied
+        | Status::Expiring
+        | Status::Expired
+        | Status::Cancelled => false,
+    }
+}
+
+fn tell_changes(runner: &Runner, session: &Session, told: &mut Vec<Rule>) {
+    if session.status == Status::Requested && told.is_empty() {
+        runner.tell("Somebody has to approve this session first.");
+    }
+    for rule in session.resource_ips.iter().filter(|rule| !told.contains(rule)) {
+        let why = rule.error_message.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
+        runner.tell(&format!("{} {} {}{why}", rule.status, rule.resource_name, rule.ip_address));
+    }
+    told.clone_from(&session.resource_ips);
+}
+
+fn publish(runner: &Runner, session: &Session) -> anyhow::Result<()> {
+    let outputs = [
+        ("session-id", session.id.as_str()),
+        ("status", session.status.as_str()),
+        ("ipv4", session.ipv4_address.as_deref().unwrap_or_default()),
+        ("ipv6", session.ipv6_address.as_deref().unwrap_or_default()),
+        ("expires-at", &session.expires_at),
+    ];
+    for (name, value) in outputs {
+        runner.output(name, value).context("the step's outputs cannot be written")?;
+    }
+    runner.summary(&session.summary()).context("the job's summary cannot be written")
+}
+
+fn judge(inputs: &Inputs, runner: &Runner, session: &Session) -> anyhow::Result<()> {
+    let failures = session.failures().join("; ");
+    match session.status {
+        Status::Active => {
+            runner.notice(&format!("Open for {} until {}, or until the job ends.", session.addresses(), session.expires_at));
+            Ok(())
+        }
+        Status::Requested | Status::Pending if !inputs.wait => Ok(()),
+        Status::Partial if !inputs.fail_on_partial => {
+            runner.warning(&format!("Only a part is open. {failures}"));
+            Ok(())
+        }
+        Status::Partial => {
+            bail!("Only a part is open. {failures}. The post step closes the rest; `fail-on-partial: false` goes on.")
+        }
+        Status::Failed => bail!("Nothing could be opened. {failures}"),
+        Status::Denied => bail!("Nobody approved the session, so nothing was opened."),
+        Status::Requested | Status::Pending | Status::Expiring | Status::Expired | Status::Cancelled => {
+            bail!("The session is {}, so nothing is open.", session.status.as_str())
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The GitHub Action in a runner that we did not write: a workflow that says `uses: entryguard/session-action@v1`.
+
+use std::path::Path;
+
+use entryguard_tests::{Act, ActRan, Database, Ingress, Issuer, SOON, World, eventually};
+
+const RUNNER: &str = "93.184.216.34";
+const RUNNER_CIDR: &str = "93.184.216.34/32";
+const AUDIENCE: &str = "https://guard.example.com";
+
+/// A server that knows the workflows of one repository, and the way from the runner to it.
+struct Site {
+    world: World,
+    issuer: Issuer,
+    ingress: Ingress,
+    place: tempfile::TempDir,
+}
+
+impl Site {
+    async fn with_groups(groups: usize) -> Self {
+        let issuer = Issuer::open().await;
+        let github = format!("[github]\noidc_issuer = \"{}\"\naudience = \"{AUDIENCE}\"\n", issuer.url());
+        let world = World::on(Database::Sqlite).with_groups(groups).workflow_member("deploy", "repository_id=42");
+        let world = world.sessions_at_once(5).configured(&github).start().await;
+        let ingress = Ingress::before(&world.server.address(), RUNNER).await;
+        Self { world, issuer, ingress, place: tempfile::tempdir().unwrap() }
+    }
+
+    /// A workflow with the action, and these steps after it; `more` is further lines of the action's inputs.
+    fn workflow(&self, more: &str, steps: &str) -> String {
+        format!(
+            "on: push\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    permissions:\n      id-token: write\n    steps:\n      \
+             - uses: entryguard/session-action@v1\n        id: guard\n        with:\n          url: {}\n          audience: {AUDIENCE}\n{more}{steps}",
+            self.ingress.url()
+        )
+    }
+
+    async fn act(&self, workflow: &str) -> Act {
+        let [url, token] = self.issuer.for_a_job();
+        Act::of(workflow).await.with(url.0, &url.1).with(token.0, &token.1)
+    }
+
+    /// A step that says a word, and waits until the test lets it go on.
+    fn pause(&self) -> String {
+        format!(
+            "      - run: |\n          echo reached the middle\n          until [ -e {} ]; do sleep 0.2; done\n",
+            self.signal().display()
+        )
+    }
+
+    fn go_on(&self) {
+        std::fs::write(self.signal(), "").unwrap();
+    }
+
+    fn signal(&self) -> std::path::PathBuf {
+        Path::new(self.place.path()).join("go-on")
+    }
+
+    async fn nothing_is_open(&self) {
+        for group in &self.world.groups {
+            self.world.wait_until_group_allows(group, &[]).await;
+        }
+    }
+
+    async fn audit(&self) -> String {
+        self.world.entryguard(&["audit", "export"]).await.stdout
+    }
+}
+
+fn says(ran: &ActRan, words: &[&str]) {
+    for words in words {
+        assert!(ran.log.contains(words), "{words:?} is not in:\n{}", ran.log);
+    }
+}
+
+#[tokio::test]
+async fn a_job_reaches_what_it_may_while_it_runs_and_nothing_afterwards() {
+    let site = Site::with_groups(2).await;
+    let outputs = "      - run: echo \"got ${{ steps.guard.outputs.status }} ${{ steps.guard.outputs.ipv4 }} ${{ steps.guard.outputs.session-id }}\"\n";
+    let workflow = site.workflow("          reason: deploy 42\n", &format!("{outputs}{}", site.pause()));
+    let mut acting = site.act(&workflow).await.begin();
+    acting.until("reached the middle").await;
+    for group in &site.world.groups {
+        site.world.wait_until_group_allows(group, &[RUNNER_CIDR]).await;
+    }
+    site.go_on();
+    let ran = acting.ended().await;
+    assert!(ran.succeeded, "{}", ran.log);
+    says(
+        &ran,
+        &[
+            "EntryGuard opens 2 resources for 93.184.216.34",
+            "APPLIED group-1 93.184.216.34",
+            "got ACTIVE 93.184.216.34 ",
+            "is closed.",
+        ],
+    );
+    assert!(!ran.log.contains("egs_"), "the session's key is in the log:\n{}", ran.log);
+    site.nothing_is_open().await;
+    assert!(site.audit().await.contains("deploy 42"));
+    site.world.finish().await;
+}
+
+#[tokio::test]
+async fn a_step_that_fails_closes_the_session_all_the_same() {
+    let site = Site::with_groups(1).await;
+    let ran = site.act(&site.workflow("", "      - run: exit 3\n")).await.run().await;
+    assert!(!ran.succeeded, "{}", ran.log);
+    says(&ran, &["APPLIED group-1", "is closed."]);
+    site.nothing_is_open().await;
+    site.world.finish().await;
+}
+
+#[tokio::test]
+async fn what_the_server_refuses_fails_the_step_with_the_reason_and_opens_nothing() {
+    let site = Site::with_groups(1).await;
+    let ran = site.act(&site.workflow("          duration: 9d\n", "      - run: echo never\n")).await.run().await;
+    assert!(!ran.succeeded && !ran.log.contains("| never"), "{}", ran.log);
+    says(&ran, &["Duration exceeds maximum allowed", "No session was started, so there is nothing to close."]);
+    assert!(!site.audit().await.contains("session.started"));
+    site.world.finish().await;
+}
+
+#[tokio::test]
+async fn without_a_token_the_step_says_which_permission_is_missing() {
+    let site = Site::with_groups(1).await;
+    let ran = Act::of(&site.workflow("", "")).await.run().await;
+    assert!(!ran.succeeded, "{}", ran.log);
+    says(&ran, &["permissions: id-token: write"]);
+    let fork = Act::of(&site.workflow("", "").replace("on: push", "on: pull_request")).await.for_pull_request_of("eve/api");
+    says(&fork.run().await, &["a pull request from a fork"]);
+    site.world.finish().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_job_leaves_nothing_open() {
+    let site = Site::with_groups(1).await;
+    let mut acting = site.act(&site.workflow("", &site.pause())).await.begin();
+    acting.until("reached the middle").await;
+    site.world.wait_until_group_allows(&site.world.groups[0], &[RUNNER_CIDR]).await;
+    acting.interrupt().await;
+    let ran = acting.ended().await;
+    assert!(!ran.succeeded, "{}", ran.log);
+    site.nothing_is_open().await;
+    site.world.finish().await;
+}
+
+#[tokio::test]
+async fn jobs_of_a_matrix_that_share_an_address_share_the_opening() {
+    let site = Site::with_groups(1).await;
+    let matrix = "  deploy:\n    strategy:\n      matrix:\n        part: [1, 2, 3]\n";
+    let workflow = site.workflow("", &site.pause()).replace("  deploy:\n", matrix);
+    let mut acting = site.act(&workflow).await.begin();
+    acting.until("reached the middle").await;
+    eventually("three sessions share one rule", SOON, async || {
+        let (rules, sessions) =
+            (site.world.rules_of(&site.world.groups[0]).await.len(), site.audit().await.matches("session.started").count());
+        if (rules, sessions) == (1, 3) { Ok(()) } else { Err(format!("{rules} rules, {sessions} sessions")) }
+    })
+    .await;
+    site.go_on();
+    let ran = acting.ended().await;
+    assert!(ran.succeeded, "{}", ran.log);
+    assert_eq!(ran.log.matches("is closed.").count(), 3, "{}", ran.log);
+    site.nothing_is_open().await;
+    site.world.finish().await;
+}
+
+#[tokio::test]
+async fn a_session_of_which_only_a_part_opens_fails_the_step_unless_told_otherwise() {
+    let site = Site::with_groups(2).await;
+    site.world.ec2.delete_group(&site.world.groups[1]).await;
+    let ran = site.act(&site.workflow("", "      - run: echo never\n")).await.run().await;
+    assert!(!ran.succeeded && !ran.log.contains("| never"), "{}", ran.log);
+    says(&ran, &["Only a part is open. group-2: ", "is closed."]);
+    let lenient =
+        site.workflow("          fail-on-partial: false\n", "      - run: echo reached ${{ steps.guard.outputs.status }}\n");
+    let ran = site.act(&lenient).await.run().await;
+    assert!(ran.succeeded, "{}", ran.log);
+    says(&ran, &["Only a part is open. group-2: ", "reached PARTIAL"]);
+    site.world.wait_until_group_allows(&site.world.groups[0], &[]).await;
+    site.world.finish().await;
+}
+
+#[tokio::test]
+async fn where_the_server_is_away_at_the_end_the_job_says_when_the_session_ends_by_itself() {
+    let site = Site::with_groups(1).await;
+    let mut acting = site.act(&site.workflow("", &site.pause())).await.begin();
+    acting.until("reached the middle").await;
+    site.ingress.set_down(true);
+    site.go_on();
+    let ran = acting.ended().await;
+    assert!(ran.succeeded, "post never fails a job: {}", ran.log);
+    says(&ran, &["The session could not be closed now", "The server closes it by itself at 20"]);
+    site.world.finish().await;
+}

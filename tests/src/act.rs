@@ -138,7 +138,7 @@ impl Acting {
     /// Cancels the workflow, as somebody at a terminal would.
     pub async fn interrupt(&self) {
         let id = self.child.id().expect("it runs").to_string();
-        let done = Command::new("kill").args(["-INT", &id]).status().await.unwrap();
+        let done = Command::new("sh").args(["-c", "kill -INT \"$0\"", &id]).status().await.unwrap();
         assert!(done.success());
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use entryguard_tests::{Act, ActRan, Database, Ingress, Issuer, SOON, World, eventually};
+use entryguard_tests::{Act, ActRan, Database, Ingress, Issuer, SOON, World, eventually, guide_workflow};
 
 const RUNNER: &str = "93.184.216.34";
 const RUNNER_CIDR: &str = "93.184.216.34/32";
@@ -192,5 +192,26 @@ async fn where_the_server_is_away_at_the_end_the_job_says_when_the_session_ends_
     let ran = acting.ended().await;
     assert!(ran.succeeded, "post never fails a job: {}", ran.log);
     says(&ran, &["The session could not be closed now", "The server closes it by itself at 20"]);
+    site.world.finish().await;
+}
+
+#[tokio::test]
+async fn the_guides_own_workflow_runs() {
+    let mut site = Site::with_groups(1).await;
+    // Nothing but the server's address and the step in the middle is another than in the guide.
+    let url = site.ingress.url().to_owned();
+    site.world.rewrite_config(&format!("audience = \"{AUDIENCE}\""), &format!("audience = \"{url}\""));
+    site.world.server.restart().await;
+    let guide = guide_workflow();
+    assert!(guide.contains("https://entryguard.example.com") && guide.contains("- run: ./migrate.sh"), "{guide}");
+    let middle = site.pause();
+    let workflow = guide.replace("https://entryguard.example.com", &url).replace("      - run: ./migrate.sh\n", &middle);
+    let mut acting = site.act(&format!("on: push\n{workflow}")).await.begin();
+    acting.until("reached the middle").await;
+    site.world.wait_until_group_allows(&site.world.groups[0], &[RUNNER_CIDR]).await;
+    site.go_on();
+    let ran = acting.ended().await;
+    assert!(ran.succeeded, "{}", ran.log);
+    site.nothing_is_open().await;
     site.world.finish().await;
 }

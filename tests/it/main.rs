@@ -13,6 +13,7 @@ mod double;
 mod gateway;
 mod harness;
 mod link;
+mod lint;
 mod operations;
 mod read_in_discord;
 mod read_in_slack;

@@ -163,3 +163,10 @@ async fn git(repository: &Path, arguments: &[&str]) {
     let done = Command::new("git").current_dir(repository).args(arguments).output().await.expect("git is there");
     assert!(done.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
 }
+
+/// The workflow of docs/github-action.md, without what starts it.
+pub fn guide_workflow() -> String {
+    let guide = include_str!("../../docs/github-action.md");
+    let (_, rest) = guide.split_once("```yaml\n").expect("a workflow in the guide");
+    rest.split_once("```").expect("the workflow's end").0.to_owned()
+}

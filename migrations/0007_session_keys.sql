@@ -5,3 +5,10 @@ CREATE TABLE session_keys (
     session     TEXT   NOT NULL REFERENCES sessions (id),
     identity    TEXT   NOT NULL
 );
+
+-- Which run of a workflow a session was started by: it ends with the run, whatever became of the job.
+CREATE TABLE session_runs (
+    session  TEXT   NOT NULL PRIMARY KEY REFERENCES sessions (id),
+    run      TEXT   NOT NULL
+);
+CREATE INDEX session_runs_by_run ON session_runs (run);

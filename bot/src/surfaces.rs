@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::api::{self, ApiState};
 use crate::chat::{Chat, DigestWorker, OutboxWorker};
 use crate::discord::{self, DiscordApi, DiscordState, GatewayWorker, LeaversWorker};
-use crate::github::{self, GithubState, Verifier};
+use crate::github::{self, GithubState, Verifier, WebhookState};
 use crate::http::{self, Shared};
 use crate::slack::{self, SlackApi, SlackState, SocketWorker, Standings};
 use crate::wiring::Wired;
@@ -86,6 +86,10 @@ fn start_discord(
 fn github_routes(shared: Shared, github: GithubSettings) -> Router {
     let workflows = Verifier::new(github.oidc_issuer, github.audience);
     let router = api::routes(ApiState::new(shared.clone(), workflows));
+    let router = match github.webhook_secret {
+        Some(secret) => router.merge(github::webhook_routes(WebhookState::new(shared.clone(), secret))),
+        None => router,
+    };
     match github.login {
         Some(login) => router.merge(github::routes(GithubState::new(shared, login))),
         None => router,

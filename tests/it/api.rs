@@ -10,7 +10,10 @@ const KEY: &str = "egs_0123456789abcdef0123456789abcdef";
 
 /// The workflows of `acme/api` may open one group.
 async fn team(database: Database, issuer: &Issuer) -> World {
-    let github = format!("[github]\noidc_issuer = \"{}\"\naudience = \"{AUDIENCE}\"\n", issuer.url());
+    let github = format!(
+        "[github]\noidc_issuer = \"{}\"\naudience = \"{AUDIENCE}\"\nwebhook_secret = {{ env = \"GITHUB_WEBHOOK_SECRET\" }}\n",
+        issuer.url()
+    );
     let world = World::on(database).with_groups(1).member("ana", "U111").workflow_member("deploy", "repository_id=42");
     world.configured(&github).start().await
 }
@@ -93,6 +96,39 @@ on_both_databases! {
 }
 
 #[tokio::test]
+async fn what_a_lost_runner_left_is_closed_when_github_says_that_the_run_is_over() {
+    let issuer = Issuer::open().await;
+    let world = team(Database::Sqlite, &issuer).await;
+    start(&world, &issuer.token(AUDIENCE), json!({ "key": KEY })).await;
+    world.wait_until_group_allows(&world.groups[0], &[RUNNER_CIDR]).await;
+    let delivery = |action: &str, repository: u64, run: u64, attempt: u64| {
+        json!({ "action": action, "workflow_run": { "id": run, "run_attempt": attempt }, "repository": { "id": repository } })
+            .to_string()
+    };
+    let deliver = async |body: String, secret: &str| {
+        let url = format!("{}/github/webhooks", world.server.address());
+        let request = world.browser(RUNNER).request(reqwest::Method::POST, &url).header("X-GitHub-Event", "workflow_run");
+        let signature = entryguard_tests::github_signature(secret, &body);
+        world.browser(RUNNER).send(request.header("X-Hub-Signature-256", signature).body(body)).await.status
+    };
+    let forged = deliver(delivery("completed", 42, 1001, 1), "another secret").await;
+    assert_eq!(forged, 401);
+    for other in [
+        delivery("requested", 42, 1001, 1),
+        delivery("completed", 43, 1001, 1),
+        delivery("completed", 42, 1002, 1),
+        delivery("completed", 42, 1001, 2),
+    ] {
+        assert_eq!(deliver(other, entryguard_tests::WEBHOOK_SECRET).await, 204);
+    }
+    assert_eq!(world.rules_of(&world.groups[0]).await.len(), 1, "that was another run, or not its end");
+    assert_eq!(deliver(delivery("completed", 42, 1001, 1), entryguard_tests::WEBHOOK_SECRET).await, 204);
+    world.wait_until_group_allows(&world.groups[0], &[]).await;
+    assert!(world.entryguard(&["audit", "export"]).await.stdout.contains("the workflow run is over"));
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn keys_are_fetched_once_and_again_when_they_were_exchanged() {
     let issuer = Issuer::open().await;
     let world = team(Database::Sqlite, &issuer).await;
@@ -106,6 +142,13 @@ async fn keys_are_fetched_once_and_again_when_they_were_exchanged() {
         assert_eq!(start(&world, &forged, json!({})).await.0, 401);
     }
     assert_eq!(issuer.fetched(), 1);
+    // The keys are exchanged; ten seconds after it has looked, the server looks again.
+    issuer.publish(&[SigningKey::Second]);
+    tokio::time::sleep(std::time::Duration::from_secs(11)).await;
+    let signed = issuer.sign(&issuer.claims(AUDIENCE, &Value::Null), SigningKey::Second);
+    assert_eq!(start(&world, &signed, json!({ "key": KEY })).await.0, 201);
+    assert_eq!(issuer.fetched(), 2);
+    assert_eq!(start(&world, &issuer.token(AUDIENCE), json!({ "key": KEY })).await.0, 401, "the old key is withdrawn");
     world.finish().await;
 }
 

@@ -7,8 +7,10 @@ use axum::extract::{Query, State as Given};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
 use axum::{Json, Router};
+use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
+use sha2::Sha256;
 
 use crate::clock::unix_seconds;
 use crate::loopback::Listener;
@@ -30,6 +32,16 @@ struct Shared {
     published: Mutex<Vec<Key>>,
     fetched: Mutex<u32>,
     away: Mutex<bool>,
+}
+
+/// What deliveries of GitHub's webhook are signed with.
+pub const WEBHOOK_SECRET: &str = "webhook-secret-of-the-tests";
+
+/// How GitHub signs a delivery.
+pub fn github_signature(secret: &str, body: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(body.as_bytes());
+    format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
 }
 
 /// One of the keys in `tests/github`.

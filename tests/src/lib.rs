@@ -35,7 +35,7 @@ pub use discord::{DiscordAnswer, DiscordDouble, DiscordMessage, text_as_sent as 
 pub use eventually::{SOON, eventually};
 pub use github::GithubDouble;
 pub use ingress::Ingress;
-pub use issuer::{Issuer, Key as SigningKey};
+pub use issuer::{Issuer, Key as SigningKey, WEBHOOK_SECRET, github_signature};
 pub use load::{busy, quiet};
 pub use loopback::{Listener, free_port};
 pub use moto::{Ec2, GroupId, Rule};

@@ -2,15 +2,15 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use entryguard_core::domain::{NoMember, SessionId, Surface};
+use entryguard_core::domain::{NoMember, SessionId, Surface, WorkflowRun};
 use entryguard_core::engine::{Caller, SessionKey};
 use http::{StatusCode, header};
 
 use super::ApiState;
 use super::problem::Problem;
 
-/// A workflow that is a member.
-pub struct Workflow(pub Caller);
+/// A workflow that is a member, and the run that it is in.
+pub struct Workflow(pub Caller, pub Option<WorkflowRun>);
 
 /// Whoever holds a session's key, and the session.
 pub struct KeyHolder(pub Caller, pub SessionId);
@@ -38,7 +38,7 @@ impl FromRequestParts<ApiState> for Workflow {
             };
             Problem::new(StatusCode::FORBIDDEN, "unknown_member", "Not a member", detail)
         })?;
-        Ok(Self(engine.caller(&identity, Surface::Github)?))
+        Ok(Self(engine.caller(&identity, Surface::Github)?, claims.run()))
     }
 }
 

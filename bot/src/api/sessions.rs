@@ -19,7 +19,7 @@ type Answer = Result<Json<SessionBody>, Problem>;
 /// Starts a session for the address that the request came from, or for the ones that it gives.
 pub async fn start(
     State(state): State<ApiState>,
-    Workflow(caller): Workflow,
+    Workflow(caller, run): Workflow,
     client: ClientAddress,
     body: Result<Json<StartBody>, JsonRejection>,
 ) -> Result<(StatusCode, Json<SessionBody>), Problem> {
@@ -44,7 +44,7 @@ pub async fn start(
     let addresses = addresses.map_err(|error| malformed(error.to_string()))?;
     let key = body.key.as_deref().map(SessionKey::parse).transpose().map_err(|error| malformed(error.to_string()))?;
     let duration = duration(&body)?;
-    let request = StartRequest { duration, reason: body.reason, break_glass: false, addresses, learnt_by, place: None, key };
+    let request = StartRequest { duration, reason: body.reason, break_glass: false, addresses, learnt_by, place: None, key, run };
     let started = state.shared.engine.start(&caller, request).await?;
     Ok((StatusCode::CREATED, shown(&state, &started.view)))
 }

@@ -4,6 +4,7 @@ mod link;
 mod oauth;
 mod oidc;
 mod sealed;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -12,12 +13,16 @@ use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::routing::{get, post};
 use entryguard_core::config::GithubLoginSettings;
 
+use secrecy::SecretString;
+
 use crate::http::Shared;
 
 pub use oidc::{TokenRefused, Verifier};
 
 /// The form has one value in it.
 const LARGEST_FORM: usize = 1024;
+/// GitHub sends more of a run than we read.
+const LARGEST_DELIVERY: usize = 1024 * 1024;
 
 /// What GitHub's handlers may use.
 #[derive(Clone)]
@@ -39,7 +44,27 @@ impl FromRef<GithubState> for Shared {
     }
 }
 
-/// GitHub's routes.
+/// What the webhook's handler may use.
+#[derive(Clone)]
+pub struct WebhookState {
+    shared: Shared,
+    secret: Arc<SecretString>,
+}
+
+impl WebhookState {
+    /// For deliveries that are signed with this.
+    pub fn new(shared: Shared, secret: SecretString) -> Self {
+        Self { shared, secret: Arc::new(secret) }
+    }
+}
+
+/// The webhook's route. A delivery is larger than what people send.
+pub fn webhook_routes(state: WebhookState) -> Router {
+    let route = Router::new().route("/github/webhooks", post(webhook::receive));
+    route.layer(DefaultBodyLimit::max(LARGEST_DELIVERY)).with_state(state)
+}
+
+/// The routes of people who join their login.
 pub fn routes(state: GithubState) -> Router {
     Router::new()
         .route("/link/github/{code}", get(link::begin))

@@ -20,7 +20,7 @@ const LONGEST_LIFE: u64 = 60 * 60;
 /// How long the issuer's keys are taken for the present ones.
 const KEYS_FRESH: Duration = Duration::from_secs(60 * 60);
 /// How often an unknown key makes us look again.
-const LOOK_AGAIN: Duration = Duration::from_secs(30);
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Why a token is not taken.
 #[derive(Debug, thiserror::Error)]

@@ -96,7 +96,11 @@ impl Engine {
             Some(addresses) => {
                 let duration = Some(duration);
                 let learnt_by = LearntBy::Hand;
-                self.start(&caller, StartRequest { duration, reason, break_glass, addresses, learnt_by, place, key: None }).await
+                self.start(
+                    &caller,
+                    StartRequest { duration, reason, break_glass, addresses, learnt_by, place, key: None, run: None },
+                )
+                .await
             }
             None => {
                 let request = OfferRequest { duration: Some(duration), reason, break_glass, place };

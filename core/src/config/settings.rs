@@ -92,6 +92,8 @@ pub struct GithubSettings {
     pub oidc_issuer: String,
     /// For whom they have to be.
     pub audience: String,
+    /// What deliveries of GitHub's webhook are signed with, if there is one.
+    pub webhook_secret: Option<SecretString>,
     /// The app that people sign in through to join their login, if there is one.
     pub login: Option<GithubLoginSettings>,
 }
@@ -258,6 +260,7 @@ fn github_settings(
     Ok(GithubSettings {
         oidc_issuer: github.oidc_issuer.trim_end_matches('/').to_owned(),
         audience: github.audience.unwrap_or_else(|| public_url.to_owned()),
+        webhook_secret: github.webhook_secret.map(|secret| secret.resolve("[github] webhook_secret", env)).transpose()?,
         login,
     })
 }

@@ -1,6 +1,7 @@
 //! What a workflow's token claims, and which claims a member's identity asks for.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::str::FromStr;
 
 use super::{Directory, Identity, MemberName};
@@ -27,6 +28,17 @@ pub enum ClaimPatternError {
     Anybodys,
 }
 
+/// One attempt at running a workflow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkflowRun {
+    /// The repository's id.
+    pub repository: u64,
+    /// The run's id.
+    pub run: u64,
+    /// Which attempt at it.
+    pub attempt: u64,
+}
+
 /// Why a workflow is no member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoMember {
@@ -45,9 +57,21 @@ impl Claims {
         Self(claims.into_iter().collect())
     }
 
+    /// The run whose token it is.
+    pub fn run(&self) -> Option<WorkflowRun> {
+        let number = |name| self.get(name)?.parse().ok();
+        Some(WorkflowRun { repository: number("repository_id")?, run: number("run_id")?, attempt: number("run_attempt")? })
+    }
+
     /// One claim's value.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
+    }
+}
+
+impl fmt::Display for WorkflowRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.repository, self.run, self.attempt)
     }
 }
 

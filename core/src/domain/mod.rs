@@ -27,7 +27,7 @@ pub use address::{AddressClass, AddressRefused, Addresses, HostAddress, Network}
 pub use audit::{Actor, AuditAction, AuditEvent};
 pub use audit_chain::{Anchor, AnchorError, AuditEntry, CHAIN_START, ChainBreak, ChainCheck, ChainFault, ChainHead, SoundChain};
 pub use bucket::{ApiLimit, Bucket};
-pub use claims::{ClaimPattern, ClaimPatternError, Claims, NoMember};
+pub use claims::{ClaimPattern, ClaimPatternError, Claims, NoMember, WorkflowRun};
 pub use directory::{Directory, Member, Organization, Role, Tier};
 pub use drift::{Drift, DriftKind};
 pub use id::{AuditId, ConfirmationId, DeploymentId, OpeningId, PanicId, PostId, ProviderRuleId, SessionId, SessionRuleId};

@@ -20,6 +20,7 @@ mod posts;
 mod readiness;
 mod remember;
 mod revoke;
+mod run;
 mod session_key;
 mod start;
 mod stats;

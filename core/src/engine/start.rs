@@ -10,7 +10,7 @@ use crate::crash_point;
 use crate::domain::{
     Actor, AddressRefused, Addresses, Approval, AuditAction, AuditEvent, ConfirmationId, Directory, HostAddress, LearntBy,
     Member, MemberName, Opening, OpeningId, Resource, ResourceName, RuleStatus, Session, SessionId, SessionRule, SessionRuleId,
-    Span, Surface, Terms, Timestamp,
+    Span, Surface, Terms, Timestamp, WorkflowRun,
 };
 use crate::store::{Confirmation, SessionView, Tx};
 
@@ -31,12 +31,23 @@ pub struct StartRequest {
     pub place: Option<String>,
     /// What a program chose to find its session by.
     pub key: Option<SessionKey>,
+    /// The workflow run that it ends with.
+    pub run: Option<WorkflowRun>,
 }
 
 impl StartRequest {
     /// For the addresses that this very request came from.
     pub const fn seen(duration: Option<Span>, addresses: Addresses) -> Self {
-        Self { duration, reason: None, break_glass: false, addresses, learnt_by: LearntBy::Request, place: None, key: None }
+        Self {
+            duration,
+            reason: None,
+            break_glass: false,
+            addresses,
+            learnt_by: LearntBy::Request,
+            place: None,
+            key: None,
+            run: None,
+        }
     }
 }
 
@@ -123,7 +134,7 @@ impl Engine {
         let mut tx = self.begin_opening().await?;
         self.lock_member(&mut tx, caller.name()).await?;
         self.still(caller)?;
-        let StartRequest { duration, reason, break_glass, addresses, learnt_by, place, key } = request;
+        let StartRequest { duration, reason, break_glass, addresses, learnt_by, place, key, run } = request;
         let key = key.map(|key| key.hash());
         if let Some(view) = self.started_before(&mut tx, caller, key.as_deref()).await? {
             return Ok(Started { view });
@@ -138,6 +149,9 @@ impl Engine {
         let session = self.begin_session(&mut tx, &caller.member(), wanted).await?;
         if let Some(key) = &key {
             tx.insert_session_key(key, &session.id, caller.identity()).await?;
+        }
+        if let Some(run) = &run {
+            tx.insert_session_run(&session.id, run).await?;
         }
         self.started(tx, session).await
     }

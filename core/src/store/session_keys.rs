@@ -1,8 +1,10 @@
-//! Keys that programs chose for their sessions.
+//! Keys that programs chose for their sessions, and the workflow runs that these end with.
+
+use sqlx::Row;
 
 use super::rows::Reader;
 use super::{StoreError, Tx};
-use crate::domain::{Identity, SessionId};
+use crate::domain::{Identity, SessionId, WorkflowRun};
 
 impl Tx {
     /// Adds a key, by its hash.
@@ -25,5 +27,23 @@ impl Tx {
             Ok((SessionId::from_stored(read.text("session")?), read.parsed("identity", |text| text.parse().ok())?))
         };
         row.as_ref().map(read).transpose()
+    }
+
+    /// Notes which run a session ends with.
+    pub async fn insert_session_run(&mut self, session: &SessionId, run: &WorkflowRun) -> Result<(), StoreError> {
+        sqlx::query("INSERT INTO session_runs (session, run) VALUES ($1, $2)")
+            .bind(session.as_str())
+            .bind(run.to_string())
+            .execute(&mut *self.inner)
+            .await?;
+        Ok(())
+    }
+
+    /// What a run has started and has not ended.
+    pub async fn live_sessions_of_run(&mut self, run: &WorkflowRun) -> Result<Vec<SessionId>, StoreError> {
+        let sql = "SELECT sessions.id AS id FROM session_runs JOIN sessions ON sessions.id = session_runs.session
+                   WHERE session_runs.run = $1 AND sessions.ended_at IS NULL";
+        let rows = sqlx::query(sql).bind(run.to_string()).fetch_all(&mut *self.inner).await?;
+        rows.iter().map(|row| Ok(SessionId::from_stored(row.try_get::<String, _>("id")?))).collect()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::inputs::Inputs;
 use crate::runner::Runner;
 use crate::server::{Key, Server, ServerError};
 use crate::session::Session;
@@ -14,7 +15,7 @@ const WAITED_FOR: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Closes what the main step opened.
-pub async fn run(runner: &Runner) {
+pub async fn run(inputs: &Inputs, runner: &Runner) {
     let (Some(url), Some(key)) = (runner.saved("url"), runner.saved("key")) else {
         runner.tell("Nothing was opened, so there is nothing to close.");
         return;
@@ -22,7 +23,12 @@ pub async fn run(runner: &Runner) {
     runner.mask(&key);
     let (server, key) = (Server::at(&url), Key::kept(key));
     match stop(&server, &key).await {
-        Ok(session) => wait(runner, &server, &key, session).await,
+        Ok(session) => {
+            let session = wait(runner, &server, &key, session).await;
+            if let Some(pull_request) = inputs.pull_request() {
+                pull_request.tell(&session, runner).await;
+            }
+        }
         Err(ServerError::NoSession) => runner.tell("No session was started, so there is nothing to close."),
         Err(error) => {
             let until = runner.saved("until").map_or_else(|| "when its time is over".to_owned(), |until| format!("at {until}"));
@@ -45,7 +51,7 @@ async fn stop(server: &Server, key: &Key) -> Result<Session, ServerError> {
     }
 }
 
-async fn wait(runner: &Runner, server: &Server, key: &Key, mut session: Session) {
+async fn wait(runner: &Runner, server: &Server, key: &Key, mut session: Session) -> Session {
     let began = Instant::now();
     while !session.is_closed() && began.elapsed() < WAITED_FOR {
         tokio::time::sleep(LOOK).await;
@@ -61,4 +67,5 @@ async fn wait(runner: &Runner, server: &Server, key: &Key, mut session: Session)
             session.status.as_str()
         )),
     }
+    session
 }

@@ -5,6 +5,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::pull_request::PullRequest;
 
 /// What the workflow says.
 #[derive(Args, Debug)]
@@ -33,6 +36,12 @@ pub struct Inputs {
     /// Whether a session that is only PARTIAL fails the step.
     #[arg(long, env = "INPUT_FAIL-ON-PARTIAL", default_value = "true", action = clap::ArgAction::Set)]
     pub fail_on_partial: bool,
+    /// Whether to comment on the pull request.
+    #[arg(long, env = "INPUT_COMMENT", default_value = "false", action = clap::ArgAction::Set)]
+    pub comment: bool,
+    /// What comments are written with.
+    #[arg(long, env = "INPUT_GITHUB-TOKEN", default_value = "", hide_env_values = true)]
+    pub github_token: SecretString,
 }
 
 /// Addresses given by hand: one of each family at the most.
@@ -49,6 +58,12 @@ pub struct Addresses {
 pub struct Patience(pub Duration);
 
 impl Inputs {
+    /// The pull request to comment on, if there is one and that is wanted.
+    pub fn pull_request(&self) -> Option<PullRequest> {
+        let wanted = self.comment && !self.github_token.expose_secret().is_empty();
+        PullRequest::of_this_job(&self.github_token).filter(|_| wanted)
+    }
+
     /// Whom the token is for.
     pub fn audience(&self) -> &str {
         if self.audience.is_empty() { self.url.trim_end_matches('/') } else { &self.audience }

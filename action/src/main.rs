@@ -5,6 +5,7 @@ mod closing;
 mod http;
 mod inputs;
 mod opening;
+mod pull_request;
 mod runner;
 mod server;
 mod session;
@@ -51,7 +52,7 @@ async fn main() -> ExitCode {
         },
         // Post never fails a job: the server closes by itself what is left.
         Phase::Post => {
-            closing::run(&runner).await;
+            closing::run(&inputs, &runner).await;
             ExitCode::SUCCESS
         }
     }

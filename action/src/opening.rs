@@ -68,6 +68,10 @@ async fn open(inputs: &Inputs, runner: &Runner, server: &Server, key: &Key) -> a
     }
     runner.end_group();
     publish(runner, &session)?;
+    if let Some(pull_request) = inputs.pull_request() {
+        pull_request.tell(&session, runner).await;
+        pull_request.check(&session, runner).await;
+    }
     judge(inputs, runner, &session)
 }
 

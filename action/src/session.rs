@@ -98,7 +98,10 @@ impl Session {
         let mut lines = vec![
             format!("### EntryGuard session `{}`: {}", self.short(), self.status.as_str()),
             String::new(),
-            format!("Open for {} until {}.", self.addresses(), self.expires_at),
+            match self.is_closed() {
+                true => format!("Nothing of it is open any more for {}.", self.addresses()),
+                false => format!("Open for {} until {}, or until the job ends.", self.addresses(), self.expires_at),
+            },
             String::new(),
             "| resource | address | status | |".to_owned(),
             "| --- | --- | --- | --- |".to_owned(),
@@ -146,7 +149,7 @@ mod tests {
         insta::assert_snapshot!(session.summary(), @r"
         ### EntryGuard session `0a1b2c3d`: PARTIAL
 
-        Open for 93.184.216.34 until 2026-01-01T14:00:00Z.
+        Open for 93.184.216.34 until 2026-01-01T14:00:00Z, or until the job ends.
 
         | resource | address | status | |
         | --- | --- | --- | --- |

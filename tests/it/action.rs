@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use entryguard_tests::{Act, ActRan, Database, Ingress, Issuer, SOON, World, eventually, guide_workflow};
+use entryguard_tests::{Act, ActRan, Database, GithubDouble, Ingress, Issuer, SOON, World, eventually, guide_workflow};
 
 const RUNNER: &str = "93.184.216.34";
 const RUNNER_CIDR: &str = "93.184.216.34/32";
@@ -213,5 +213,25 @@ async fn the_guides_own_workflow_runs() {
     let ran = acting.ended().await;
     assert!(ran.succeeded, "{}", ran.log);
     site.nothing_is_open().await;
+    site.world.finish().await;
+}
+
+#[tokio::test]
+async fn a_pull_request_gets_one_comment_however_often_its_job_runs() {
+    let (site, github) = (Site::with_groups(1).await, GithubDouble::open().await);
+    github.comment("<!-- entryguard/session-action -->\nI can write that, too");
+    let inputs = format!("          comment: true\n          github-token: {}\n", GithubDouble::JOB_TOKEN);
+    let workflow = site.workflow(&inputs, "      - run: echo fine\n").replace("on: push", "on: pull_request");
+    for run in 1..=2 {
+        let act = site.act(&workflow).await.for_pull_request_of("acme/api").with("GITHUB_API_URL", &github.api_url());
+        let ran = act.run().await;
+        assert!(ran.succeeded && !ran.log.contains("could not be commented"), "{}", ran.log);
+        let [theirs, ours] = <[(String, u32); 2]>::try_from(github.comments()).expect("one comment of ours");
+        assert_eq!(theirs.1, 0, "somebody else's is left alone");
+        assert_eq!(ours.1, 2 * run - 1, "edited when it was closed, and in the next run");
+        assert!(ours.0.contains("CANCELLED") && ours.0.contains("| group-1 | 93.184.216.34 | REMOVED |"), "{}", ours.0);
+    }
+    assert_eq!(github.checks().len(), 2);
+    assert_eq!((&github.checks()[0]["conclusion"], &github.checks()[0]["head_sha"]), (&"success".into(), &"5ad".into()));
     site.world.finish().await;
 }

@@ -70,7 +70,9 @@ impl Act {
 
     /// For a pull request whose branch is in this repository.
     pub fn for_pull_request_of(self, repository: &str) -> Self {
-        let event = format!("{{\"pull_request\": {{\"head\": {{\"repo\": {{\"full_name\": \"{repository}\"}}}}}}}}");
+        let event = format!(
+            "{{\"pull_request\": {{\"number\": 7, \"head\": {{\"sha\": \"5ad\", \"repo\": {{\"full_name\": \"{repository}\"}}}}}}}}"
+        );
         std::fs::write(self.place.path().join("event.json"), event).unwrap();
         Self { event: "pull_request", ..self }
     }

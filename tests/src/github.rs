@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::extract::{Query, State as Given};
+use axum::extract::{Path, Query, State as Given};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, patch, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
@@ -31,6 +31,9 @@ struct State {
     codes: BTreeMap<String, (u64, String)>,
     tokens: BTreeMap<String, (u64, String)>,
     issued: u64,
+    // What each comment says, by its id, and how often it was edited.
+    comments: BTreeMap<u64, (String, u32)>,
+    checks: Vec<Value>,
     violations: Vec<String>,
 }
 
@@ -40,6 +43,9 @@ impl GithubDouble {
     /// What the app shows.
     pub const CLIENT_SECRET: &'static str = "github-client-secret-of-the-tests";
 
+    /// What a job shows.
+    pub const JOB_TOKEN: &'static str = "ghs_token_of_the_job";
+
     /// Opens.
     pub async fn open() -> Self {
         let shared = Arc::<Shared>::default();
@@ -47,6 +53,9 @@ impl GithubDouble {
             .route("/login/oauth/authorize", get(authorize))
             .route("/login/oauth/access_token", post(exchange))
             .route("/user", get(user))
+            .route("/repos/{owner}/{name}/issues/{number}/comments", get(comments).post(comment))
+            .route("/repos/{owner}/{name}/issues/comments/{id}", patch(edit).delete(delete))
+            .route("/repos/{owner}/{name}/check-runs", post(check))
             .with_state(Arc::clone(&shared));
         Self { listener: Listener::serve(router).await, shared }
     }
@@ -63,6 +72,29 @@ impl GithubDouble {
     /// Whoever comes next is this user, and agrees.
     pub fn sign_in(&self, id: u64, login: &str) {
         self.shared.state().signed_in = Some((id, login.to_owned()));
+    }
+
+    /// Where its API is.
+    pub fn api_url(&self) -> String {
+        self.listener.address.clone()
+    }
+
+    /// The comments on the pull request, oldest first: what they say, and how often they were edited.
+    pub fn comments(&self) -> Vec<(String, u32)> {
+        self.shared.state().comments.values().cloned().collect()
+    }
+
+    /// Somebody else comments.
+    pub fn comment(&self, body: &str) {
+        let mut state = self.shared.state();
+        state.issued += 1;
+        let id = state.issued;
+        state.comments.insert(id, (format!("{PERSON}{body}"), 0));
+    }
+
+    /// The checks that were made.
+    pub fn checks(&self) -> Vec<Value> {
+        self.shared.state().checks.clone()
     }
 
     /// What the app did that GitHub would not have accepted.
@@ -82,6 +114,61 @@ impl State {
         self.issued += 1;
         format!("{kind}-{}", self.issued)
     }
+}
+
+/// What stands before a comment that no bot wrote.
+const PERSON: &str = "by a person: ";
+
+type Double = Given<Arc<Shared>>;
+
+/// What the job's own token may do.
+fn is_the_jobs(headers: &HeaderMap) -> Result<(), StatusCode> {
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if given == Some(&format!("Bearer {}", GithubDouble::JOB_TOKEN)) { Ok(()) } else { Err(StatusCode::UNAUTHORIZED) }
+}
+
+fn shown(id: u64, body: &str) -> Value {
+    let kind = if body.starts_with(PERSON) { "User" } else { "Bot" };
+    json!({ "id": id, "body": body.strip_prefix(PERSON).unwrap_or(body), "user": { "login": "x", "type": kind } })
+}
+
+async fn comments(Given(shared): Double, headers: HeaderMap) -> Result<Json<Value>, StatusCode> {
+    is_the_jobs(&headers)?;
+    Ok(Json(shared.state().comments.iter().map(|(id, (body, _))| shown(*id, body)).collect()))
+}
+
+async fn comment(Given(shared): Double, headers: HeaderMap, Json(sent): Json<Value>) -> Result<Json<Value>, StatusCode> {
+    is_the_jobs(&headers)?;
+    let mut state = shared.state();
+    state.issued += 1;
+    let (id, body) = (state.issued, sent["body"].as_str().unwrap_or_default().to_owned());
+    state.comments.insert(id, (body.clone(), 0));
+    Ok(Json(shown(id, &body)))
+}
+
+async fn edit(
+    Given(shared): Double,
+    headers: HeaderMap,
+    Path((_, _, id)): Path<(String, String, u64)>,
+    Json(sent): Json<Value>,
+) -> Result<Json<Value>, StatusCode> {
+    is_the_jobs(&headers)?;
+    let mut state = shared.state();
+    let (body, edits) = state.comments.get_mut(&id).ok_or(StatusCode::NOT_FOUND)?;
+    sent["body"].as_str().unwrap_or_default().clone_into(body);
+    *edits += 1;
+    Ok(Json(shown(id, body)))
+}
+
+async fn delete(Given(shared): Double, Path((_, _, id)): Path<(String, String, u64)>) -> StatusCode {
+    shared.state().comments.remove(&id);
+    StatusCode::NO_CONTENT
+}
+
+async fn check(Given(shared): Double, headers: HeaderMap, Json(sent): Json<Value>) -> Result<Json<Value>, StatusCode> {
+    is_the_jobs(&headers)?;
+    shared.state().checks.push(sent);
+    Ok(Json(json!({ "id": 1 })))
 }
 
 type Fields = BTreeMap<String, String>;

@@ -235,3 +235,17 @@ async fn a_pull_request_gets_one_comment_however_often_its_job_runs() {
     assert_eq!((&github.checks()[0]["conclusion"], &github.checks()[0]["head_sha"]), (&"success".into(), &"5ad".into()));
     site.world.finish().await;
 }
+
+#[tokio::test]
+async fn a_step_costs_less_than_a_second_of_its_own() {
+    let site = Site::with_groups(1).await;
+    // What does not wait for the cloud is the step's own.
+    let ran = site.act(&site.workflow("          wait: false\n", "      - run: echo fine\n")).await.run().await;
+    assert!(ran.succeeded, "{}", ran.log);
+    let main = ran.log.lines().find(|line| line.contains("Success - Main entryguard/session-action@v1")).expect("the step's end");
+    let took = main.rsplit_once('[').and_then(|(_, took)| took.strip_suffix(']')).expect("how long it took");
+    println!("the main step's own time: {took}");
+    assert!(took.ends_with("ms"), "{took}");
+    site.nothing_is_open().await;
+    site.world.finish().await;
+}

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::api::{self, ApiState};
 use crate::chat::{Chat, DigestWorker, OutboxWorker};
 use crate::discord::{self, DiscordApi, DiscordState, GatewayWorker, LeaversWorker};
-use crate::github::{self, GithubState, Verifier, WebhookState};
+use crate::github::{self, GithubState, Teams, Verifier, WebhookState};
 use crate::http::{self, Shared};
 use crate::slack::{self, SlackApi, SlackState, SocketWorker, Standings};
 use crate::wiring::Wired;
@@ -40,7 +40,7 @@ pub fn start(wired: &Wired, server: &Arc<ServerSettings>, apps: Apps, workers: &
         router = router.merge(start_discord(wired, shared.clone(), discord, &mut digest, workers)?);
     }
     if let Some(github) = apps.github {
-        router = router.merge(github_routes(shared, github));
+        router = router.merge(start_github(wired, shared, github, workers)?);
     }
     workers.spawn(digest.run());
     Ok(router)
@@ -83,17 +83,21 @@ fn start_discord(
     Ok(discord::routes(state))
 }
 
-fn github_routes(shared: Shared, github: GithubSettings) -> Router {
+fn start_github(wired: &Wired, shared: Shared, github: GithubSettings, workers: &mut JoinSet<()>) -> anyhow::Result<Router> {
+    let teams = Teams::new(Arc::clone(&wired.engine), &github).context("[github] api_url makes no sense")?.map(Arc::new);
+    if let Some(teams) = &teams {
+        workers.spawn(Arc::clone(teams).run());
+    }
     let workflows = Verifier::new(github.oidc_issuer, github.audience);
     let router = api::routes(ApiState::new(shared.clone(), workflows));
     let router = match github.webhook_secret {
         Some(secret) => router.merge(github::webhook_routes(WebhookState::new(shared.clone(), secret))),
         None => router,
     };
-    match github.login {
-        Some(login) => router.merge(github::routes(GithubState::new(shared, login))),
+    Ok(match github.login {
+        Some(login) => router.merge(github::routes(GithubState::new(shared, login, teams))),
         None => router,
-    }
+    })
 }
 
 /// Keeps what a chat shows up to date.

@@ -164,6 +164,29 @@ async fn a_login_at_github_is_joined_once_its_owner_has_signed_in_and_agreed() {
 }
 
 #[tokio::test]
+async fn whoever_is_in_a_team_of_github_has_its_role_and_loses_it_with_the_team() {
+    let github = GithubDouble::open().await;
+    let world = World::on(Database::Sqlite).with_groups(2).member("ana", "U111").role("developers", &["ana"], &["group-1"], "");
+    let world = world.role("on-call", &[], &["group-2"], "identities = [\"github-team:acme/on-call\"]");
+    let mut world = world.configured(&github.toml()).start().await;
+    github.put_into_team(LOGIN, "ana-at-github");
+    github.sign_in(LOGIN, "ana-at-github");
+    let url = entryguard_tests::link_in(&world.slack.command("U111", "link").await.body).expect("a link to the page");
+    let browser = world.browser(HOME);
+    let question = browser.follow(&browser.open(&url).await).await;
+    assert!(browser.submit(&question, &[]).await.says("is joined"));
+    world.start_session("U111", "1h", HOME).await;
+    for group in &world.groups {
+        world.wait_until_group_allows(group, &[HOME_CIDR]).await;
+    }
+    github.take_from_team("ana-at-github");
+    world.server.restart().await;
+    world.wait_until_group_allows(&world.groups[1], &[]).await;
+    assert_eq!(world.rules_of(&world.groups[0]).await.len(), 1, "what another role gives stays");
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn an_answer_of_github_counts_only_in_the_browser_that_asked() {
     let github = GithubDouble::open().await;
     let (world, url) = before_github(&github).await;

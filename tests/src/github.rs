@@ -1,6 +1,6 @@
 //! A double of GitHub: people sign in to an app, and the app learns who they are; each thing that GitHub would not have accepted is noted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::{Path, Query, State as Given};
@@ -34,6 +34,9 @@ struct State {
     // What each comment says, by its id, and how often it was edited.
     comments: BTreeMap<u64, (String, u32)>,
     checks: Vec<Value>,
+    // Logins by their users' ids, and who is in the one team.
+    logins: BTreeMap<u64, String>,
+    team: BTreeSet<String>,
     violations: Vec<String>,
 }
 
@@ -43,6 +46,8 @@ impl GithubDouble {
     /// What the app shows.
     pub const CLIENT_SECRET: &'static str = "github-client-secret-of-the-tests";
 
+    /// What the server shows.
+    pub const TOKEN: &'static str = "github-token-of-the-tests";
     /// What a job shows.
     pub const JOB_TOKEN: &'static str = "ghs_token_of_the_job";
 
@@ -53,6 +58,8 @@ impl GithubDouble {
             .route("/login/oauth/authorize", get(authorize))
             .route("/login/oauth/access_token", post(exchange))
             .route("/user", get(user))
+            .route("/user/{id}", get(user_of))
+            .route("/orgs/{organization}/teams/{team}/memberships/{login}", get(membership))
             .route("/repos/{owner}/{name}/issues/{number}/comments", get(comments).post(comment))
             .route("/repos/{owner}/{name}/issues/comments/{id}", patch(edit).delete(delete))
             .route("/repos/{owner}/{name}/check-runs", post(check))
@@ -64,7 +71,7 @@ impl GithubDouble {
     pub fn toml(&self) -> String {
         let url = &self.listener.address;
         format!(
-            "[github]\nclient_id = \"{}\"\nclient_secret = {{ env = \"GITHUB_CLIENT_SECRET\" }}\nlogin_url = \"{url}\"\napi_url = \"{url}\"\n",
+            "[github]\nclient_id = \"{}\"\nclient_secret = {{ env = \"GITHUB_CLIENT_SECRET\" }}\nlogin_url = \"{url}\"\ntoken = {{ env = \"GITHUB_TOKEN_OF_THE_SERVER\" }}\napi_url = \"{url}\"\n",
             Self::CLIENT_ID
         )
     }
@@ -72,6 +79,18 @@ impl GithubDouble {
     /// Whoever comes next is this user, and agrees.
     pub fn sign_in(&self, id: u64, login: &str) {
         self.shared.state().signed_in = Some((id, login.to_owned()));
+    }
+
+    /// Somebody is in the team `acme/on-call`.
+    pub fn put_into_team(&self, id: u64, login: &str) {
+        let mut state = self.shared.state();
+        state.logins.insert(id, login.to_owned());
+        state.team.insert(login.to_owned());
+    }
+
+    /// They are not any more.
+    pub fn take_from_team(&self, login: &str) {
+        self.shared.state().team.remove(login);
     }
 
     /// Where its API is.
@@ -130,6 +149,33 @@ fn is_the_jobs(headers: &HeaderMap) -> Result<(), StatusCode> {
 fn shown(id: u64, body: &str) -> Value {
     let kind = if body.starts_with(PERSON) { "User" } else { "Bot" };
     json!({ "id": id, "body": body.strip_prefix(PERSON).unwrap_or(body), "user": { "login": "x", "type": kind } })
+}
+
+/// What the server's own token may do.
+fn is_the_servers(headers: &HeaderMap) -> Result<(), StatusCode> {
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if given == Some(&format!("Bearer {}", GithubDouble::TOKEN)) { Ok(()) } else { Err(StatusCode::UNAUTHORIZED) }
+}
+
+async fn user_of(Given(shared): Double, headers: HeaderMap, Path(id): Path<u64>) -> Result<Json<Value>, StatusCode> {
+    is_the_servers(&headers)?;
+    let login = shared.state().logins.get(&id).cloned().unwrap_or_else(|| format!("user-{id}"));
+    Ok(Json(json!({ "id": id, "login": login })))
+}
+
+async fn membership(
+    Given(shared): Double,
+    headers: HeaderMap,
+    Path((organization, team, login)): Path<(String, String, String)>,
+) -> Response {
+    if let Err(refused) = is_the_servers(&headers) {
+        return refused.into_response();
+    }
+    let is_in = (organization.as_str(), team.as_str()) == ("acme", "on-call") && shared.state().team.contains(&login);
+    match is_in {
+        true => Json(json!({ "state": "active", "role": "member" })).into_response(),
+        false => (StatusCode::NOT_FOUND, Json(json!({ "message": "Not Found" }))).into_response(),
+    }
 }
 
 async fn comments(Given(shared): Double, headers: HeaderMap) -> Result<Json<Value>, StatusCode> {

@@ -101,6 +101,11 @@ pub async fn join(
     let Some(login) = unseal(&answer.login, &visit.secret, now, &state.settings.client_secret) else { return elsewhere() };
     match state.shared.engine.join(&Identity::GithubUser(login), Surface::Web, &visit.code).await {
         Ok(joining) => {
+            if let Some(teams) = &state.teams
+                && let Err(error) = teams.look_at(&joining.identity).await
+            {
+                tracing::error!(error = ?error, "the teams of a login that was joined could not be noted; the next look does");
+            }
             let content = html! {
                 section {
                     h1 { "Your GitHub login is joined" }

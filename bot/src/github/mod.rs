@@ -4,6 +4,7 @@ mod link;
 mod oauth;
 mod oidc;
 mod sealed;
+mod teams;
 mod webhook;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use secrecy::SecretString;
 use crate::http::Shared;
 
 pub use oidc::{TokenRefused, Verifier};
+pub use teams::Teams;
 
 /// The form has one value in it.
 const LARGEST_FORM: usize = 1024;
@@ -29,12 +31,13 @@ const LARGEST_DELIVERY: usize = 1024 * 1024;
 pub struct GithubState {
     shared: Shared,
     settings: Arc<GithubLoginSettings>,
+    teams: Option<Arc<Teams>>,
 }
 
 impl GithubState {
     /// For the app of the configuration.
-    pub fn new(shared: Shared, settings: GithubLoginSettings) -> Self {
-        Self { shared, settings: Arc::new(settings) }
+    pub fn new(shared: Shared, settings: GithubLoginSettings, teams: Option<Arc<Teams>>) -> Self {
+        Self { shared, settings: Arc::new(settings), teams }
     }
 }
 

@@ -129,6 +129,7 @@ fn discord_api() -> String {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Github {
+    pub(super) token: Option<SecretSource>,
     pub(super) webhook_secret: Option<SecretSource>,
     pub(super) client_id: Option<String>,
     pub(super) client_secret: Option<SecretSource>,

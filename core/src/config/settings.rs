@@ -92,6 +92,10 @@ pub struct GithubSettings {
     pub oidc_issuer: String,
     /// For whom they have to be.
     pub audience: String,
+    /// Where GitHub's API is.
+    pub api_url: String,
+    /// What its teams are read with, if they are.
+    pub token: Option<SecretString>,
     /// What deliveries of GitHub's webhook are signed with, if there is one.
     pub webhook_secret: Option<SecretString>,
     /// The app that people sign in through to join their login, if there is one.
@@ -143,7 +147,7 @@ impl Settings {
         let github = file.github.take().map(|github| github_settings(github, &server.public_url, env)).transpose()?;
         let slack = file.slack.take().map(|slack| slack_settings(slack, env)).transpose()?;
         let discord = file.discord.take().map(|discord| discord_settings(discord, env)).transpose()?;
-        roles_of_our_guild(&file.role, discord.as_ref())?;
+        roles_can_be_looked_up(&file.role, discord.as_ref(), github.as_ref())?;
         Ok(Self {
             server,
             database: database_url(&file.database.url, env)?,
@@ -247,12 +251,13 @@ fn github_settings(
     public_url: &str,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<GithubSettings, ConfigError> {
+    let api_url = github.api_url.trim_end_matches('/').to_owned();
     let login = match (github.client_id, github.client_secret) {
         (Some(client_id), Some(secret)) => Some(GithubLoginSettings {
             client_id,
             client_secret: secret.resolve("[github] client_secret", env)?,
             login_url: github.login_url.trim_end_matches('/').to_owned(),
-            api_url: github.api_url.trim_end_matches('/').to_owned(),
+            api_url: api_url.clone(),
         }),
         (None, None) => None,
         _ => return Err(ConfigError::senseless("[github] needs `client_id` and `client_secret`, both or neither".to_owned())),
@@ -260,22 +265,30 @@ fn github_settings(
     Ok(GithubSettings {
         oidc_issuer: github.oidc_issuer.trim_end_matches('/').to_owned(),
         audience: github.audience.unwrap_or_else(|| public_url.to_owned()),
+        api_url,
+        token: github.token.map(|secret| secret.resolve("[github] token", env)).transpose()?,
         webhook_secret: github.webhook_secret.map(|secret| secret.resolve("[github] webhook_secret", env)).transpose()?,
         login,
     })
 }
 
-/// A role of another guild could never be looked up.
-fn roles_of_our_guild(roles: &[file::Role], discord: Option<&DiscordSettings>) -> Result<(), ConfigError> {
+/// Who holds a role that cannot be looked up could never be known.
+fn roles_can_be_looked_up(
+    roles: &[file::Role],
+    discord: Option<&DiscordSettings>,
+    github: Option<&GithubSettings>,
+) -> Result<(), ConfigError> {
     for (role, identity) in roles.iter().flat_map(|role| role.identities.iter().map(move |identity| (role, identity))) {
-        let RoleIdentity::Discord { guild, .. } = identity;
-        if discord.is_none_or(|discord| discord.guild_id != *guild) {
-            let why = format!(
-                "role {}: {identity} is of another guild than [discord] guild_id; nobody can be looked up there",
-                role.name
-            );
-            return Err(ConfigError::senseless(why));
-        }
+        let why = match identity {
+            RoleIdentity::Discord { guild, .. } if discord.is_none_or(|discord| discord.guild_id != *guild) => {
+                "is of another guild than [discord] guild_id; nobody can be looked up there"
+            }
+            RoleIdentity::GithubTeam { .. } if github.is_none_or(|github| github.token.is_none()) => {
+                "takes a `token` in [github], with which the organization's teams can be read"
+            }
+            RoleIdentity::Discord { .. } | RoleIdentity::GithubTeam { .. } => continue,
+        };
+        return Err(ConfigError::senseless(format!("role {}: {identity} {why}", role.name)));
     }
     Ok(())
 }

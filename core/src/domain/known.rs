@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{Directory, Identity, Member, MemberName};
 
-/// How a surface names those whom a role holds: `discord-role:GUILD/ROLE`.
+/// How a surface names those whom a role holds: `discord-role:GUILD/ROLE`, `github-team:ORGANIZATION/TEAM`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub enum RoleIdentity {
@@ -20,11 +20,21 @@ pub enum RoleIdentity {
         /// The role's id.
         role: u64,
     },
+    /// Whoever is in a team of a GitHub organization.
+    GithubTeam {
+        /// The organization's name.
+        organization: String,
+        /// The team's slug.
+        team: String,
+    },
 }
 
 /// Why a text names no role of a surface.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an identity of a role; write `discord-role:GUILD/ROLE`, with the ids that Discord's Developer Mode copies")]
+#[error(
+    "`{0}` is not an identity of a role; write `discord-role:GUILD/ROLE`, with the ids that Discord's Developer Mode copies, or \
+     `github-team:ORGANIZATION/TEAM`"
+)]
 pub struct RoleIdentityError(String);
 
 /// What surfaces have told of people.
@@ -98,9 +108,17 @@ impl FromStr for RoleIdentity {
 
     fn from_str(text: &str) -> Result<Self, RoleIdentityError> {
         let refused = || RoleIdentityError(text.to_owned());
-        let (guild, role) = text.strip_prefix("discord-role:").and_then(|rest| rest.split_once('/')).ok_or_else(refused)?;
+        let (kind, rest) = text.split_once(':').ok_or_else(refused)?;
+        let (one, other) = rest.split_once('/').ok_or_else(refused)?;
+        let is_slug = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
         let id = |text: &str| text.parse::<u64>().ok().filter(|id| *id > 0).ok_or_else(refused);
-        Ok(Self::Discord { guild: id(guild)?, role: id(role)? })
+        match kind {
+            "discord-role" => Ok(Self::Discord { guild: id(one)?, role: id(other)? }),
+            "github-team" if is_slug(one) && is_slug(other) => {
+                Ok(Self::GithubTeam { organization: one.to_owned(), team: other.to_owned() })
+            }
+            _ => Err(refused()),
+        }
     }
 }
 
@@ -116,6 +134,7 @@ impl fmt::Display for RoleIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Discord { guild, role } => write!(f, "discord-role:{guild}/{role}"),
+            Self::GithubTeam { organization, team } => write!(f, "github-team:{organization}/{team}"),
         }
     }
 }

@@ -111,7 +111,16 @@ fn a_role_that_no_role_names_gives_nothing() {
 #[test]
 fn identities_of_roles_are_written_as_they_are_read() {
     assert_eq!("discord-role:800/55".parse::<RoleIdentity>().unwrap().to_string(), "discord-role:800/55");
-    for text in ["discord-role:800", "discord-role:800/x", "discord:800/55", "discord-role:0/1"] {
+    assert_eq!("github-team:acme/on-call".parse::<RoleIdentity>().unwrap().to_string(), "github-team:acme/on-call");
+    for text in [
+        "github-team:acme",
+        "github-team:acme/a/b",
+        "github-team:acme/",
+        "discord-role:800",
+        "discord-role:800/x",
+        "discord:800/55",
+        "discord-role:0/1",
+    ] {
         assert!(text.parse::<RoleIdentity>().is_err(), "{text}");
     }
 }

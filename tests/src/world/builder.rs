@@ -172,6 +172,7 @@ fn setup(place: &Path, port: u16, config: &str) -> Setup {
         ("SLACK_BOT_TOKEN", SlackDouble::BOT_TOKEN),
         ("DISCORD_BOT_TOKEN", DiscordDouble::BOT_TOKEN),
         ("GITHUB_WEBHOOK_SECRET", crate::issuer::WEBHOOK_SECRET),
+        ("GITHUB_TOKEN_OF_THE_SERVER", GithubDouble::TOKEN),
         ("GITHUB_CLIENT_SECRET", GithubDouble::CLIENT_SECRET),
         ("NO_PROXY", "*"),
         ("RUST_BACKTRACE", "1"),

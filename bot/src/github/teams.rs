@@ -1,0 +1,111 @@
+//! GitHub's teams as roles: asked about everybody whose login is known, at the start, every five minutes, and when a login is joined.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use entryguard_core::config::GithubSettings;
+use entryguard_core::domain::{Identity, RoleIdentity, Span, Timestamp};
+use entryguard_core::engine::{Engine, EngineError};
+use octocrab::Octocrab;
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+
+/// How often.
+const LOOK: Duration = Duration::from_secs(300);
+/// How long GitHub's word is taken for the present truth while it does not answer: after that, nobody is in any team.
+const STALE: Span = Span::from_minutes(15);
+
+/// Who is in which team.
+pub struct Teams {
+    engine: Arc<Engine>,
+    github: Octocrab,
+    answered: Mutex<BTreeMap<Identity, Timestamp>>,
+}
+
+#[derive(Deserialize)]
+struct User {
+    login: String,
+}
+
+#[derive(Deserialize)]
+struct Membership {
+    state: String,
+}
+
+impl Teams {
+    /// With the token of the configuration; none where there is none.
+    pub fn new(engine: Arc<Engine>, settings: &GithubSettings) -> Result<Option<Self>, octocrab::Error> {
+        let Some(token) = &settings.token else { return Ok(None) };
+        let github = Octocrab::builder().base_uri(settings.api_url.as_str())?;
+        let github =
+            github.set_read_timeout(Some(Duration::from_secs(10))).personal_token(token.expose_secret().to_owned()).build()?;
+        Ok(Some(Self { engine, github, answered: Mutex::default() }))
+    }
+
+    /// Works for ever.
+    pub async fn run(self: Arc<Self>) {
+        loop {
+            if let Err(error) = self.look().await {
+                tracing::error!(error = ?error, "who is in which team of GitHub could not be looked up; trying again");
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn look(&self) -> Result<(), EngineError> {
+        self.engine.catch_up().await?;
+        let directory = self.engine.directory();
+        let known = directory.members.values().flat_map(|member| member.identities.clone()).chain(self.engine.role_holders());
+        let logins: BTreeSet<_> = known.filter(|identity| matches!(identity, Identity::GithubUser(_))).collect();
+        for identity in logins {
+            self.look_at(&identity).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks about one person.
+    pub async fn look_at(&self, identity: &Identity) -> Result<(), EngineError> {
+        let Identity::GithubUser(id) = identity else { return Ok(()) };
+        let now = self.engine.now();
+        match self.teams_of(*id).await {
+            Ok(teams) => {
+                self.answered.lock().unwrap_or_else(PoisonError::into_inner).insert(identity.clone(), now);
+                self.engine.identity_holds(identity, &teams).await
+            }
+            Err(error) => {
+                tracing::warn!(%identity, %error, "GitHub does not say in which teams somebody is");
+                let last = self.answered.lock().unwrap_or_else(PoisonError::into_inner).get(identity).copied();
+                match last.is_some_and(|at| at.plus(STALE) > now) {
+                    true => Ok(()),
+                    false => self.engine.identity_holds(identity, &BTreeSet::new()).await,
+                }
+            }
+        }
+    }
+
+    async fn teams_of(&self, id: u64) -> Result<BTreeSet<RoleIdentity>, octocrab::Error> {
+        let user: User = match self.github.get(format!("/user/{id}"), None::<&()>).await {
+            Err(error) if is_not_found(&error) => return Ok(BTreeSet::new()),
+            other => other?,
+        };
+        let mut teams = BTreeSet::new();
+        let directory = self.engine.directory();
+        let named = directory.roles.values().flat_map(|role| role.identities.clone()).collect::<BTreeSet<_>>();
+        for identity in named {
+            let RoleIdentity::GithubTeam { organization, team } = &identity else { continue };
+            let path = format!("/orgs/{organization}/teams/{team}/memberships/{}", user.login);
+            match self.github.get::<Membership, _, _>(path, None::<&()>).await {
+                Ok(membership) if membership.state == "active" => drop(teams.insert(identity.clone())),
+                Ok(_) => {}
+                Err(error) if is_not_found(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(teams)
+    }
+}
+
+fn is_not_found(error: &octocrab::Error) -> bool {
+    matches!(error, octocrab::Error::GitHub { source, .. } if source.status_code.as_u16() == 404)
+}

@@ -56,11 +56,19 @@ pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
 }
 
 /// Keeps up with what other replicas are told of people. Whatever opens something looks by itself.
+/// Whoever was told of a change closes what it takes away; where they died before they could, we do.
 async fn catch_up(engine: Arc<Engine>) {
+    let mut settled = None;
     loop {
         tokio::time::sleep(CATCH_UP).await;
-        if let Err(error) = engine.catch_up().await {
-            tracing::warn!(error = ?error, "what other replicas know could not be read; trying again");
+        let seen = match engine.catch_up().await {
+            Ok(version) if settled == Some(version) => continue,
+            Ok(version) => engine.revoke_what_is_not_given().await.map(|_| version),
+            Err(error) => Err(error),
+        };
+        match seen {
+            Ok(version) => settled = Some(version),
+            Err(error) => tracing::warn!(error = ?error, "what other replicas know could not be acted on; trying again"),
         }
     }
 }

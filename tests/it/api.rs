@@ -178,6 +178,8 @@ async fn a_key_is_good_for_its_own_session_alone_and_an_address_by_hand_needs_th
     assert_eq!((status, &problem["code"]), (403, &json!("address_by_hand")), "{problem:#}");
     let (status, problem) = start(&world, &issuer.token(AUDIENCE), json!({ "duration": "9d" })).await;
     assert_eq!((status, &problem["code"]), (422, &json!("duration_refused")), "{problem:#}");
+    let (status, problem) = start(&world, &issuer.token(AUDIENCE), json!({ "reason": "x".repeat(501) })).await;
+    assert_eq!((status, &problem["code"]), (400, &json!("malformed")), "{problem:#}");
     let (status, problem) = start(&world, &issuer.token(AUDIENCE), json!({ "key": "guess" })).await;
     assert_eq!((status, &problem["code"]), (400, &json!("malformed")), "{problem:#}");
     assert_eq!(world.rules_of(&world.groups[0]).await, []);

@@ -85,6 +85,20 @@ on_both_databases! {
 }
 
 #[tokio::test]
+async fn what_discord_said_minutes_ago_gives_no_role_back() {
+    let world = team(Database::Sqlite).start().await;
+    world.discord.give_role(CY, ON_CALL);
+    let directly = world.discord.to_server().directly();
+    assert!(directly.command(CY, "whoami", &[]).await.says("discord-333"));
+    world.discord.take_role(CY, ON_CALL);
+    // In the server, Discord says so at once; in direct messages, it was asked a moment ago.
+    assert!(world.discord.to_server().command(CY, "start", &[]).await.says("does not know you yet"));
+    let refused = directly.command(CY, "start", &[]).await;
+    assert!(refused.says("does not know you yet"), "{}", refused.text());
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn whoever_left_the_guild_holds_none_of_its_roles() {
     let mut world = team(Database::Sqlite).start().await;
     world.discord.give_role(CY, ON_CALL);

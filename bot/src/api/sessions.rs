@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
+use entryguard_core::command::reason_from;
 use entryguard_core::domain::{Addresses, HostAddress, LearntBy, Span};
 use entryguard_core::engine::{SessionKey, StartRequest, Which};
 use entryguard_core::store::SessionView;
@@ -44,7 +45,8 @@ pub async fn start(
     let addresses = addresses.map_err(|error| malformed(error.to_string()))?;
     let key = body.key.as_deref().map(SessionKey::parse).transpose().map_err(|error| malformed(error.to_string()))?;
     let duration = duration(&body)?;
-    let request = StartRequest { duration, reason: body.reason, break_glass: false, addresses, learnt_by, place: None, key, run };
+    let reason = reason_from(body.reason.as_deref().unwrap_or_default()).map_err(|error| malformed(format!("{error}.")))?;
+    let request = StartRequest { duration, reason, break_glass: false, addresses, learnt_by, place: None, key, run };
     let started = state.shared.engine.start(&caller, request).await?;
     Ok((StatusCode::CREATED, shown(&state, &started.view)))
 }

@@ -14,10 +14,20 @@ use crate::chat::Recent;
 /// How long Discord's word on a user is taken for the present truth.
 const FRESH: Span = Span::from_minutes(5);
 
-/// What is known of users: the roles of whoever is in the guild.
+/// What is known of users: whether they are in the guild.
 #[derive(Debug, Default)]
 pub struct Memberships {
-    known: Recent<UserId, Option<Vec<RoleId>>>,
+    known: Recent<UserId, bool>,
+}
+
+/// What Discord says of a user.
+enum Asked {
+    /// In the guild, with these roles, at this moment.
+    Member(Vec<RoleId>),
+    /// In the guild, some minutes ago.
+    MemberBefore,
+    /// Not in the guild.
+    Stranger,
 }
 
 impl Memberships {
@@ -33,13 +43,17 @@ impl Memberships {
             return Err("EntryGuard serves people, and no bots.".to_owned());
         }
         let ours = GuildId::new(state.settings.guild_id);
-        let roles = match (guild, member) {
-            (Some(guild), Some(member)) if guild == ours => Some(member.roles.clone()),
-            (Some(_), _) => return Err("You are in another Discord server than the one that EntryGuard serves.".to_owned()),
-            (None, _) => self.roles_of(state, user.id).await?,
-        };
-        let roles = roles.ok_or_else(|| "You are not in the Discord server that EntryGuard serves.".to_owned())?;
         let identity = identity(ours, user.id);
+        let roles = match (guild, member) {
+            (Some(guild), Some(member)) if guild == ours => member.roles.clone(),
+            (Some(_), _) => return Err("You are in another Discord server than the one that EntryGuard serves.".to_owned()),
+            (None, _) => match self.asked(state, user.id).await? {
+                Asked::Member(roles) => roles,
+                // What was heard some minutes ago says who somebody is, and must not give back a role that was lost since.
+                Asked::MemberBefore => return Ok(identity),
+                Asked::Stranger => return Err("You are not in the Discord server that EntryGuard serves.".to_owned()),
+            },
+        };
         state.shared.engine.identity_holds(&identity, &held(ours, &roles)).await.map_err(|error| {
             tracing::error!(error = ?error, "what somebody's roles give could not be brought up to date");
             error.to_string()
@@ -48,17 +62,17 @@ impl Memberships {
     }
 
     /// A direct message shows nothing of the guild, so where Discord does not answer nobody is let in.
-    async fn roles_of(&self, state: &DiscordState, user: UserId) -> Result<Option<Vec<RoleId>>, String> {
+    async fn asked(&self, state: &DiscordState, user: UserId) -> Result<Asked, String> {
         let now = state.shared.engine.now();
-        if let Some((roles, _)) = self.known.last(&user).filter(|(_, until)| *until > now) {
-            return Ok(roles);
+        if let Some((is_member, _)) = self.known.last(&user).filter(|(_, until)| *until > now) {
+            return Ok(if is_member { Asked::MemberBefore } else { Asked::Stranger });
         }
         let roles = state.api.roles_of(user).await.map_err(|error| {
             tracing::warn!(%user, %error, "Discord does not say whether a user is in the server");
             "Discord does not say right now whether you are in the server that EntryGuard serves. Try again there.".to_owned()
         })?;
-        self.known.put(user, roles.clone(), now.plus(FRESH));
-        Ok(roles)
+        self.known.put(user, roles.is_some(), now.plus(FRESH));
+        Ok(roles.map_or(Asked::Stranger, Asked::Member))
     }
 }
 

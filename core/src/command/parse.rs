@@ -174,7 +174,8 @@ fn unlink(mut words: Words<'_>) -> Result<Command, CommandError> {
     words.end("unlink", "unlink discord:GUILD/USER").map(|()| Command::Unlink(identity))
 }
 
-pub(super) fn reason_from(text: &str) -> Result<Option<String>, CommandError> {
+/// A reason as everybody may give one: on one line, and not longer than anybody reads.
+pub fn reason_from(text: &str) -> Result<Option<String>, CommandError> {
     let length = text.chars().count();
     if length > LONGEST_REASON {
         return Err(CommandError::ReasonTooLong(length));

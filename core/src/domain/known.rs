@@ -91,7 +91,8 @@ pub fn is_guest(name: &MemberName) -> bool {
 /// What stands before the id of a Discord user whom the configuration does not name.
 const GUEST: &str = "discord-";
 
-fn guest_name(identity: &Identity) -> Option<MemberName> {
+/// The name of whoever a role alone makes a member; none where roles make none of them.
+pub fn guest_name(identity: &Identity) -> Option<MemberName> {
     match identity {
         // Their id: names can be changed, and taken by others.
         Identity::Discord { user, .. } => MemberName::new(format!("{GUEST}{user}")).ok(),

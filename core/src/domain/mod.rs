@@ -32,7 +32,7 @@ pub use directory::{Directory, Member, Organization, Role, Tier};
 pub use drift::{Drift, DriftKind};
 pub use id::{AuditId, ConfirmationId, DeploymentId, OpeningId, PanicId, PostId, ProviderRuleId, SessionId, SessionRuleId};
 pub use identity::{Identity, IdentityError, Surface};
-pub use known::{Known, RoleIdentity, RoleIdentityError, is_guest};
+pub use known::{Known, RoleIdentity, RoleIdentityError, guest_name, is_guest};
 pub use learnt::LearntBy;
 pub use limits::{DurationRefused, Limit, LimitSource, extended_end};
 pub use name::{CredentialName, MemberName, NameError, ResourceName, RoleName, TierName};

@@ -56,9 +56,10 @@ impl Engine {
         self.directories.current().known
     }
 
-    /// Reads what other replicas were told, if there is anything new.
-    pub async fn catch_up(&self) -> Result<(), EngineError> {
-        self.catch_up_in(&mut self.store.begin().await?).await
+    /// Reads what other replicas were told, if there is anything new; how often that has changed by now.
+    pub async fn catch_up(&self) -> Result<i64, EngineError> {
+        self.catch_up_in(&mut self.store.begin().await?).await?;
+        Ok(self.directories.current().version)
     }
 
     pub(super) async fn catch_up_in(&self, tx: &mut Tx) -> Result<(), EngineError> {

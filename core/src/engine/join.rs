@@ -100,7 +100,7 @@ impl Engine {
         let event = AuditEvent { at, actor, action: AuditAction::IdentityJoined, session: None, details };
         tx.record(&event, self.random.as_ref()).await?;
         tx.commit().await?;
-        self.settle(identity).await?;
+        self.settle().await?;
         Ok(joining)
     }
 
@@ -122,7 +122,7 @@ impl Engine {
         let event = AuditEvent { at, actor, action: AuditAction::IdentityParted, session: None, details };
         tx.record(&event, self.random.as_ref()).await?;
         tx.commit().await?;
-        self.settle(&identity).await?;
+        self.settle().await?;
         Ok(identity)
     }
 

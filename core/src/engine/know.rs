@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::{Engine, EngineError};
-use crate::domain::{Actor, AuditAction, AuditEvent, Identity, MemberName, RoleIdentity};
+use crate::domain::{Actor, AuditAction, AuditEvent, Identity, MemberName, RoleIdentity, guest_name};
 
 impl Engine {
     /// Somebody holds these roles of a surface now, and no others.
@@ -22,6 +22,10 @@ impl Engine {
         if let Some(member) = &before {
             self.lock_member(&mut tx, member).await?;
         }
+        // Whom this makes a member can be locked as soon as anybody hears of it.
+        if let (None, Some(guest)) = (&before, guest_name(identity)) {
+            tx.know_member(&guest).await?;
+        }
         tx.known_changes().await?;
         tx.set_held_roles(identity, &roles).await?;
         let written: Vec<_> = roles.iter().map(ToString::to_string).collect();
@@ -31,7 +35,7 @@ impl Engine {
         let event = AuditEvent { at, actor, action: AuditAction::RolesChanged, session: None, details };
         tx.record(&event, self.random.as_ref()).await?;
         tx.commit().await?;
-        self.settle(identity).await
+        self.settle().await
     }
 
     /// Everybody who is known to hold a role of a surface, which has to be asked whether they still do.
@@ -39,14 +43,9 @@ impl Engine {
         self.known().held.keys().cloned().collect()
     }
 
-    /// After what is known of an identity has changed: a new member can be locked, and what nobody's roles give any more closes.
-    pub(super) async fn settle(&self, identity: &Identity) -> Result<(), EngineError> {
-        let mut tx = self.store.begin().await?;
-        self.catch_up_in(&mut tx).await?;
-        if let Some(member) = self.member_behind(identity) {
-            tx.know_member(&member).await?;
-        }
-        tx.commit().await?;
+    /// After what is known of people has changed: what nobody's roles give any more closes.
+    pub(super) async fn settle(&self) -> Result<(), EngineError> {
+        self.catch_up().await?;
         self.revoke_what_is_not_given().await?;
         Ok(())
     }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use entryguard_core::random::{self, SystemRandom};
+use http::{HeaderValue, Method, Request, StatusCode, header, request};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
@@ -38,44 +39,52 @@ pub enum NoAnswer {
 
 /// Makes a call.
 pub async fn call(method: Method, url: &str, bearer: &SecretString, body: Option<&Value>) -> Result<Answer, NoAnswer> {
-    let host = host_of(url);
-    let silent = |why: &dyn std::fmt::Display| NoAnswer::Silent(host.clone(), why.to_string());
+    let silent = |why: &dyn std::fmt::Display| NoAnswer::Silent(host_of(url), why.to_string());
+    let mut token = HeaderValue::from_str(&format!("Bearer {}", bearer.expose_secret())).map_err(|error| silent(&error))?;
+    token.set_sensitive(true);
+    let bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+    let request = request(method, url)
+        .header(header::AUTHORIZATION, token)
+        .header(header::ACCEPT, "application/json")
+        .header(header::CONTENT_TYPE, "application/json");
+    let (status, bytes) = exchange(request, bytes, url).await?;
+    Ok(Answer { status, body: serde_json::from_slice(&bytes).unwrap_or_default() })
+}
+
+/// The text at an address, without telling who asks.
+pub async fn text(url: &str) -> Result<String, NoAnswer> {
+    let (status, bytes) = exchange(request(Method::GET, url), Bytes::new(), url).await?;
+    match status.is_success() {
+        true => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        false => Err(NoAnswer::Silent(host_of(url), format!("it answers {status}"))),
+    }
+}
+
+fn request(method: Method, url: &str) -> request::Builder {
+    let agent = concat!("entryguard-action/", env!("CARGO_PKG_VERSION"));
+    Request::builder().method(method).uri(url).header(header::USER_AGENT, agent)
+}
+
+async fn exchange(request: request::Builder, body: Bytes, url: &str) -> Result<(StatusCode, Bytes), NoAnswer> {
+    let silent = |why: &dyn std::fmt::Display| NoAnswer::Silent(host_of(url), why.to_string());
+    let request = request.body(Full::new(body)).map_err(|_| NoAnswer::Address(url.to_owned()))?;
     let builder = HttpsConnectorBuilder::new().with_native_roots().map_err(|error| silent(&error))?;
     // Whoever writes http:// has said so; a token is for nobody else's eyes, so nothing leads from https to http.
     let plain = url.starts_with("http://");
     let connector = if plain { builder.https_or_http() } else { builder.https_only() }.enable_http1().build();
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
-    let mut token = HeaderValue::from_str(&format!("Bearer {}", bearer.expose_secret())).map_err(|error| silent(&error))?;
-    token.set_sensitive(true);
-    let bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
-    let request = Request::builder()
-        .method(method)
-        .uri(url)
-        .header(header::AUTHORIZATION, token)
-        .header(header::ACCEPT, "application/json")
-        .header(header::CONTENT_TYPE, "application/json")
-        .header(header::USER_AGENT, concat!("entryguard-action/", env!("CARGO_PKG_VERSION")))
-        .body(Full::new(bytes))
-        .map_err(|_| NoAnswer::Address(url.to_owned()))?;
     let calling = async {
         let answer = client.request(request).await.map_err(|error| silent(&error))?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), LARGEST).collect().await.map_err(|error| silent(&error))?;
-        Ok(Answer { status, body: serde_json::from_slice(&body.to_bytes()).unwrap_or_default() })
+        Ok((status, body.to_bytes()))
     };
     tokio::time::timeout(PATIENCE, calling).await.unwrap_or_else(|_| Err(silent(&"it takes too long")))
 }
 
 /// Random bytes in hexadecimal.
 pub fn random_hex<const N: usize>() -> String {
-    let mut bytes = [0; N];
-    #[expect(clippy::disallowed_methods, reason = "the one place here that asks the operating system for randomness")]
-    #[expect(
-        clippy::expect_used,
-        reason = "without randomness no secret can be made, and going on would be worse than stopping"
-    )]
-    getrandom::fill(&mut bytes).expect("the operating system has no randomness to give");
-    hex::encode(bytes)
+    hex::encode(random::bytes::<N>(&SystemRandom))
 }
 
 /// The URL up to its path, for people: what follows can be a secret.

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 use std::str::FromStr;
-use std::time::Duration;
 
 use clap::Args;
+use entryguard_core::domain::{Ports, PortsUnread, Span};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::pull_request::PullRequest;
@@ -12,9 +12,24 @@ use crate::pull_request::PullRequest;
 /// What the workflow says.
 #[derive(Args, Debug)]
 pub struct Inputs {
-    /// The server.
+    /// The server; empty: none.
     #[arg(long, env = "INPUT_URL", default_value = "")]
     pub url: String,
+    /// What to show the server rather than GitHub's token.
+    #[arg(long, env = "INPUT_API-KEY", default_value = "", hide_env_values = true)]
+    pub api_key: SecretString,
+    /// Without a server: the security groups to open, with spaces or commas between them.
+    #[arg(long, env = "INPUT_SECURITY-GROUPS", default_value = "")]
+    pub security_groups: String,
+    /// Without a server: where they are; empty: as the environment says.
+    #[arg(long, env = "INPUT_REGION", default_value = "")]
+    pub region: String,
+    /// Without a server: what to open on them, with commas between several.
+    #[arg(long, env = "INPUT_PORTS", default_value = "")]
+    pub ports: String,
+    /// Without a server: who is asked for the runner's address.
+    #[arg(long, env = "INPUT_ADDRESS-SERVICES", default_value = "")]
+    pub address_services: String,
     /// Whom the token is for; empty: the server.
     #[arg(long, env = "INPUT_AUDIENCE", default_value = "")]
     pub audience: String,
@@ -32,7 +47,7 @@ pub struct Inputs {
     pub wait: bool,
     /// How long.
     #[arg(long, env = "INPUT_TIMEOUT", default_value = "2m")]
-    pub timeout: Patience,
+    pub timeout: Span,
     /// Whether a session that is only PARTIAL fails the step.
     #[arg(long, env = "INPUT_FAIL-ON-PARTIAL", default_value = "true", action = clap::ArgAction::Set)]
     pub fail_on_partial: bool,
@@ -44,6 +59,52 @@ pub struct Inputs {
     pub github_token: SecretString,
 }
 
+/// Who opens.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A server.
+    Server,
+    /// This program, with the credentials of the environment.
+    Serverless(Groups),
+}
+
+/// What a job opens without a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Groups {
+    /// The security groups' ids.
+    pub ids: Vec<String>,
+    /// Where they are.
+    pub region: String,
+    /// What to open on them.
+    pub ports: Vec<Ports>,
+}
+
+/// Why the inputs say nothing that could be done.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum InputError {
+    /// Nothing to open anything with.
+    #[error(
+        "`url` is missing: the address of your EntryGuard server, such as https://entryguard.example.com. \
+         Without a server, name `security-groups` and `ports`."
+    )]
+    NoUrl,
+    /// Both at once.
+    #[error("give `url`, or `security-groups` to do without a server, not both: the server knows which resources to open")]
+    Both,
+    /// Not a security group.
+    #[error("`{0}` is not a security group's id, such as sg-0123456789abcdef0")]
+    NotAGroup(String),
+    /// Nothing to open.
+    #[error("`ports` is missing: what to open on the security groups, such as `22, 5432`")]
+    NoPorts,
+    /// Not ports.
+    #[error("ports: {0}")]
+    Ports(#[from] PortsUnread),
+    /// Nowhere.
+    #[error("`region` is missing: where the security groups are, such as eu-west-1")]
+    NoRegion,
+}
+
 /// Addresses given by hand: one of each family at the most.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Addresses {
@@ -53,15 +114,33 @@ pub struct Addresses {
     pub v6: Option<String>,
 }
 
-/// How long to wait, `90s` or `2m`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience(pub Duration);
-
 impl Inputs {
     /// The pull request to comment on, if there is one and that is wanted.
     pub fn pull_request(&self) -> Option<PullRequest> {
         let wanted = self.comment && !self.github_token.expose_secret().is_empty();
         PullRequest::of_this_job(&self.github_token).filter(|_| wanted)
+    }
+
+    /// Who opens; `environment` is the region that the environment names.
+    pub fn mode(&self, environment: Option<String>) -> Result<Mode, InputError> {
+        let ids: Vec<_> = words(&self.security_groups).map(str::to_owned).collect();
+        match (self.url.is_empty(), ids.is_empty()) {
+            (true, true) => return Err(InputError::NoUrl),
+            (false, false) => return Err(InputError::Both),
+            (false, true) => return Ok(Mode::Server),
+            (true, false) => {}
+        }
+        if let Some(id) = ids.iter().find(|id| !is_group(id)) {
+            return Err(InputError::NotAGroup(id.clone()));
+        }
+        let ports = self.ports.split([',', '\n']).filter(|text| !text.trim().is_empty()).map(str::parse);
+        let ports: Vec<Ports> = ports.collect::<Result<_, _>>()?;
+        let named = Some(self.region.clone()).filter(|region| !region.is_empty());
+        match named.or(environment) {
+            _ if ports.is_empty() => Err(InputError::NoPorts),
+            None => Err(InputError::NoRegion),
+            Some(region) => Ok(Mode::Serverless(Groups { ids, region, ports })),
+        }
     }
 
     /// Whom the token is for.
@@ -70,12 +149,21 @@ impl Inputs {
     }
 }
 
+/// The words of a list with spaces, commas or new lines between them.
+pub fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split([' ', ',', '\n', '\r', '\t']).filter(|word| !word.is_empty())
+}
+
+fn is_group(id: &str) -> bool {
+    id.strip_prefix("sg-").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
 impl FromStr for Addresses {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let mut addresses = Self::default();
-        for word in text.split([' ', ',']).filter(|word| !word.is_empty()) {
+        for word in words(text) {
             let address: IpAddr =
                 word.parse().map_err(|_| format!("`{word}` is not an address; give one, such as 93.184.216.34"))?;
             let place = if address.is_ipv4() { &mut addresses.v4 } else { &mut addresses.v6 };
@@ -87,25 +175,17 @@ impl FromStr for Addresses {
     }
 }
 
-impl FromStr for Patience {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is not a duration; write `90s` or `2m`");
-        let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
-        let number: u64 = number.trim().parse().map_err(|_| wrong())?;
-        let seconds = match unit {
-            "s" => number,
-            "m" => number * 60,
-            _ => return Err(wrong()),
-        };
-        Ok(Self(Duration::from_secs(seconds)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        inputs: Inputs,
+    }
 
     #[test]
     fn addresses_are_one_of_each_family_at_the_most() {
@@ -118,11 +198,20 @@ mod tests {
     }
 
     #[test]
-    fn a_timeout_has_a_unit() {
-        assert_eq!("90s".parse(), Ok(Patience(Duration::from_secs(90))));
-        assert_eq!("2m".parse(), Ok(Patience(Duration::from_secs(120))));
-        for text in ["", "2", "m", "2h", "-1s", "1.5m"] {
-            assert!(text.parse::<Patience>().is_err(), "{text}");
-        }
+    fn without_a_server_groups_ports_and_a_region_are_needed() {
+        let mode = |arguments: &[&str], environment: Option<&str>| {
+            let inputs = Line::parse_from([&["line"], arguments].concat()).inputs;
+            inputs.mode(environment.map(str::to_owned))
+        };
+        let groups = ["--security-groups", "sg-1a,sg-2b", "--ports", "22, tcp 5432"];
+        let both = ["tcp 22", "tcp 5432"].map(|ports| ports.parse().unwrap()).to_vec();
+        let opened = Groups { ids: vec!["sg-1a".into(), "sg-2b".into()], region: "eu-west-1".into(), ports: both };
+        assert_eq!(mode(&groups, Some("eu-west-1")), Ok(Mode::Serverless(opened)));
+        assert_eq!(mode(&groups, None), Err(InputError::NoRegion));
+        assert_eq!(mode(&groups[..2], Some("eu-west-1")), Err(InputError::NoPorts));
+        assert_eq!(mode(&["--security-groups", "web"], None), Err(InputError::NotAGroup("web".into())));
+        assert_eq!(mode(&[], None), Err(InputError::NoUrl));
+        assert_eq!(mode(&["--url", "https://guard.example.com"], None), Ok(Mode::Server));
+        assert_eq!(mode(&[&groups[..], &["--url", "https://guard.example.com"]].concat(), None), Err(InputError::Both));
     }
 }

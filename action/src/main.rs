@@ -6,16 +6,19 @@ mod http;
 mod inputs;
 mod opening;
 mod pull_request;
+mod report;
 mod runner;
 mod server;
+mod serverless;
 mod session;
 mod token;
 
+use std::env;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 
-use inputs::Inputs;
+use inputs::{Inputs, Mode};
 use runner::Runner;
 
 /// Opens a session for the runner's address, and closes it in the post step.
@@ -43,18 +46,28 @@ async fn main() -> ExitCode {
     let Arguments { phase, inputs } = Arguments::parse();
     let runner = Runner::from_environment();
     match phase {
-        Phase::Main => match opening::run(&inputs, &runner).await {
+        Phase::Main => match open(&inputs, &runner).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 runner.error(&error.to_string());
                 ExitCode::FAILURE
             }
         },
-        // Post never fails a job: the server closes by itself what is left.
+        // Post never fails a job: what is left ends by itself.
         Phase::Post => {
-            closing::run(&inputs, &runner).await;
+            match serverless::held(&runner) {
+                Some(held) => serverless::close(&held, &inputs, &runner).await,
+                None => closing::run(&inputs, &runner).await,
+            }
             ExitCode::SUCCESS
         }
+    }
+}
+
+async fn open(inputs: &Inputs, runner: &Runner) -> anyhow::Result<()> {
+    match inputs.mode(env::var("AWS_REGION").ok().filter(|region| !region.is_empty()))? {
+        Mode::Server => opening::run(inputs, runner).await,
+        Mode::Serverless(groups) => serverless::open(inputs, groups, runner).await,
     }
 }
 

@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use secrecy::ExposeSecret;
 
 use crate::cancel::cancelled;
 use crate::inputs::Inputs;
+use crate::report::{publish, report};
 use crate::runner::Runner;
 use crate::server::{Key, Server, ServerError};
 use crate::session::{Rule, Session, Status};
@@ -18,11 +20,11 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Opens a session. What a cancelled job leaves is closed at once, and by the post step.
 pub async fn run(inputs: &Inputs, runner: &Runner) -> anyhow::Result<()> {
-    if inputs.url.is_empty() {
-        bail!("`url` is missing: the address of your EntryGuard server, such as https://entryguard.example.com");
-    }
     let (server, key) = (Server::at(&inputs.url), Key::new());
     runner.mask(key.expose());
+    if !inputs.api_key.expose_secret().is_empty() {
+        runner.mask(inputs.api_key.expose_secret());
+    }
     // Before anything is asked: whatever happens from here on, the post step finds the session.
     runner
         .save("url", &inputs.url)
@@ -49,14 +51,10 @@ async fn open(inputs: &Inputs, runner: &Runner, server: &Server, key: &Key) -> a
     let mut told = Vec::new();
     tell_changes(runner, &session, &mut told);
     while inputs.wait && on_its_way(&session) {
-        if asked_at.elapsed() > inputs.timeout.0 {
+        if asked_at.elapsed() > inputs.timeout.as_duration() {
             runner.end_group();
             publish(runner, &session)?;
-            bail!(
-                "The session is still {} after {} s. The post step closes it.",
-                session.status.as_str(),
-                inputs.timeout.0.as_secs()
-            );
+            bail!("The session is still {} after {}. The post step closes it.", session.status.as_str(), inputs.timeout);
         }
         tokio::time::sleep(LOOK).await;
         match server.show(key).await {
@@ -67,19 +65,17 @@ async fn open(inputs: &Inputs, runner: &Runner, server: &Server, key: &Key) -> a
         tell_changes(runner, &session, &mut told);
     }
     runner.end_group();
-    publish(runner, &session)?;
-    if let Some(pull_request) = inputs.pull_request() {
-        pull_request.tell(&session, runner).await;
-        pull_request.check(&session, runner).await;
-    }
-    judge(inputs, runner, &session)
+    report(inputs, runner, &session).await
 }
 
-/// Asks with a token of its own each time, because one is good for one request.
+/// Asks with a token of its own each time, because one is good for one request; or with the key, where there is one.
 async fn start(inputs: &Inputs, runner: &Runner, server: &Server, key: &Key) -> anyhow::Result<Session> {
     let mut tried = 1;
     loop {
-        let token = token::request(inputs.audience(), runner).await?;
+        let token = match inputs.api_key.expose_secret() {
+            "" => token::request(inputs.audience(), runner).await?,
+            _ => inputs.api_key.clone(),
+        };
         match server.start(inputs, key, &token).await {
             Err(ServerError::Away(why)) if tried < TRIES => {
                 runner.tell(&format!("The server is away ({why}); trying again."));
@@ -110,45 +106,7 @@ fn tell_changes(runner: &Runner, session: &Session, told: &mut Vec<Rule>) {
         runner.tell("Somebody has to approve this session first.");
     }
     for rule in session.resource_ips.iter().filter(|rule| !told.contains(rule)) {
-        let why = rule.error_message.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
-        runner.tell(&format!("{} {} {}{why}", rule.status, rule.resource_name, rule.ip_address));
+        runner.tell(&rule.line());
     }
     told.clone_from(&session.resource_ips);
-}
-
-fn publish(runner: &Runner, session: &Session) -> anyhow::Result<()> {
-    let outputs = [
-        ("session-id", session.id.as_str()),
-        ("status", session.status.as_str()),
-        ("ipv4", session.ipv4_address.as_deref().unwrap_or_default()),
-        ("ipv6", session.ipv6_address.as_deref().unwrap_or_default()),
-        ("expires-at", &session.expires_at),
-    ];
-    for (name, value) in outputs {
-        runner.output(name, value).context("the step's outputs cannot be written")?;
-    }
-    runner.summary(&session.summary()).context("the job's summary cannot be written")
-}
-
-fn judge(inputs: &Inputs, runner: &Runner, session: &Session) -> anyhow::Result<()> {
-    let failures = session.failures().join("; ");
-    match session.status {
-        Status::Active => {
-            runner.notice(&format!("Open for {} until {}, or until the job ends.", session.addresses(), session.expires_at));
-            Ok(())
-        }
-        Status::Requested | Status::Pending if !inputs.wait => Ok(()),
-        Status::Partial if !inputs.fail_on_partial => {
-            runner.warning(&format!("Only a part is open. {failures}"));
-            Ok(())
-        }
-        Status::Partial => {
-            bail!("Only a part is open. {failures}. The post step closes the rest; `fail-on-partial: false` goes on.")
-        }
-        Status::Failed => bail!("Nothing could be opened. {failures}"),
-        Status::Denied => bail!("Nobody approved the session, so nothing was opened."),
-        Status::Requested | Status::Pending | Status::Expiring | Status::Expired | Status::Cancelled => {
-            bail!("The session is {}, so nothing is open.", session.status.as_str())
-        }
-    }
 }

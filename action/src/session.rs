@@ -75,6 +75,14 @@ impl Status {
     }
 }
 
+impl Rule {
+    /// A line for the log.
+    pub fn line(&self) -> String {
+        let why = self.error_message.as_deref().map(|why| format!(" ({why})")).unwrap_or_default();
+        format!("{} {} {}{why}", self.status, self.resource_name, self.ip_address)
+    }
+}
+
 impl Session {
     /// Whether nothing is open of it any more.
     pub fn is_closed(&self) -> bool {

@@ -32,8 +32,8 @@ pub enum Verb {
     /// Print the audit log, or check that nobody has changed it.
     #[command(subcommand)]
     Audit(AuditVerb),
-    /// Print the least AWS policy for the configured resources.
-    IamPolicy(ConfigOptions),
+    /// Print the least AWS policy for the configured resources, or for jobs without a server.
+    IamPolicy(IamPolicyOptions),
     /// Print the Slack app's manifest (YAML).
     SlackManifest(ManifestOptions),
     /// Register the Discord commands, and print first what that changes.
@@ -70,6 +70,20 @@ pub struct CheckOptions {
     pub json: bool,
 }
 
+/// Whose policy to print.
+#[derive(Args)]
+pub struct IamPolicyOptions {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigOptions,
+    /// The policy of a GitHub Action without a server, for this security group.
+    #[arg(long, value_name = "ID", requires = "region", conflicts_with = "config")]
+    pub security_group: Vec<String>,
+    /// Where the security groups are.
+    #[arg(long, env = "AWS_REGION")]
+    pub region: Option<String>,
+}
+
 /// How to sweep.
 #[derive(Args)]
 pub struct SweepOptions {
@@ -79,6 +93,12 @@ pub struct SweepOptions {
     /// Go by the expiry written on each rule; needs cloud credentials, and no server and no database.
     #[arg(long)]
     pub expired: bool,
+    /// With --expired: this security group, with the credentials of the environment, rather than what is configured.
+    #[arg(long, value_name = "ID", requires_all = ["expired", "region"], conflicts_with = "config")]
+    pub security_group: Vec<String>,
+    /// Where the security groups are.
+    #[arg(long, env = "AWS_REGION")]
+    pub region: Option<String>,
     /// With --expired: only the rules of this deployment (the entryguard:owner tag).
     #[arg(long, value_name = "ID", requires = "expired")]
     pub owner: Option<String>,

@@ -52,7 +52,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
             Verb::Sweep(options) => sweep::run(options).await,
             Verb::Panic(verb) => panic::run(verb).await,
             Verb::Audit(verb) => audit::run(verb).await,
-            Verb::IamPolicy(options) => iam_policy::run(&options.config),
+            Verb::IamPolicy(options) => iam_policy::run(&options),
             Verb::SlackManifest(options) => slack::manifest::run(&options),
             Verb::DiscordRegister(options) => discord::register::run(&options).await,
         }

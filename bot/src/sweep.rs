@@ -11,7 +11,7 @@ use entryguard_core::reconcile::{ResourceSweep, SweepReport, close_overdue};
 use serde_json::{Value, json};
 
 use crate::cli::SweepOptions;
-use crate::wiring::{Wired, allowlists};
+use crate::wiring::{Wired, allowlists, groups_of_the_environment};
 
 /// Sweeps, prints, and fails if a resource could not be swept.
 pub async fn run(options: SweepOptions) -> anyhow::Result<ExitCode> {
@@ -21,10 +21,13 @@ pub async fn run(options: SweepOptions) -> anyhow::Result<ExitCode> {
 }
 
 async fn expired(options: &SweepOptions) -> anyhow::Result<(Vec<Value>, bool)> {
-    let directory = Settings::read_directory(&options.config.config)?;
     let owner = options.owner.clone().map(DeploymentId::from_stored);
     // It only removes, so it marks nothing as its own.
-    let allowlists = allowlists(&directory, owner.as_ref().unwrap_or(&DeploymentId::from_stored("sweep"))).await?;
+    let remover = owner.clone().unwrap_or_else(|| DeploymentId::from_stored("sweep"));
+    let allowlists = match (options.security_group.as_slice(), &options.region) {
+        (groups @ [_, ..], Some(region)) => groups_of_the_environment(groups, region, &remover).await?,
+        _ => allowlists(&Settings::read_directory(&options.config.config)?, &remover).await?,
+    };
     let swept = close_overdue(&allowlists, SystemClock.now(), owner.as_ref(), options.dry_run).await;
     let complete = swept.iter().all(|(_, found)| found.is_ok());
     let mut findings = Vec::new();

@@ -79,6 +79,17 @@ pub async fn allowlists(directory: &Directory, deployment: &DeploymentId) -> any
     Ok(allowlists)
 }
 
+/// Groups that no configuration describes, for a command that only removes.
+pub async fn groups_of_the_environment(ids: &[String], region: &str, owner: &DeploymentId) -> anyhow::Result<Allowlists> {
+    let groups = entryguard_aws::groups_of_the_environment(ids, region, &[], owner).await?;
+    Ok(groups.into_iter().map(|(name, group)| (name, Arc::new(group) as Arc<dyn Allowlist>)).collect())
+}
+
+/// The least AWS policy for jobs that share the groups without a server.
+pub fn serverless_policy<'a>(groups: impl Iterator<Item = &'a SecurityGroup>) -> serde_json::Value {
+    entryguard_aws::serverless_policy(groups)
+}
+
 /// The least AWS policy for the groups.
 pub fn iam_policy<'a>(groups: impl Iterator<Item = &'a SecurityGroup>) -> serde_json::Value {
     entryguard_aws::iam_policy(groups)

@@ -15,4 +15,5 @@ pub mod provider;
 pub mod random;
 pub mod reconcile;
 pub mod reply;
+pub mod serverless;
 pub mod store;

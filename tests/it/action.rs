@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use entryguard_tests::{Act, ActRan, Database, GithubDouble, Ingress, Issuer, SOON, World, eventually, guide_workflow};
+use entryguard_tests::{
+    Act, ActRan, Database, GithubDouble, Ingress, Issuer, SOON, World, eventually, guide_workflows, readme_workflows,
+};
 
 const RUNNER: &str = "93.184.216.34";
 const RUNNER_CIDR: &str = "93.184.216.34/32";
@@ -202,7 +204,8 @@ async fn the_guides_own_workflow_runs() {
     let url = site.ingress.url().to_owned();
     site.world.rewrite_config(&format!("audience = \"{AUDIENCE}\""), &format!("audience = \"{url}\""));
     site.world.server.restart().await;
-    let guide = guide_workflow();
+    let guide = guide_workflows().remove(0);
+    assert_eq!(guide, readme_workflows()[0], "the README has the same");
     assert!(guide.contains("https://entryguard.example.com") && guide.contains("- run: ./migrate.sh"), "{guide}");
     let middle = site.pause();
     let workflow = guide.replace("https://entryguard.example.com", &url).replace("      - run: ./migrate.sh\n", &middle);

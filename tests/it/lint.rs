@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use entryguard_tests::{guide_workflow, search_path};
+use entryguard_tests::{guide_workflows, readme_workflows, search_path};
 use tokio::process::Command;
 
 fn root() -> PathBuf {
@@ -23,11 +23,22 @@ async fn the_action_and_the_workflows_are_what_github_takes_and_zizmor_finds_not
 }
 
 #[tokio::test]
-async fn the_guides_workflow_is_what_github_takes() {
+async fn the_workflows_of_the_readme_and_the_guide_are_what_github_takes() {
     let place = tempfile::tempdir().unwrap();
-    let file = place.path().join("guide.yml");
-    std::fs::write(&file, format!("on: push\npermissions: {{}}\n{}", guide_workflow())).unwrap();
-    finds_nothing("check-jsonschema", &["--builtin-schema", "vendor.github-workflows", file.to_str().unwrap()]).await;
+    let all = [readme_workflows(), guide_workflows()].concat();
+    assert_eq!(all.len(), 4);
+    for (number, workflow) in all.iter().enumerate() {
+        let file = place.path().join(format!("{number}.yml"));
+        // Some leave to the reader what starts them.
+        let start = if workflow.starts_with("on:") { "" } else { "on: push\npermissions: {}\n" };
+        std::fs::write(&file, format!("{start}{workflow}")).unwrap();
+        let file = file.to_str().unwrap();
+        finds_nothing("check-jsonschema", &["--builtin-schema", "vendor.github-workflows", file]).await;
+        // Tags stand there, as in the quick start of every action.
+        let policy = place.path().join("zizmor.yml");
+        std::fs::write(&policy, "rules: { unpinned-uses: { config: { policies: { \"*\": ref-pin } } } }\n").unwrap();
+        finds_nothing("zizmor", &["--offline", "--no-progress", "--config", policy.to_str().unwrap(), file]).await;
+    }
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ mod read_in_slack;
 mod reading;
 mod refusals;
 mod replicas;
+mod serverless;
 mod session;
 mod shim;
 mod slack;

@@ -20,6 +20,7 @@ pub struct Act {
     place: TempDir,
     environment: Vec<(String, String)>,
     event: &'static str,
+    programs: Vec<(&'static str, String)>,
 }
 
 /// What a run of the workflow said.
@@ -44,7 +45,7 @@ impl Act {
     /// A repository whose only workflow is this.
     pub async fn of(workflow: &str) -> Self {
         let place = tempfile::tempdir().unwrap();
-        let act = Self { place, environment: Vec::new(), event: "push" };
+        let act = Self { place, environment: Vec::new(), event: "push", programs: Vec::new() };
         act.copy_the_action();
         for repository in [act.action(), act.repository()] {
             std::fs::create_dir_all(&repository).unwrap();
@@ -65,6 +66,12 @@ impl Act {
     /// With a variable in the environment of every step.
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With a program before all others of its name: a shell script.
+    pub fn with_program(mut self, name: &'static str, script: &str) -> Self {
+        self.programs.push((name, script.to_owned()));
         self
     }
 
@@ -96,9 +103,24 @@ impl Act {
         command.args(self.environment.iter().flat_map(|(name, value)| ["--env".to_owned(), format!("{name}={value}")]));
         let home = self.place.path().join("home");
         std::fs::create_dir_all(&home).unwrap();
-        command.env("PATH", tools()).env("HOME", &home).env("XDG_CACHE_HOME", home.join("cache")).env("NO_PROXY", "*");
+        command
+            .env("PATH", format!("{}:{}", self.make_programs().display(), tools()))
+            .env("HOME", &home)
+            .env("XDG_CACHE_HOME", home.join("cache"))
+            .env("NO_PROXY", "*");
         command.current_dir(self.repository()).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         Acting { child: command.spawn().expect("act starts"), log: String::new(), _place: self.place }
+    }
+
+    fn make_programs(&self) -> PathBuf {
+        let folder = self.place.path().join("bin");
+        std::fs::create_dir_all(&folder).unwrap();
+        for (name, script) in &self.programs {
+            let file = folder.join(name);
+            std::fs::write(&file, format!("#!/bin/sh\nset -eu\n{script}\n")).unwrap();
+            std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        folder
     }
 
     fn action(&self) -> PathBuf {
@@ -166,9 +188,17 @@ async fn git(repository: &Path, arguments: &[&str]) {
     assert!(done.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// The workflow of docs/github-action.md, without what starts it.
-pub fn guide_workflow() -> String {
-    let guide = include_str!("../../docs/github-action.md");
-    let (_, rest) = guide.split_once("```yaml\n").expect("a workflow in the guide");
-    rest.split_once("```").expect("the workflow's end").0.to_owned()
+/// The workflows of docs/github-action.md, in their order.
+pub fn guide_workflows() -> Vec<String> {
+    workflows_in(include_str!("../../docs/github-action.md"))
+}
+
+/// The workflows of the README, in their order.
+pub fn readme_workflows() -> Vec<String> {
+    workflows_in(include_str!("../../README.md"))
+}
+
+fn workflows_in(text: &str) -> Vec<String> {
+    let blocks = text.split("```yaml\n").skip(1);
+    blocks.map(|block| block.split_once("```").expect("the workflow's end").0.to_owned()).collect()
 }

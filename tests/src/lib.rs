@@ -26,7 +26,7 @@ mod unique;
 mod watch;
 mod world;
 
-pub use act::{Act, ActRan, guide_workflow};
+pub use act::{Act, ActRan, guide_workflows, readme_workflows};
 pub use chance::Chance;
 pub use clock::{unix_millis, unix_seconds};
 pub use crowd::Crowd;

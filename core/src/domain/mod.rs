@@ -41,7 +41,8 @@ pub use panic::{CLOSED_AT_ONCE, NOT_GIVEN, Panic, PanicScope, why_taken};
 pub use post::PostKind;
 pub use removal::{Absence, LaterReads, NotGrowing};
 pub use resource::{
-    AllowlistFile, AssumedRole, Credential, FileFormat, Ports, PortsError, Protocol, Resource, ResourceKind, SecurityGroup,
+    AllowlistFile, AssumedRole, Credential, FileFormat, Ports, PortsError, PortsUnread, Protocol, Resource, ResourceKind,
+    SecurityGroup,
 };
 pub use session::{Approval, EndReason, Ending, RuleEvent, Session, SessionRule};
 pub use status::{RuleStatus, SessionStatus, session_status};

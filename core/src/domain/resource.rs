@@ -94,6 +94,11 @@ pub struct PortsError {
     to: u16,
 }
 
+/// Why a text is no range of ports.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a range of ports; write `22`, `8000-8010` or `udp 1194`")]
+pub struct PortsUnread(String);
+
 impl Ports {
     /// A range from its first to its last port.
     pub fn new(protocol: Protocol, from: u16, to: u16) -> Result<Self, PortsError> {
@@ -134,6 +139,19 @@ impl FromStr for Protocol {
     }
 }
 
+/// Reads `22`, `8000-8010`, `udp 1194` and `udp/1194`.
+impl FromStr for Ports {
+    type Err = PortsUnread;
+
+    fn from_str(text: &str) -> Result<Self, PortsUnread> {
+        let wrong = || PortsUnread(text.to_owned());
+        let (protocol, range) = text.trim().split_once([' ', '/']).unwrap_or(("tcp", text.trim()));
+        let (from, to) = range.split_once('-').unwrap_or((range, range));
+        let port = |text: &str| text.trim().parse().map_err(|_| wrong());
+        Self::new(protocol.parse().map_err(|()| wrong())?, port(from)?, port(to)?).map_err(|_| wrong())
+    }
+}
+
 impl fmt::Display for Ports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let protocol = self.protocol.as_str();
@@ -167,6 +185,13 @@ pub struct AssumedRole {
     pub external_id: Option<String>,
 }
 
+impl Credential {
+    /// What the environment gives, as the provider's own tools take it.
+    pub fn ambient(name: CredentialName) -> Self {
+        Self { name, profile: None, role: None, endpoint_url: None }
+    }
+}
+
 impl ResourceKind {
     /// Whether connections that are open already outlive the removal of the rule that let them in.
     pub const fn keeps_open_connections(&self) -> bool {
@@ -193,6 +218,23 @@ impl Resource {
         match self.kind {
             ResourceKind::SecurityGroup(_) => ("aws", "security_group"),
             ResourceKind::AllowlistFile(_) => ("file", "allowlist"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_read_as_they_are_written() {
+        for text in ["tcp 22", "udp 1194", "tcp 8000-8010"] {
+            assert_eq!(text.parse::<Ports>().unwrap().to_string(), text);
+        }
+        assert_eq!("5432".parse::<Ports>().unwrap().to_string(), "tcp 5432");
+        assert_eq!("udp/53".parse::<Ports>().unwrap().to_string(), "udp 53");
+        for text in ["", "ssh", "22-21", "65536", "icmp 8", "-1", "tcp"] {
+            assert!(text.parse::<Ports>().is_err(), "{text}");
         }
     }
 }

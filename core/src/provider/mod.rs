@@ -11,6 +11,7 @@
 //! Assumptions it may make: one caller at a time for each resource (the lease sees to that).
 
 mod error;
+mod shared;
 #[cfg(any(test, feature = "testing"))]
 mod simulated;
 
@@ -25,6 +26,7 @@ use crate::domain::{
 };
 
 pub use error::{Next, ProviderError};
+pub use shared::{Holder, Note, NoteName, SharedAllowlist, SharedRule};
 #[cfg(any(test, feature = "testing"))]
 pub use simulated::{Call, Change, Event, Fault, Hand, SimCloud, SimulatedAllowlist};
 

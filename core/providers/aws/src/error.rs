@@ -89,6 +89,7 @@ fn from_code(code: &str, message: &str, status: u16, doing: &str, on: &str) -> P
         "RulesPerSecurityGroupLimitExceeded" => {
             ProviderError::QuotaReached { quota: "the quota of rules a security group", what: on.to_owned() }
         }
+        "TagLimitExceeded" => ProviderError::QuotaReached { quota: "the limit of 50 tags a rule", what: on.to_owned() },
         "InternalError" | "InternalFailure" | "ServiceUnavailable" | "Unavailable" => unreachable(code.to_owned()),
         _ if status >= 500 => unreachable(code.to_owned()),
         _ => ProviderError::Rejected { what: format!("{doing} on {on}"), reason: format!("{code}: {message}") },

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{Filter, ResourceType, SecurityGroupRule, TagSpecification};
+use aws_sdk_ec2::types::{Filter, ResourceType, SecurityGroupRule, Tag, TagSpecification};
 use entryguard_core::domain::{DeploymentId, Ports, ProviderRuleId, RulePart, SecurityGroup};
 use entryguard_core::provider::{Addition, Allowlist, CallLimits, Health, ProviderError, Remark, Removal, SeenRule};
 
@@ -38,11 +38,10 @@ impl SecurityGroupAllowlist {
         Self { client, id: group.id.clone(), ports: group.ports.clone(), name, owner, parts, limits }
     }
 
-    async fn authorize(&self, batch: &Batch<'_>) -> Result<(), ProviderError> {
-        let marked = TagSpecification::builder()
-            .resource_type(ResourceType::SecurityGroupRule)
-            .set_tags(Some(tags(&self.owner, &batch.additions, batch.until)))
-            .build();
+    /// Adds a batch's rules with our mark on them, and these tags.
+    pub(crate) async fn authorize(&self, batch: &Batch<'_>, more: &[Tag]) -> Result<(), ProviderError> {
+        let mark = [&tags(&self.owner, &batch.additions, batch.until), more].concat();
+        let marked = TagSpecification::builder().resource_type(ResourceType::SecurityGroupRule).set_tags(Some(mark)).build();
         let call = self
             .client
             .authorize_security_group_ingress()
@@ -66,22 +65,22 @@ impl SecurityGroupAllowlist {
         }
     }
 
-    /// Writes another expiry on rules; on those that are left where some have gone, so that these do not keep the others from it.
-    async fn move_expiry(&self, ids: &[ProviderRuleId], until: &str) -> Result<(), ProviderError> {
-        if self.tag_expiry(ids, until).await? {
+    /// Writes tags on rules; on those that are left where some have gone, so that these do not keep the others from it.
+    pub(crate) async fn write_tags(&self, ids: &[ProviderRuleId], tags: &[Tag]) -> Result<(), ProviderError> {
+        if self.create_tags(ids, tags).await? {
             return Ok(());
         }
         let left = self.still_there(ids).await?;
-        if left.is_empty() { Ok(()) } else { self.tag_expiry(&left, until).await.map(drop) }
+        if left.is_empty() { Ok(()) } else { self.create_tags(&left, tags).await.map(drop) }
     }
 
     /// False where one of the rules was not there, and so none was marked.
-    async fn tag_expiry(&self, ids: &[ProviderRuleId], until: &str) -> Result<bool, ProviderError> {
+    async fn create_tags(&self, ids: &[ProviderRuleId], tags: &[Tag]) -> Result<bool, ProviderError> {
         let resources = ids.iter().map(ToString::to_string).collect();
-        match self.client.create_tags().set_resources(Some(resources)).tags(tag(EXPIRES_AT, until)).send().await {
+        match self.client.create_tags().set_resources(Some(resources)).set_tags(Some(tags.to_vec())).send().await {
             Ok(_) => Ok(true),
             Err(error) if is_rule_not_found(&error) => Ok(false),
-            Err(error) => Err(provider_error(&error, "moving the expiry of rules", &self.name)),
+            Err(error) => Err(provider_error(&error, "writing the tags of rules", &self.name)),
         }
     }
 
@@ -97,12 +96,12 @@ impl SecurityGroupAllowlist {
         Ok(rules)
     }
 
-    async fn still_there(&self, ids: &[ProviderRuleId]) -> Result<Vec<ProviderRuleId>, ProviderError> {
+    pub(crate) async fn still_there(&self, ids: &[ProviderRuleId]) -> Result<Vec<ProviderRuleId>, ProviderError> {
         let seen = self.observe().await?;
         Ok(seen.into_iter().map(|rule| rule.id).filter(|id| ids.contains(id)).collect())
     }
 
-    fn seen(&self, rule: &SecurityGroupRule) -> Option<Result<SeenRule, ProviderError>> {
+    pub(crate) fn seen(&self, rule: &SecurityGroupRule) -> Option<Result<SeenRule, ProviderError>> {
         let cidr = rule.cidr_ipv4().or(rule.cidr_ipv6())?;
         let mark = mark(rule.tags());
         let (Ok(source), Some(id)) = (cidr.parse::<ipnet::IpNet>(), rule.security_group_rule_id()) else {
@@ -148,7 +147,7 @@ impl Allowlist for SecurityGroupAllowlist {
         // Each batch is tried, whatever becomes of the others; the first error is the one that is told.
         let mut outcome = Ok(());
         for batch in batches(additions, &self.parts) {
-            outcome = outcome.and(self.authorize(&batch).await);
+            outcome = outcome.and(self.authorize(&batch, &[]).await);
         }
         outcome
     }
@@ -161,7 +160,7 @@ impl Allowlist for SecurityGroupAllowlist {
         let mut outcome = Ok(());
         for (until, ids) in &by_expiry {
             for ids in ids.chunks(IDS_A_CALL) {
-                outcome = outcome.and(self.move_expiry(ids, until).await);
+                outcome = outcome.and(self.write_tags(ids, &[tag(EXPIRES_AT, until)]).await);
             }
         }
         outcome

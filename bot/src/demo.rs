@@ -7,12 +7,15 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use entryguard_core::config::Settings;
+use entryguard_core::random::SystemRandom;
 use tokio::net::TcpListener;
 
 use crate::cli::DemoOptions;
 use crate::http::{self, Shared};
 use crate::serve::told_to_stop;
-use crate::web::demo::{GuardFile, routes};
+use crate::web::demo::{self, GuardFile};
+use crate::web::sessions;
+use crate::web::visitor::{FormKey, Recognition, WebState};
 use crate::wiring::Wired;
 use crate::workers;
 
@@ -29,7 +32,10 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<ExitCode> {
     let settings = settings(folder.path(), &guard, address)?;
     let wired = Wired::build(&settings.database, settings.directory, settings.later_reads).await?;
     let shared = Shared { engine: Arc::clone(&wired.engine), server: Arc::new(settings.server) };
-    let router = http::base_routes().merge(routes(GuardFile(Arc::new(guard)))).with_state(shared);
+    let recognition = Recognition::ThisMachine(FormKey::new(&SystemRandom));
+    let pages = sessions::routes().merge(demo::routes(GuardFile(Arc::new(guard))));
+    let pages = pages.with_state(WebState { shared: shared.clone(), recognition });
+    let router = http::base_routes().with_state(shared).merge(pages);
     let mut workers = workers::start(&wired, settings.sweep);
     greet(address);
     http::serve(listener, router, told_to_stop()?).await?;

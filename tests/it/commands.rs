@@ -141,7 +141,12 @@ async fn the_demos_page_is_closed_before_a_session_and_open_during_it() {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let guarded = async || client.get(format!("{url}/guarded")).send().await.unwrap().status().as_u16();
     assert_eq!(guarded().await, 403);
-    let started = client.post(format!("{url}/sessions")).form(&[("duration", "1h")]).send().await.unwrap();
+    let page = client.get(&url).send().await.unwrap().text().await.unwrap();
+    let token = page.split("name=\"form_token\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let forged = client.post(format!("{url}/sessions")).form(&[("duration", "1h"), ("form_token", "0")]).send().await.unwrap();
+    assert_eq!(forged.status().as_u16(), 403);
+    let started = client.post(format!("{url}/sessions")).form(&[("duration", "1h"), ("form_token", &token)]);
+    let started = started.send().await.unwrap();
     assert!(started.status().is_success(), "{started:?}");
     let becomes = async |status| {
         entryguard_tests::eventually(&format!("the page answers {status}"), entryguard_tests::SOON, async || {
@@ -153,7 +158,7 @@ async fn the_demos_page_is_closed_before_a_session_and_open_during_it() {
     becomes(200).await;
     let page = client.get(&url).send().await.unwrap().text().await.unwrap();
     let stop = page.split('"').find(|part| part.starts_with("/sessions/") && part.ends_with("/stop")).unwrap().to_owned();
-    client.post(format!("{url}{stop}")).send().await.unwrap();
+    client.post(format!("{url}{stop}")).form(&[("form_token", &token)]).send().await.unwrap();
     becomes(403).await;
     let elsewhere = client.post(format!("{url}/sessions")).header("Sec-Fetch-Site", "cross-site").send().await.unwrap();
     assert_eq!(elsewhere.status().as_u16(), 403);

@@ -5,4 +5,5 @@ pub mod demo;
 pub mod landing;
 pub mod layout;
 pub mod problem;
-mod sessions;
+pub mod sessions;
+pub mod visitor;

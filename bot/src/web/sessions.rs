@@ -1,33 +1,145 @@
 //! The Sessions page: what is open, for whom, until when; start, stop, extend.
 
-use entryguard_core::domain::{HostAddress, SessionStatus, Span, Timestamp};
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use entryguard_core::domain::{Addresses, HostAddress, SessionStatus, Span, Timestamp};
+use entryguard_core::engine::{EngineError, Listed, StartRequest, Which};
 use entryguard_core::reply::{Card, CardRow};
+use http::StatusCode;
 use maud::{Markup, html};
+use serde::Deserialize;
 
 use super::layout::{page, rule_badge, session_badge};
-use crate::http::client_address::AddressDoubt;
+use super::visitor::{FormToken, Recognition, Sent, Visitor, WebState};
+use crate::http::Page;
+use crate::http::client_address::{AddressDoubt, ClientAddress};
+
+/// The page's routes.
+pub fn routes() -> Router<WebState> {
+    Router::new()
+        .route("/", get(sessions))
+        .route("/sessions", post(start))
+        .route("/sessions/{id}/stop", post(stop))
+        .route("/sessions/{id}/extend", post(extend))
+}
+
+#[derive(Deserialize)]
+struct StartForm {
+    duration: Option<String>,
+}
+
+/// A form with a button alone.
+#[derive(Deserialize)]
+struct Pressed {}
+
+async fn sessions(State(state): State<WebState>, visitor: Visitor, client: ClientAddress) -> Response {
+    show(&state, &visitor, &client, None).await
+}
+
+async fn start(State(state): State<WebState>, sent: Sent<StartForm>) -> Response {
+    let started = async {
+        let address = sent.client.0.clone().map_err(|doubt| doubt.to_string())?;
+        let duration: Option<Span> = sent
+            .form
+            .duration
+            .as_deref()
+            .map(str::parse)
+            .transpose()
+            .map_err(|error: entryguard_core::domain::SpanError| error.to_string())?;
+        let addresses = Addresses::new(&[address]).map_err(|refused| refused.to_string())?;
+        let request = StartRequest::seen(duration, addresses);
+        state.shared.engine.start(&sent.visitor.caller, request).await.map(drop).map_err(|error| error.to_string())
+    };
+    see_after(&state, &sent, started).await
+}
+
+async fn stop(State(state): State<WebState>, Path(id): Path<String>, sent: Sent<Pressed>) -> Response {
+    let which = Which::Named(id);
+    let stopped =
+        async { state.shared.engine.stop(&sent.visitor.caller, &which).await.map(drop).map_err(|error| error.to_string()) };
+    see_after(&state, &sent, stopped).await
+}
+
+async fn extend(State(state): State<WebState>, Path(id): Path<String>, sent: Sent<Pressed>) -> Response {
+    let which = Which::Named(id);
+    let extended = async {
+        state.shared.engine.extend(&sent.visitor.caller, &which, None).await.map(drop).map_err(|error| error.to_string())
+    };
+    see_after(&state, &sent, extended).await
+}
+
+/// Does what the form asks for, and shows the page again.
+async fn see_after<T>(state: &WebState, sent: &Sent<T>, action: impl Future<Output = Result<(), String>>) -> Response {
+    match action.await {
+        Ok(()) => Redirect::to("/").into_response(),
+        Err(error) => show(state, &sent.visitor, &sent.client, Some(&error)).await,
+    }
+}
+
+async fn show(state: &WebState, visitor: &Visitor, client: &ClientAddress, error: Option<&str>) -> Response {
+    let engine = &state.shared.engine;
+    let views = match engine.list(&visitor.caller, Listed::All).await {
+        Ok(views) => views,
+        Err(error) => return unavailable(&error),
+    };
+    let (now, directory) = (engine.now(), engine.directory());
+    let cards: Vec<_> = views.iter().map(|view| Card::new(view, &directory, now)).collect();
+    let markup = SessionsPage {
+        cards: &cards,
+        durations: &directory.durations_for(visitor.caller.name()),
+        default_duration: directory.default_duration_for(visitor.caller.name()),
+        client: &client.0,
+        error,
+        form_token: &visitor.form_token,
+        aside: aside(state),
+        now,
+    }
+    .render();
+    let status = if error.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    Page { status, markup }.into_response()
+}
+
+fn unavailable(error: &EngineError) -> Response {
+    let content = html! { section { h1 { "Not now" } p class="error" { (error) } } };
+    Page { status: StatusCode::SERVICE_UNAVAILABLE, markup: page("Not now", None, &content) }.into_response()
+}
+
+/// What to try next, where this is the demo.
+fn aside(state: &WebState) -> Markup {
+    let Recognition::ThisMachine(_) = &state.recognition;
+    html! {
+        section {
+            p { "This demo guards " a href="/guarded" { "a page" } " with an allowlist file. Before a session it answers 403, during one 200. Try it:" }
+            pre { code { "curl -i " (state.shared.server.public_url) "/guarded" } }
+        }
+    }
+}
 
 /// What the page shows.
-pub struct SessionsPage<'a> {
+struct SessionsPage<'a> {
     /// The member's sessions, the newest first.
-    pub cards: &'a [Card],
+    cards: &'a [Card],
     /// The durations on offer.
-    pub durations: &'a [Span],
+    durations: &'a [Span],
     /// The duration that is chosen at first.
-    pub default_duration: Span,
+    default_duration: Span,
     /// The caller's address.
-    pub client: &'a Result<HostAddress, AddressDoubt>,
+    client: &'a Result<HostAddress, AddressDoubt>,
     /// What went wrong with the last form.
-    pub error: Option<&'a str>,
+    error: Option<&'a str>,
+    /// What every form has to bring back.
+    form_token: &'a FormToken,
     /// What stands below the table.
-    pub aside: Markup,
+    aside: Markup,
     /// The time.
-    pub now: Timestamp,
+    now: Timestamp,
 }
 
 impl SessionsPage<'_> {
     /// The whole page. While something is on its way it looks again by itself.
-    pub fn render(&self) -> Markup {
+    fn render(&self) -> Markup {
         page(
             "Sessions",
             self.look_again(),
@@ -64,6 +176,7 @@ impl SessionsPage<'_> {
             @match self.client {
                 Ok(address) => {
                     form method="post" action="/sessions" {
+                        (self.form_token.field())
                         label { "Duration "
                             select name="duration" {
                                 @for duration in self.durations {
@@ -90,9 +203,18 @@ impl SessionsPage<'_> {
                 td { details { summary { (card.resources) } (rules(&card.rows)) } }
                 td { (self.expires(card)) }
                 td class="actions" {
-                    @if card.can_extend { (action(card, "extend", "Extend +2h")) }
-                    @if card.can_stop { (action(card, "stop", "Stop")) }
+                    @if card.can_extend { (self.action(card, "extend", "Extend +2h")) }
+                    @if card.can_stop { (self.action(card, "stop", "Stop")) }
                 }
+            }
+        }
+    }
+
+    fn action(&self, card: &Card, verb: &str, label: &str) -> Markup {
+        html! {
+            form class="inline" method="post" action={ "/sessions/" (card.session) "/" (verb) } {
+                (self.form_token.field())
+                button type="submit" { (label) }
             }
         }
     }
@@ -119,11 +241,5 @@ fn rules(rows: &[CardRow]) -> Markup {
                 }
             }
         } } }
-    }
-}
-
-fn action(card: &Card, verb: &str, label: &str) -> Markup {
-    html! {
-        form class="inline" method="post" action={ "/sessions/" (card.session) "/" (verb) } { button type="submit" { (label) } }
     }
 }

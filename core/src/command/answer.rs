@@ -2,7 +2,7 @@
 
 use super::{Command, CommandError};
 use crate::domain::{Addresses, Identity, LearntBy, Surface};
-use crate::engine::{Caller, Engine, EngineError, OfferRequest, StartRequest, Which};
+use crate::engine::{Caller, Engine, EngineError, Listed, OfferRequest, StartRequest, Which};
 use crate::reply::{Card, Help, Reply};
 use crate::store::SessionView;
 
@@ -71,9 +71,9 @@ impl Engine {
                 let extended = self.extend(caller, &which, by).await?;
                 Ok(Reply::Extending { card: card(&extended.view), capped_by: extended.capped_by })
             }
-            Command::List => Ok(Reply::Sessions(self.list(caller, false).await?.iter().take(LISTED).map(card).collect())),
+            Command::List => Ok(Reply::Sessions(self.list(caller, Listed::All).await?.iter().take(LISTED).map(card).collect())),
             Command::Status(Which::Named(name)) => Ok(Reply::Session(card(&self.show(caller, &name).await?))),
-            Command::Status(_) => match self.list(caller, true).await?.first() {
+            Command::Status(_) => match self.list(caller, Listed::Live).await?.first() {
                 Some(view) => Ok(Reply::Session(card(view))),
                 None => Err(EngineError::NoLiveSession),
             },

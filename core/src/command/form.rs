@@ -2,7 +2,7 @@
 
 use super::answer::{Conversation, LISTED};
 use crate::domain::{Addresses, HostAddress, LearntBy, Span};
-use crate::engine::{Caller, Engine, EngineError, OfferRequest, StartRequest};
+use crate::engine::{Caller, Engine, EngineError, Listed, OfferRequest, StartRequest};
 use crate::reply::{Card, Health, Home, Reply, ResourceHealth, StartForm};
 
 /// What somebody filled in.
@@ -120,7 +120,7 @@ impl Engine {
     /// Everything of one person's.
     pub async fn home(&self, conversation: &Conversation) -> Result<Home, EngineError> {
         let caller = self.caller(&conversation.identity, conversation.surface)?;
-        let mut sessions = self.list(&caller, false).await?;
+        let mut sessions = self.list(&caller, Listed::All).await?;
         sessions.sort_by_key(|view| !view.status().is_live());
         let now = self.now();
         Ok(Home {

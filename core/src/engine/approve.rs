@@ -22,7 +22,8 @@ impl Engine {
     /// The request that somebody means who may answer it, by the first characters of its id.
     pub async fn find_request(&self, caller: &Caller, name: &str) -> Result<SessionId, EngineError> {
         let mut tx = self.store.begin().await?;
-        let filter = SessionFilter { member: None, prefix: Some(name.to_ascii_lowercase()), live_only: false, at_most: 2 };
+        let filter =
+            SessionFilter { member: None, prefix: Some(name.to_ascii_lowercase()), at_most: 2, ..SessionFilter::default() };
         let found = if name.len() < SHORTEST_PREFIX { Vec::new() } else { tx.sessions(&filter).await? };
         match found.as_slice() {
             [view] => self.check_approver(caller, &view.session).map(|()| view.session.id.clone()),

@@ -140,6 +140,9 @@ pub enum EngineError {
     /// A link that has done its work.
     #[error("This link has been used already: it works once. Run the command again for a new one.")]
     LinkUsed,
+    /// Not for everybody.
+    #[error("Only administrators may see or do this. Ask one of them.")]
+    AdministratorsOnly,
     /// No such session.
     #[error("There is no session `{0}` of yours. Run `list` to see your sessions.")]
     SessionUnknown(String),

@@ -3,16 +3,61 @@
 use std::collections::BTreeMap;
 
 use super::{Caller, Engine, EngineError, Which};
-use crate::domain::{MemberName, ResourceName, SessionId, Timestamp};
-use crate::store::{SessionFilter, SessionView, Tx};
+use crate::domain::{MemberName, ResourceName, SessionCursor, SessionId, Timestamp};
+use crate::store::{Listed, SessionFilter, SessionView, Tx};
 
 /// What one list shows at the most.
 const PAGE: u32 = 50;
 
+/// Whose sessions a list has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// The caller's own.
+    Own,
+    /// Everybody's; administrators alone see them.
+    Everybodys,
+    /// One member's; administrators alone see another's.
+    Of(MemberName),
+}
+
+/// A part of a list, the newest first.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// What it has.
+    pub sessions: Vec<SessionView>,
+    /// Where the next part begins, if there is more.
+    pub next: Option<SessionCursor>,
+}
+
 impl Engine {
+    /// A part of a list of sessions: what comes after `after`, not more than `at_most`.
+    pub async fn page(
+        &self,
+        caller: &Caller,
+        whose: &Whose,
+        listed: Listed,
+        after: Option<SessionCursor>,
+        at_most: u32,
+    ) -> Result<Page, EngineError> {
+        let member = match whose {
+            Whose::Own => Some(caller.name().clone()),
+            Whose::Of(member) if member == caller.name() => Some(member.clone()),
+            Whose::Of(_) | Whose::Everybodys if !caller.is_admin() => return Err(EngineError::AdministratorsOnly),
+            Whose::Of(member) => Some(member.clone()),
+            Whose::Everybodys => None,
+        };
+        // One more tells whether there is more.
+        let filter = SessionFilter { member, listed, after, at_most: at_most.saturating_add(1), prefix: None };
+        let mut sessions = self.store.begin().await?.sessions(&filter).await?;
+        let more = sessions.len() > at_most as usize;
+        sessions.truncate(at_most as usize);
+        let next = sessions.last().filter(|_| more).map(|view| SessionCursor::after(&view.session));
+        Ok(Page { sessions, next })
+    }
+
     /// The caller's sessions, the newest first.
-    pub async fn list(&self, caller: &Caller, live_only: bool) -> Result<Vec<SessionView>, EngineError> {
-        let filter = SessionFilter { member: Some(caller.name().clone()), live_only, at_most: PAGE, prefix: None };
+    pub async fn list(&self, caller: &Caller, listed: Listed) -> Result<Vec<SessionView>, EngineError> {
+        let filter = SessionFilter { member: Some(caller.name().clone()), listed, at_most: PAGE, ..SessionFilter::default() };
         Ok(self.store.begin().await?.sessions(&filter).await?)
     }
 
@@ -29,7 +74,8 @@ impl Engine {
 
     /// The live sessions of a member, the newest first.
     pub(super) async fn live_of(&self, tx: &mut Tx, member: &MemberName) -> Result<Vec<SessionView>, EngineError> {
-        let filter = SessionFilter { member: Some(member.clone()), live_only: true, at_most: PAGE, prefix: None };
+        let filter =
+            SessionFilter { member: Some(member.clone()), listed: Listed::Live, at_most: PAGE, ..SessionFilter::default() };
         Ok(tx.sessions(&filter).await?)
     }
 
@@ -53,7 +99,7 @@ impl Engine {
     async fn named(&self, tx: &mut Tx, caller: &Caller, name: &str) -> Result<SessionView, EngineError> {
         let name = name.to_ascii_lowercase();
         let member = (!caller.is_admin()).then(|| caller.name().clone());
-        let filter = SessionFilter { member, prefix: Some(name.clone()), live_only: false, at_most: 2 };
+        let filter = SessionFilter { member, prefix: Some(name.clone()), at_most: 2, ..SessionFilter::default() };
         let mut found = if name.len() < SHORTEST_PREFIX { Vec::new() } else { tx.sessions(&filter).await? };
         match (found.pop(), found.pop()) {
             (Some(view), None) => Ok(view),

@@ -39,7 +39,7 @@ use crate::random::SharedRandom;
 use crate::reconcile::{Nudges, Pulse};
 use crate::store::Store;
 
-pub use crate::store::{Remembered, Turn};
+pub use crate::store::{Listed, Remembered, Turn};
 pub use approve::Verdict;
 pub use caller::Caller;
 pub use digest::Untold;
@@ -47,6 +47,7 @@ pub(crate) use ending::end_session;
 pub use error::EngineError;
 pub use extend::Extended;
 pub use join::{IssuedCode, JoinCode, Joining};
+pub use list::{Page, Whose};
 pub use offer::{Link, Offer, OfferRequest, Token};
 pub use panic::{PanicClosed, close_at_once, lift_panic, panics_in_force};
 pub use readiness::OpeningsRefused;
@@ -93,6 +94,11 @@ impl Engine {
     /// The time that the engine goes by.
     pub fn now(&self) -> crate::domain::Timestamp {
         self.clock.now()
+    }
+
+    /// Counts what may have changed of sessions, as far as this process hears of it; other replicas' changes may be missing.
+    pub fn changes(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.nudges.changes()
     }
 
     /// Whether the database answers.

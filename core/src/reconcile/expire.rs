@@ -35,7 +35,7 @@ impl Reconciler {
             self.nudges.reconcile.notify_one();
         }
         if ended > 0 {
-            self.nudges.chat.notify_one();
+            self.nudges.sessions_changed();
         }
         Ok(ended)
     }

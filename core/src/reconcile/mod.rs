@@ -34,7 +34,7 @@ mod worker;
 
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::domain::{DeploymentId, LaterReads};
 use crate::provider::Allowlists;
@@ -59,6 +59,8 @@ pub struct Nudges {
     pub chat: Notify,
     /// Other replicas should look too.
     pub others: Notify,
+    // Counts what may have changed, for whoever watches a session.
+    changes: watch::Sender<u64>,
 }
 
 impl Nudges {
@@ -66,7 +68,18 @@ impl Nudges {
     pub fn wake(&self) {
         self.reconcile.notify_one();
         self.clock.notify_one();
+        self.sessions_changed();
+    }
+
+    /// Wakes whatever shows sessions: the chats, and those who watch a page or wait for an answer.
+    pub fn sessions_changed(&self) {
         self.chat.notify_one();
+        self.changes.send_modify(|changes| *changes = changes.wrapping_add(1));
+    }
+
+    /// Counts what may have changed. Like every hint it may be missing: whoever watches also looks now and then.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 }
 

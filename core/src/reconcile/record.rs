@@ -51,7 +51,7 @@ impl Reconciler {
         crash_point!(OutcomeWritten);
         tx.commit().await?;
         crash_point!(OutcomeCommitted);
-        self.nudges.chat.notify_one();
+        self.nudges.sessions_changed();
         self.nudges.reconcile.notify_one();
         Ok(())
     }

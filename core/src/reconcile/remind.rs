@@ -32,7 +32,7 @@ impl Reconciler {
         }
         tx.commit().await?;
         if reminded > 0 {
-            self.nudges.chat.notify_one();
+            self.nudges.sessions_changed();
         }
         Ok(reminded)
     }

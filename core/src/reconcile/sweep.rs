@@ -86,7 +86,7 @@ impl Reconciler {
         resources.sort_by(|a: &ResourceSweep, b| a.resource.cmp(&b.resource));
         if !dry_run {
             self.nudges.reconcile.notify_one();
-            self.nudges.chat.notify_one();
+            self.nudges.sessions_changed();
         }
         Ok(SweepReport { resources })
     }

@@ -41,7 +41,7 @@ pub use leases::{Claimable, Lease};
 pub use notify::Listener;
 pub use open::StoreUrl;
 pub use posts::{ChatPost, NewPost};
-pub use sessions::{SessionFilter, SessionView};
+pub use sessions::{Listed, SessionFilter, SessionView};
 pub use stats::Stats;
 pub use sweeps::LastSweep;
 pub use time::ClockDoubt;

@@ -8,8 +8,8 @@ use sqlx::any::AnyRow;
 use super::rows::{Reader, placeholders};
 use super::{StoreError, Tx};
 use crate::domain::{
-    Addresses, Approval, EndReason, Ending, HostAddress, MemberName, ResourceName, Session, SessionId, SessionRule,
-    SessionStatus, Span, Surface, Timestamp, session_status,
+    Addresses, Approval, EndReason, Ending, HostAddress, MemberName, ResourceName, Session, SessionCursor, SessionId,
+    SessionRule, SessionStatus, Span, Surface, Timestamp, session_status,
 };
 
 /// A session with its rules: what every surface shows.
@@ -30,10 +30,38 @@ pub struct SessionFilter {
     pub member: Option<MemberName>,
     /// Only those whose id begins so.
     pub prefix: Option<String>,
-    /// Only those that were not stopped and have not run out.
-    pub live_only: bool,
+    /// How far they have come.
+    pub listed: Listed,
+    /// Only those that come after this one in the list.
+    pub after: Option<SessionCursor>,
     /// Not more than this.
     pub at_most: u32,
+}
+
+/// How far the sessions of a list have come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Listed {
+    /// However far.
+    #[default]
+    All,
+    /// Neither stopped nor run out.
+    Live,
+    /// Live, or with something left to close.
+    Unclosed,
+    /// Over, and closed.
+    Past,
+}
+
+impl Listed {
+    // A constant of ours: nothing of it comes from outside.
+    const fn sql(self) -> &'static str {
+        match self {
+            Self::All => "TRUE",
+            Self::Live => "ended_at IS NULL",
+            Self::Unclosed => "closed_at IS NULL",
+            Self::Past => "closed_at IS NOT NULL",
+        }
+    }
 }
 
 impl SessionView {
@@ -119,23 +147,20 @@ impl Tx {
     /// Sessions with their rules, the newest first.
     pub async fn sessions(&mut self, filter: &SessionFilter) -> Result<Vec<SessionView>, StoreError> {
         // Two texts, so that one member's sessions are found by their index.
-        let sql = match filter.member {
-            Some(_) => {
-                "SELECT * FROM sessions
-                 WHERE member = $1 AND substr(id, 1, $2) = $3 AND (ended_at IS NULL OR $4 = 0) AND quarantined_at IS NULL
-                 ORDER BY started_at DESC, id LIMIT $5"
-            }
-            None => {
-                "SELECT * FROM sessions
-                 WHERE $1 = '' AND substr(id, 1, $2) = $3 AND (ended_at IS NULL OR $4 = 0) AND quarantined_at IS NULL
-                 ORDER BY started_at DESC, id LIMIT $5"
-            }
-        };
-        let rows = sqlx::query(sql)
+        let whose = if filter.member.is_some() { "member = $1" } else { "$1 = ''" };
+        let sql = format!(
+            "SELECT * FROM sessions
+             WHERE {whose} AND substr(id, 1, $2) = $3 AND {} AND (started_at < $4 OR (started_at = $4 AND id > $5))
+             AND quarantined_at IS NULL ORDER BY started_at DESC, id LIMIT $6",
+            filter.listed.sql()
+        );
+        let after = filter.after.as_ref();
+        let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(filter.member.as_ref().map_or("", MemberName::as_str))
             .bind(i32::try_from(filter.prefix.as_deref().map_or(0, str::len)).unwrap_or(i32::MAX))
             .bind(filter.prefix.as_deref().unwrap_or(""))
-            .bind(i64::from(filter.live_only))
+            .bind(after.map_or(i64::MAX, |after| after.started_at.as_millis()))
+            .bind(after.map_or("", |after| after.id.as_str()))
             .bind(i64::from(filter.at_most))
             .fetch_all(&mut *self.inner)
             .await?;

@@ -1,0 +1,190 @@
+//! Whoever looks at a page, as the server recognizes them, and what they send from one.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use axum::Form;
+use axum::extract::{ConnectInfo, FromRef, FromRequest, FromRequestParts, Request};
+use axum::response::{IntoResponse, Response};
+use entryguard_core::domain::{Identity, Surface};
+use entryguard_core::engine::Caller;
+use entryguard_core::random::{Random, bytes};
+use hmac::{Hmac, KeyInit, Mac};
+use http::request::Parts;
+use http::{StatusCode, header};
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use sha2::Sha256;
+
+use super::problem::problem;
+use crate::http::client_address::ClientAddress;
+use crate::http::{SameOrigin, Shared};
+
+/// What the pages' handlers may use.
+#[derive(Clone)]
+pub struct WebState {
+    /// What every handler may use.
+    pub shared: Shared,
+    /// By what visitors are recognized.
+    pub recognition: Recognition,
+}
+
+/// By what visitors are recognized.
+#[derive(Clone)]
+pub enum Recognition {
+    /// Whoever sits at this machine is the demo's administrator.
+    ThisMachine(FormKey),
+}
+
+/// A member who looks at a page.
+pub struct Visitor {
+    /// Who.
+    pub caller: Caller,
+    /// What every form of the page has to bring back.
+    pub form_token: FormToken,
+}
+
+/// A form that a visitor sent, from a page of ours that was made for them.
+pub struct Sent<T> {
+    /// Who sent it.
+    pub visitor: Visitor,
+    /// From where.
+    pub client: ClientAddress,
+    /// What it says.
+    pub form: T,
+}
+
+/// What form tokens are made with.
+#[derive(Clone)]
+pub struct FormKey([u8; 64]);
+
+/// What shows that a form is from a page that was made for its sender.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FormToken(String);
+
+impl FormKey {
+    /// A new key: pages from before a restart have to be loaded again.
+    pub fn new(random: &dyn Random) -> Self {
+        Self(bytes(random))
+    }
+
+    /// The token for the pages of whoever is recognized by this.
+    pub fn token_for(&self, recognized_by: &str) -> FormToken {
+        FormToken(hex::encode(self.mac(recognized_by).finalize().into_bytes()))
+    }
+
+    fn mac(&self, recognized_by: &str) -> Hmac<Sha256> {
+        let mut mac = Hmac::<Sha256>::new(&self.0.into());
+        mac.update(recognized_by.as_bytes());
+        mac
+    }
+}
+
+impl FormToken {
+    /// The field that every form has.
+    pub fn field(&self) -> Markup {
+        html! { input type="hidden" name="form_token" value=(self.0); }
+    }
+
+    /// Whether a form brought it back.
+    fn is(&self, given: &str) -> bool {
+        // As long as it takes for any other text of this length: it tells nothing of where they differ.
+        given.len() == self.0.len() && given.bytes().zip(self.0.bytes()).fold(0, |all, (a, b)| all | (a ^ b)) == 0
+    }
+}
+
+impl fmt::Debug for FormToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FormToken")
+    }
+}
+
+impl FromRef<WebState> for Shared {
+    fn from_ref(state: &WebState) -> Self {
+        state.shared.clone()
+    }
+}
+
+impl FromRequestParts<WebState> for Visitor {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, Response> {
+        match &state.recognition {
+            Recognition::ThisMachine(key) => {
+                let here = whoever_is_here(parts, &state.shared);
+                let caller = here.map_err(|why| (StatusCode::FORBIDDEN, why).into_response())?;
+                Ok(Self { caller, form_token: key.token_for("this machine") })
+            }
+        }
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest<WebState> for Sent<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &WebState) -> Result<Self, Response> {
+        #[derive(Deserialize)]
+        struct WithToken<T> {
+            #[serde(default)]
+            form_token: String,
+            #[serde(flatten)]
+            form: T,
+        }
+        let (mut parts, body) = request.into_parts();
+        let visitor = Visitor::from_request_parts(&mut parts, state).await?;
+        SameOrigin::from_request_parts(&mut parts, state).await?;
+        let Ok(client) = ClientAddress::from_request_parts(&mut parts, state).await;
+        let sent = Form::<WithToken<T>>::from_request(Request::from_parts(parts, body), state).await;
+        let Form(WithToken { form_token, form }) = sent.map_err(IntoResponse::into_response)?;
+        if !visitor.form_token.is(&form_token) {
+            let why =
+                "This form is not from a page that was made for you, or is an old one. Nothing was done: load the page again.";
+            return Err(problem(StatusCode::FORBIDDEN, "Nothing was done", why));
+        }
+        Ok(Self { visitor, client, form })
+    }
+}
+
+/// Whoever sits at this machine. The connection must come from it, and the page must have been asked for by its own name: a page
+/// elsewhere that resolves its name to this machine shows another one.
+fn whoever_is_here(parts: &Parts, shared: &Shared) -> Result<Caller, &'static str> {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical());
+    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if !peer.is_some_and(|peer| peer.is_loopback()) || !is_this_machine(host) {
+        return Err("The demo serves this machine alone.\n");
+    }
+    let local = shared.engine.caller(&Identity::Local, Surface::Web);
+    local.map_err(|_| "The demo has no local administrator.\n")
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let name = host.rsplit_once(':').filter(|(_, port)| port.chars().all(|c| c.is_ascii_digit())).map_or(host, |(name, _)| name);
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_somebody_elses_page_could_have_is_not_this_machine() {
+        for host in ["localhost:8080", "127.0.0.1:8080", "[::1]:8080", "localhost"] {
+            assert!(is_this_machine(host), "{host}");
+        }
+        for host in ["rebound.example.com:8080", "127.0.0.1.example.com", "", "10.0.0.1:8080"] {
+            assert!(!is_this_machine(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_good_for_its_own_visitor_alone() {
+        let (key, other) = (FormKey([1; 64]), FormKey([2; 64]));
+        let token = key.token_for("ana");
+        assert!(token.is(&key.token_for("ana").0));
+        for wrong in [key.token_for("bo").0, other.token_for("ana").0, String::new()] {
+            assert!(!token.is(&wrong));
+        }
+    }
+}

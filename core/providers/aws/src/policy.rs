@@ -31,9 +31,10 @@ pub fn serverless_policy<'a>(groups: impl Iterator<Item = &'a SecurityGroup>) ->
 
 const RULES: &str = "arn:aws:ec2:*:*:security-group-rule/*";
 
+/// Keys of ours on rules of ours. `ForAllValues` alone holds also where no key is named, which to DeleteTags means all of them.
 fn marked(keys: &Value) -> Value {
     let mut condition = keys.clone();
-    condition["Null"] = json!({ "aws:ResourceTag/entryguard:owner": "false" });
+    condition["Null"] = json!({ "aws:ResourceTag/entryguard:owner": "false", "aws:TagKeys": "false" });
     condition
 }
 
@@ -97,7 +98,8 @@ mod tests {
               ]
             },
             "Null": {
-              "aws:ResourceTag/entryguard:owner": "false"
+              "aws:ResourceTag/entryguard:owner": "false",
+              "aws:TagKeys": "false"
             }
           },
           "Effect": "Allow",
@@ -164,7 +166,8 @@ mod tests {
                   "aws:TagKeys": "entryguard:expires-at"
                 },
                 "Null": {
-                  "aws:ResourceTag/entryguard:owner": "false"
+                  "aws:ResourceTag/entryguard:owner": "false",
+                  "aws:TagKeys": "false"
                 }
               },
               "Effect": "Allow",

@@ -31,7 +31,11 @@ struct Shared {
     url: Mutex<String>,
     published: Mutex<Vec<Key>>,
     fetched: Mutex<u32>,
+    asked: Mutex<u32>,
     away: Mutex<bool>,
+    silent: Mutex<bool>,
+    // What the tokens of jobs claim besides.
+    more: Mutex<Value>,
 }
 
 /// What deliveries of GitHub's webhook are signed with.
@@ -82,7 +86,10 @@ impl Issuer {
             url: Mutex::default(),
             published: Mutex::new(vec![Key::First]),
             fetched: Mutex::default(),
+            asked: Mutex::default(),
             away: Mutex::default(),
+            silent: Mutex::default(),
+            more: Mutex::default(),
         });
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(discovery))
@@ -105,6 +112,11 @@ impl Issuer {
         [("ACTIONS_ID_TOKEN_REQUEST_URL", url), ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", JOB.to_owned())]
     }
 
+    /// The tokens that jobs ask for claim this, too.
+    pub fn claim_for_jobs(&self, more: Value) {
+        *lock(&self.shared.more) = more;
+    }
+
     /// Publishes these keys, and no others.
     pub fn publish(&self, keys: &[Key]) {
         *lock(&self.shared.published) = keys.to_vec();
@@ -113,6 +125,16 @@ impl Issuer {
     /// Is away from now on, or is there again.
     pub fn set_away(&self, away: bool) {
         *lock(&self.shared.away) = away;
+    }
+
+    /// Answers nothing to whoever asks for its keys from now on.
+    pub fn fall_silent(&self) {
+        *lock(&self.shared.silent) = true;
+    }
+
+    /// How often somebody has begun to ask for its keys.
+    pub fn asked(&self) -> u32 {
+        *lock(&self.shared.asked)
     }
 
     /// How often its keys were fetched.
@@ -201,11 +223,17 @@ async fn token(
     if bearer != Some(&format!("Bearer {JOB}")) {
         return Err(StatusCode::UNAUTHORIZED);
     }
-    let claims = claims(&lock(&shared.url), query.get("audience").map_or("", String::as_str), &Value::Null);
+    let audience = query.get("audience").map_or("", String::as_str);
+    let claims = claims(&lock(&shared.url), audience, &lock(&shared.more));
     Ok(Json(json!({ "value": sign_as(&claims, Key::First, &Key::First.id()) })))
 }
 
 async fn discovery(Given(shared): Given<Arc<Shared>>) -> Result<Json<Value>, StatusCode> {
+    *lock(&shared.asked) += 1;
+    let silent = *lock(&shared.silent);
+    if silent {
+        std::future::pending::<()>().await;
+    }
     if *lock(&shared.away) {
         return Err(StatusCode::SERVICE_UNAVAILABLE);
     }

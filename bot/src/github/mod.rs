@@ -1,5 +1,6 @@
 //! GitHub: whose workflow a token is of, and people who sign in there to join their login to their member.
 
+mod keys;
 mod link;
 mod oauth;
 mod oidc;

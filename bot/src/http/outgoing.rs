@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const LARGEST: usize = 1024 * 1024;
 
 /// Why a document could not be had.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum FetchError {
     /// No answer in time, or none at all.
     #[error("no answer from {0}")]

@@ -163,12 +163,8 @@ async fn a_login_at_github_is_joined_once_its_owner_has_signed_in_and_agreed() {
     world.finish().await;
 }
 
-#[tokio::test]
-async fn whoever_is_in_a_team_of_github_has_its_role_and_loses_it_with_the_team() {
-    let github = GithubDouble::open().await;
-    let world = World::on(Database::Sqlite).with_groups(2).member("ana", "U111").role("developers", &["ana"], &["group-1"], "");
-    let world = world.role("on-call", &[], &["group-2"], "identities = [\"github-team:acme/on-call\"]");
-    let mut world = world.configured(&github.toml()).start().await;
+/// Ana joins her login, which is in the team, and starts a session.
+async fn start_from_the_team(world: &World, github: &GithubDouble) {
     github.put_into_team(LOGIN, "ana-at-github");
     github.sign_in(LOGIN, "ana-at-github");
     let url = entryguard_tests::link_in(&world.slack.command("U111", "link").await.body).expect("a link to the page");
@@ -176,6 +172,15 @@ async fn whoever_is_in_a_team_of_github_has_its_role_and_loses_it_with_the_team(
     let question = browser.follow(&browser.open(&url).await).await;
     assert!(browser.submit(&question, &[]).await.says("is joined"));
     world.start_session("U111", "1h", HOME).await;
+}
+
+#[tokio::test]
+async fn whoever_is_in_a_team_of_github_has_its_role_and_loses_it_with_the_team() {
+    let github = GithubDouble::open().await;
+    let world = World::on(Database::Sqlite).with_groups(2).member("ana", "U111").role("developers", &["ana"], &["group-1"], "");
+    let world = world.role("on-call", &[], &["group-2"], "identities = [\"github-team:acme/on-call\"]");
+    let mut world = world.configured(&github.toml()).start().await;
+    start_from_the_team(&world, &github).await;
     for group in &world.groups {
         world.wait_until_group_allows(group, &[HOME_CIDR]).await;
     }
@@ -183,6 +188,20 @@ async fn whoever_is_in_a_team_of_github_has_its_role_and_loses_it_with_the_team(
     world.server.restart().await;
     world.wait_until_group_allows(&world.groups[1], &[]).await;
     assert_eq!(world.rules_of(&world.groups[0]).await.len(), 1, "what another role gives stays");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn after_a_restart_a_team_that_github_does_not_confirm_gives_nothing() {
+    let github = GithubDouble::open().await;
+    let world = World::on(Database::Sqlite).with_groups(1).member("ana", "U111");
+    let world = world.role("on-call", &[], &["group-1"], "identities = [\"github-team:acme/on-call\"]");
+    let mut world = world.configured(&github.toml()).start().await;
+    start_from_the_team(&world, &github).await;
+    world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
+    github.go_away();
+    world.server.restart().await;
+    world.wait_until_group_allows(&world.groups[0], &[]).await;
     world.finish().await;
 }
 

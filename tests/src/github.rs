@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::extract::{Path, Query, State as Given};
+use axum::extract::{Path, Query, Request, State as Given};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, patch, post};
 use axum::{Json, Router};
@@ -31,14 +32,39 @@ struct State {
     codes: BTreeMap<String, (u64, String)>,
     tokens: BTreeMap<String, (u64, String)>,
     issued: u64,
-    // What each comment says, by its id, and how often it was edited.
-    comments: BTreeMap<u64, (String, u32)>,
+    comments: BTreeMap<u64, Comment>,
     checks: Vec<Value>,
+    mood: Mood,
     // Logins by their users' ids, and who is in the one team.
     logins: BTreeMap<u64, String>,
     team: BTreeSet<String>,
     violations: Vec<String>,
 }
+
+#[derive(Debug)]
+struct Comment {
+    body: String,
+    edits: u32,
+    author: u64,
+}
+
+/// How it answers.
+#[derive(Debug, Default, Clone, Copy)]
+enum Mood {
+    #[default]
+    Good,
+    /// 503 to everything.
+    Away,
+    /// Nothing at all.
+    Silent,
+}
+
+/// Whom a job's own token makes comments as: a bot.
+const BOT: u64 = 41_898_282;
+/// Whose the personal token is.
+const PERSON: u64 = 1_001;
+/// Somebody else.
+const STRANGER: u64 = 1_002;
 
 impl GithubDouble {
     /// The app.
@@ -50,6 +76,8 @@ impl GithubDouble {
     pub const TOKEN: &'static str = "github-token-of-the-tests";
     /// What a job shows.
     pub const JOB_TOKEN: &'static str = "ghs_token_of_the_job";
+    /// What a job shows to which somebody has given their own.
+    pub const PERSONAL_TOKEN: &'static str = "ghp_token_of_a_person";
 
     /// Opens.
     pub async fn open() -> Self {
@@ -63,6 +91,8 @@ impl GithubDouble {
             .route("/repos/{owner}/{name}/issues/{number}/comments", get(comments).post(comment))
             .route("/repos/{owner}/{name}/issues/comments/{id}", patch(edit).delete(delete))
             .route("/repos/{owner}/{name}/check-runs", post(check))
+            .route("/repos/{owner}/{name}/check-runs/{id}", patch(edit_check))
+            .layer(from_fn_with_state(Arc::clone(&shared), in_its_mood))
             .with_state(Arc::clone(&shared));
         Self { listener: Listener::serve(router).await, shared }
     }
@@ -93,6 +123,16 @@ impl GithubDouble {
         self.shared.state().team.remove(login);
     }
 
+    /// It answers 503 from now on.
+    pub fn go_away(&self) {
+        self.shared.state().mood = Mood::Away;
+    }
+
+    /// It answers nothing from now on.
+    pub fn fall_silent(&self) {
+        self.shared.state().mood = Mood::Silent;
+    }
+
     /// Where its API is.
     pub fn api_url(&self) -> String {
         self.listener.address.clone()
@@ -100,18 +140,15 @@ impl GithubDouble {
 
     /// The comments on the pull request, oldest first: what they say, and how often they were edited.
     pub fn comments(&self) -> Vec<(String, u32)> {
-        self.shared.state().comments.values().cloned().collect()
+        self.shared.state().comments.values().map(|comment| (comment.body.clone(), comment.edits)).collect()
     }
 
     /// Somebody else comments.
     pub fn comment(&self, body: &str) {
-        let mut state = self.shared.state();
-        state.issued += 1;
-        let id = state.issued;
-        state.comments.insert(id, (format!("{PERSON}{body}"), 0));
+        self.shared.state().write(body, STRANGER);
     }
 
-    /// The checks that were made.
+    /// The checks that were made, as they say it now.
     pub fn checks(&self) -> Vec<Value> {
         self.shared.state().checks.clone()
     }
@@ -129,26 +166,44 @@ impl Shared {
 }
 
 impl State {
+    fn write(&mut self, body: &str, author: u64) -> Value {
+        self.issued += 1;
+        self.comments.insert(self.issued, Comment { body: body.to_owned(), edits: 0, author });
+        self.shown(self.issued)
+    }
+
+    fn shown(&self, id: u64) -> Value {
+        let comment = &self.comments[&id];
+        let kind = if comment.author == BOT { "Bot" } else { "User" };
+        json!({ "id": id, "body": comment.body, "user": { "id": comment.author, "login": "x", "type": kind } })
+    }
+
     fn secret(&mut self, kind: &str) -> String {
         self.issued += 1;
         format!("{kind}-{}", self.issued)
     }
 }
 
-/// What stands before a comment that no bot wrote.
-const PERSON: &str = "by a person: ";
-
 type Double = Given<Arc<Shared>>;
 
-/// What the job's own token may do.
-fn is_the_jobs(headers: &HeaderMap) -> Result<(), StatusCode> {
-    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if given == Some(&format!("Bearer {}", GithubDouble::JOB_TOKEN)) { Ok(()) } else { Err(StatusCode::UNAUTHORIZED) }
+/// Answers as it is told to.
+async fn in_its_mood(Given(shared): Double, request: Request, next: Next) -> Response {
+    let mood = shared.state().mood;
+    match mood {
+        Mood::Good => next.run(request).await,
+        Mood::Away => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Mood::Silent => std::future::pending().await,
+    }
 }
 
-fn shown(id: u64, body: &str) -> Value {
-    let kind = if body.starts_with(PERSON) { "User" } else { "Bot" };
-    json!({ "id": id, "body": body.strip_prefix(PERSON).unwrap_or(body), "user": { "login": "x", "type": kind } })
+/// Whose a job's token is.
+fn job_of(headers: &HeaderMap) -> Result<u64, StatusCode> {
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match given.strip_prefix("Bearer ") {
+        Some(GithubDouble::JOB_TOKEN) => Ok(BOT),
+        Some(GithubDouble::PERSONAL_TOKEN) => Ok(PERSON),
+        _ => Err(StatusCode::UNAUTHORIZED),
+    }
 }
 
 /// What the server's own token may do.
@@ -179,17 +234,14 @@ async fn membership(
 }
 
 async fn comments(Given(shared): Double, headers: HeaderMap) -> Result<Json<Value>, StatusCode> {
-    is_the_jobs(&headers)?;
-    Ok(Json(shared.state().comments.iter().map(|(id, (body, _))| shown(*id, body)).collect()))
+    job_of(&headers)?;
+    let state = shared.state();
+    Ok(Json(state.comments.keys().map(|id| state.shown(*id)).collect()))
 }
 
 async fn comment(Given(shared): Double, headers: HeaderMap, Json(sent): Json<Value>) -> Result<Json<Value>, StatusCode> {
-    is_the_jobs(&headers)?;
-    let mut state = shared.state();
-    state.issued += 1;
-    let (id, body) = (state.issued, sent["body"].as_str().unwrap_or_default().to_owned());
-    state.comments.insert(id, (body.clone(), 0));
-    Ok(Json(shown(id, &body)))
+    let author = job_of(&headers)?;
+    Ok(Json(shared.state().write(sent["body"].as_str().unwrap_or_default(), author)))
 }
 
 async fn edit(
@@ -198,12 +250,12 @@ async fn edit(
     Path((_, _, id)): Path<(String, String, u64)>,
     Json(sent): Json<Value>,
 ) -> Result<Json<Value>, StatusCode> {
-    is_the_jobs(&headers)?;
+    job_of(&headers)?;
     let mut state = shared.state();
-    let (body, edits) = state.comments.get_mut(&id).ok_or(StatusCode::NOT_FOUND)?;
-    sent["body"].as_str().unwrap_or_default().clone_into(body);
-    *edits += 1;
-    Ok(Json(shown(id, body)))
+    let comment = state.comments.get_mut(&id).ok_or(StatusCode::NOT_FOUND)?;
+    sent["body"].as_str().unwrap_or_default().clone_into(&mut comment.body);
+    comment.edits += 1;
+    Ok(Json(state.shown(id)))
 }
 
 async fn delete(Given(shared): Double, Path((_, _, id)): Path<(String, String, u64)>) -> StatusCode {
@@ -212,9 +264,25 @@ async fn delete(Given(shared): Double, Path((_, _, id)): Path<(String, String, u
 }
 
 async fn check(Given(shared): Double, headers: HeaderMap, Json(sent): Json<Value>) -> Result<Json<Value>, StatusCode> {
-    is_the_jobs(&headers)?;
-    shared.state().checks.push(sent);
-    Ok(Json(json!({ "id": 1 })))
+    job_of(&headers)?;
+    let mut state = shared.state();
+    state.checks.push(sent);
+    Ok(Json(json!({ "id": state.checks.len() })))
+}
+
+async fn edit_check(
+    Given(shared): Double,
+    headers: HeaderMap,
+    Path((_, _, id)): Path<(String, String, usize)>,
+    Json(sent): Json<Value>,
+) -> Result<Json<Value>, StatusCode> {
+    job_of(&headers)?;
+    let mut state = shared.state();
+    let check = id.checked_sub(1).and_then(|place| state.checks.get_mut(place)).ok_or(StatusCode::NOT_FOUND)?;
+    for (name, value) in sent.as_object().into_iter().flatten() {
+        check[name] = value.clone();
+    }
+    Ok(Json(json!({ "id": id })))
 }
 
 type Fields = BTreeMap<String, String>;
@@ -265,9 +333,16 @@ fn form(body: &[u8]) -> Fields {
     pairs.query_pairs().into_owned().collect()
 }
 
-async fn user(Given(shared): Given<Arc<Shared>>, headers: HeaderMap) -> Result<Json<Value>, StatusCode> {
+async fn user(Given(shared): Given<Arc<Shared>>, headers: HeaderMap) -> Result<Json<Value>, (StatusCode, Json<Value>)> {
+    let refused = |status, message| (status, Json(json!({ "message": message })));
+    match job_of(&headers) {
+        Ok(BOT) => return Err(refused(StatusCode::FORBIDDEN, "Resource not accessible by integration")),
+        Ok(person) => return Ok(Json(json!({ "id": person, "login": "deployer", "type": "User" }))),
+        Err(_) => {}
+    }
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let token = given.strip_prefix("Bearer ").or_else(|| given.strip_prefix("token ")).unwrap_or_default();
-    let (id, login) = shared.state().tokens.get(token).cloned().ok_or(StatusCode::UNAUTHORIZED)?;
+    let (id, login) =
+        shared.state().tokens.get(token).cloned().ok_or_else(|| refused(StatusCode::UNAUTHORIZED, "Bad credentials"))?;
     Ok(Json(json!({ "id": id, "login": login, "type": "User" })))
 }

@@ -48,11 +48,21 @@ function sha256(bytes) {
 }
 
 module.exports = async (phase) => {
+  let program;
+  for (const signal of ["SIGINT", "SIGTERM"]) {
+    process.on(signal, () => {
+      // On Windows the program gets them itself, from the console; what Node.js calls a signal there would end it at once.
+      if (program) process.platform === "win32" || program.kill(signal);
+      else if (phase === "main") fail(phase, "The job was cancelled before the program was there, so nothing was opened.");
+    });
+  }
   try {
-    const program = spawn(await find(), [phase], { stdio: "inherit" });
-    for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => program.kill(signal));
+    program = spawn(await find(), [phase], { stdio: "inherit" });
     program.on("error", (error) => fail(phase, `The program could not be started: ${error.message}`));
-    program.on("exit", (code) => process.exit(code ?? 1));
+    program.on("exit", (code, signal) => {
+      if (phase === "post" && code !== 0) fail(phase, `The program ended with ${code ?? signal}. What is open ends by itself.`);
+      process.exit(code ?? 1);
+    });
   } catch (error) {
     fail(phase, error.message);
   }

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::inputs::Inputs;
+use crate::inputs::Telling;
 use crate::runner::Runner;
-use crate::server::{Key, Server, ServerError};
+use crate::server::{Key, LATE_CALLS, Server, ServerError};
 use crate::session::Session;
 
 /// How long a server that is away is asked.
@@ -15,33 +15,47 @@ const WAITED_FOR: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Closes what the main step opened.
-pub async fn run(inputs: &Inputs, runner: &Runner) {
+pub async fn run(telling: &Telling, runner: &Runner) {
     let (Some(url), Some(key)) = (runner.saved("url"), runner.saved("key")) else {
         runner.tell("Nothing was opened, so there is nothing to close.");
         return;
     };
     runner.mask(&key);
     let (server, key) = (Server::at(&url), Key::kept(key));
-    match stop(&server, &key).await {
+    match stop(&server, &key, may_still_begin(runner)).await {
         Ok(session) => {
             let session = wait(runner, &server, &key, session).await;
-            if let Some(pull_request) = inputs.pull_request() {
-                pull_request.tell(&session, runner).await;
+            if let Some(pull_request) = telling.pull_request() {
+                pull_request.closed(&session, runner).await;
             }
         }
         Err(ServerError::NoSession) => runner.tell("No session was started, so there is nothing to close."),
-        Err(error) => {
-            let until = runner.saved("until").map_or_else(|| "when its time is over".to_owned(), |until| format!("at {until}"));
-            runner.warning(&format!("The session could not be closed now ({error}). The server closes it by itself {until}."));
-        }
+        Err(error) => runner.warning(&format!(
+            "The session could not be closed now ({error}). The server closes it by itself {}.",
+            at_the_latest(runner)
+        )),
     }
 }
 
-async fn stop(server: &Server, key: &Key) -> Result<Session, ServerError> {
+/// When a session ends of which nobody hears any more.
+pub fn at_the_latest(runner: &Runner) -> String {
+    runner.saved("until").map_or_else(|| "when its time is over".to_owned(), |until| format!("at {until}"))
+}
+
+/// Whether the main step asked for a session, and was cut off before it had an answer.
+fn may_still_begin(runner: &Runner) -> bool {
+    runner.saved("asked").is_some() && runner.saved("settled").is_none()
+}
+
+async fn stop(server: &Server, key: &Key, mut may_still_begin: bool) -> Result<Session, ServerError> {
     let began = Instant::now();
     let mut wait = Duration::from_secs(1);
     loop {
         match server.stop(key).await {
+            Err(ServerError::NoSession) if may_still_begin => {
+                tokio::time::sleep(LATE_CALLS).await;
+                may_still_begin = false;
+            }
             Err(ServerError::Away(_)) if began.elapsed() + wait < ASKED_FOR => {
                 tokio::time::sleep(wait).await;
                 wait *= 2;

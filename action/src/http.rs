@@ -87,6 +87,12 @@ pub fn random_hex<const N: usize>() -> String {
     hex::encode(random::bytes::<N>(&SystemRandom))
 }
 
+/// Percent-encoding, as for a value in a query.
+pub fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
 /// The URL up to its path, for people: what follows can be a secret.
 fn host_of(url: &str) -> String {
     let after_scheme = url.find("://").map_or(0, |at| at + 3);
@@ -97,6 +103,11 @@ fn host_of(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_audience_is_one_value_of_the_query() {
+        assert_eq!(encoded("https://guard.example.com/a&b"), "https%3A%2F%2Fguard.example.com%2Fa%26b");
+    }
 
     #[test]
     fn people_read_the_host_and_no_more() {

@@ -7,6 +7,7 @@ use clap::Args;
 use entryguard_core::domain::{Ports, PortsUnread, Span};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::comment::Job;
 use crate::pull_request::PullRequest;
 
 /// What the workflow says.
@@ -51,12 +52,23 @@ pub struct Inputs {
     /// Whether a session that is only PARTIAL fails the step.
     #[arg(long, env = "INPUT_FAIL-ON-PARTIAL", default_value = "true", action = clap::ArgAction::Set)]
     pub fail_on_partial: bool,
+    /// Who is told beside the log.
+    #[command(flatten)]
+    pub telling: Telling,
+}
+
+/// Whom a step tells how the session is, beside whoever reads its log.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Telling {
     /// Whether to comment on the pull request.
     #[arg(long, env = "INPUT_COMMENT", default_value = "false", action = clap::ArgAction::Set)]
     pub comment: bool,
     /// What comments are written with.
     #[arg(long, env = "INPUT_GITHUB-TOKEN", default_value = "", hide_env_values = true)]
     pub github_token: SecretString,
+    /// Which of a matrix's jobs this is, as the runner says it in JSON.
+    #[arg(long, env = "INPUT_MATRIX", default_value = "")]
+    pub matrix: String,
 }
 
 /// Who opens.
@@ -114,13 +126,15 @@ pub struct Addresses {
     pub v6: Option<String>,
 }
 
-impl Inputs {
+impl Telling {
     /// The pull request to comment on, if there is one and that is wanted.
     pub fn pull_request(&self) -> Option<PullRequest> {
         let wanted = self.comment && !self.github_token.expose_secret().is_empty();
-        PullRequest::of_this_job(&self.github_token).filter(|_| wanted)
+        PullRequest::of_this_job(&self.github_token, Job::of_the_environment(&self.matrix)).filter(|_| wanted)
     }
+}
 
+impl Inputs {
     /// Who opens; `environment` is the region that the environment names.
     pub fn mode(&self, environment: Option<String>) -> Result<Mode, InputError> {
         let ids: Vec<_> = words(&self.security_groups).map(str::to_owned).collect();

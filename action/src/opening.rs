@@ -34,9 +34,10 @@ pub async fn run(inputs: &Inputs, runner: &Runner) -> anyhow::Result<()> {
     tokio::select! {
         opened = open(inputs, runner, &server, &key) => opened,
         () = cancelled => {
-            // Whether the question has reached the server or not: there is nothing left of it after this.
-            match server.stop(&key).await {
-                Ok(_) | Err(ServerError::NoSession) => bail!("The job was cancelled; the session is being closed."),
+            // The question may still be on its way to the server, so it is asked twice; and once more by the post step.
+            match server.stop_what_may_begin(&key).await {
+                Ok(_) => bail!("The job was cancelled; the session is being closed."),
+                Err(ServerError::NoSession) => bail!("The job was cancelled before the server had started a session."),
                 Err(error) => bail!("The job was cancelled. The session could not be closed yet ({error}); the post step tries again."),
             }
         }
@@ -47,12 +48,11 @@ async fn open(inputs: &Inputs, runner: &Runner, server: &Server, key: &Key) -> a
     let asked_at = Instant::now();
     let mut session = start(inputs, runner, server, key).await?;
     runner.save("until", &session.expires_at)?;
-    runner.group(&format!("EntryGuard opens {} resources for {}", session.resource_ips.len(), session.addresses()));
+    let group = runner.group(&format!("EntryGuard opens {} resources for {}", session.resource_ips.len(), session.addresses()));
     let mut told = Vec::new();
     tell_changes(runner, &session, &mut told);
     while inputs.wait && on_its_way(&session) {
         if asked_at.elapsed() > inputs.timeout.as_duration() {
-            runner.end_group();
             publish(runner, &session)?;
             bail!("The session is still {} after {}. The post step closes it.", session.status.as_str(), inputs.timeout);
         }
@@ -64,7 +64,7 @@ async fn open(inputs: &Inputs, runner: &Runner, server: &Server, key: &Key) -> a
         }
         tell_changes(runner, &session, &mut told);
     }
-    runner.end_group();
+    drop(group);
     report(inputs, runner, &session).await
 }
 
@@ -76,13 +76,20 @@ async fn start(inputs: &Inputs, runner: &Runner, server: &Server, key: &Key) -> 
             "" => token::request(inputs.audience(), runner).await?,
             _ => inputs.api_key.clone(),
         };
+        runner.save("asked", "yes")?;
         match server.start(inputs, key, &token).await {
             Err(ServerError::Away(why)) if tried < TRIES => {
                 runner.tell(&format!("The server is away ({why}); trying again."));
                 tokio::time::sleep(Duration::from_secs(1 << tried)).await;
                 tried += 1;
             }
-            other => return Ok(other?),
+            answer => {
+                // A try before this one, that had no answer, may still be on its way.
+                if tried == 1 && !matches!(answer, Err(ServerError::Away(_))) {
+                    runner.save("settled", "yes")?;
+                }
+                return Ok(answer?);
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::session::{Session, Status};
 /// Says everywhere how the session is, and fails the step where that is what the workflow wants.
 pub async fn report(inputs: &Inputs, runner: &Runner, session: &Session) -> anyhow::Result<()> {
     publish(runner, session)?;
-    if let Some(pull_request) = inputs.pull_request() {
+    if let Some(pull_request) = inputs.telling.pull_request() {
         pull_request.tell(session, runner).await;
         pull_request.check(session, runner).await;
     }

@@ -15,6 +15,16 @@ pub struct Runner {
     summary: Option<PathBuf>,
 }
 
+/// Lines of the log that can be folded. Whatever ends them, what comes after stands for itself.
+#[derive(Debug)]
+pub struct Group(());
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        say("::endgroup::");
+    }
+}
+
 impl Runner {
     /// The runner that started this step.
     pub fn from_environment() -> Self {
@@ -29,18 +39,14 @@ impl Runner {
 
     /// A line for whoever reads the log.
     pub fn tell(&self, line: &str) {
-        // A line of the server's must not pass for a command.
-        say(&line.replace('\n', " ").replacen("::", "\u{200b}::", usize::from(line.trim_start().starts_with("::"))));
+        say(&harmless(line));
     }
 
-    /// Lines that can be folded.
-    pub fn group(&self, title: &str) {
+    /// Lines that can be folded, until it is dropped.
+    #[must_use]
+    pub fn group(&self, title: &str) -> Group {
         say(&format!("::group::{}", escaped(title)));
-    }
-
-    /// The end of such lines.
-    pub fn end_group(&self) {
-        say("::endgroup::");
+        Group(())
     }
 
     /// What the job's page shows as a note.
@@ -79,9 +85,17 @@ impl Runner {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the runner reads its commands there")]
+/// Says a line to the runner, which reads its commands on standard output.
 fn say(line: &str) {
-    println!("{line}");
+    // A runner that does not listen any more is no reason to stop before the session is closed.
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+/// A line of the server's as one line that does not pass for a command: neither `::…`, nor `##[…` in the midst of it, as runners took
+/// them before.
+fn harmless(line: &str) -> String {
+    let line = line.replace(['\n', '\r'], " ").replace("##[", "##\u{200b}[");
+    line.replacen("::", "\u{200b}::", usize::from(line.trim_start().starts_with("::")))
 }
 
 /// A name with a value, which may have several lines: the end is marked by what no value can have guessed.
@@ -113,6 +127,14 @@ mod tests {
         let lines: Vec<_> = text.lines().collect();
         assert!(lines[0].starts_with("status<<end-") && lines[0].ends_with(lines[3]), "{text}");
         assert_eq!(&lines[1..3], ["x", "admin=true"]);
+    }
+
+    #[test]
+    fn a_line_of_the_servers_is_no_command() {
+        assert_eq!(harmless("APPLIED db ::1"), "APPLIED db ::1");
+        assert_eq!(harmless(" ::error::x"), " \u{200b}::error::x");
+        assert_eq!(harmless("x\r::error::x\n::stop-commands::y"), "x ::error::x ::stop-commands::y");
+        assert_eq!(harmless("no such group ##[error]x"), "no such group ##\u{200b}[error]x");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The server's API, as far as a job needs it.
 
+use std::time::Duration;
+
 use http::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -7,6 +9,9 @@ use serde_json::{Value, json};
 use crate::http::{Answer, NoAnswer, call, random_hex};
 use crate::inputs::Inputs;
 use crate::session::Session;
+
+/// A question that nobody waits for any more is answered or lost by then.
+pub const LATE_CALLS: Duration = Duration::from_secs(3);
 
 /// Why the server did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +78,17 @@ impl Server {
     /// Ends the session.
     pub async fn stop(&self, key: &Key) -> Result<Session, ServerError> {
         self.ask(Method::POST, "sessions/current/stop", &key.0, None).await
+    }
+
+    /// Ends a session whose start was cut off: it may only be beginning when this is asked.
+    pub async fn stop_what_may_begin(&self, key: &Key) -> Result<Session, ServerError> {
+        match self.stop(key).await {
+            Err(ServerError::NoSession) => {
+                tokio::time::sleep(LATE_CALLS).await;
+                self.stop(key).await
+            }
+            answer => answer,
+        }
     }
 
     async fn ask(&self, method: Method, path: &str, bearer: &SecretString, body: Option<&Value>) -> Result<Session, ServerError> {

@@ -6,7 +6,7 @@ use http::Method;
 use secrecy::SecretString;
 use serde_json::Value;
 
-use crate::http::{NoAnswer, call};
+use crate::http::{NoAnswer, call, encoded};
 use crate::runner::Runner;
 
 /// Why there is no token.
@@ -53,20 +53,26 @@ pub async fn request(audience: &str, runner: &Runner) -> Result<SecretString, No
 fn is_of_a_fork(event: Option<String>, repository: Option<String>) -> bool {
     let event = event.and_then(|path| std::fs::read_to_string(path).ok());
     let event: Value = event.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-    let head = event["pull_request"]["head"]["repo"]["full_name"].as_str();
-    head.is_some_and(|head| repository.as_deref() != Some(head))
-}
-
-/// Percent-encoding for a value in a query.
-fn encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    let Some(head) = event["pull_request"]["head"].as_object() else { return false };
+    // A fork that was deleted since has no name any more.
+    let name = head.get("repo").and_then(|repo| repo["full_name"].as_str());
+    name.is_none() || repository.as_deref() != name
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
-    fn an_audience_is_one_value_of_the_query() {
-        assert_eq!(super::encoded("https://guard.example.com/a&b"), "https%3A%2F%2Fguard.example.com%2Fa%26b");
+    fn a_pull_request_of_another_repository_or_of_one_that_is_gone_is_a_forks() {
+        let is_of_a_fork = |event: &str| {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), event).unwrap();
+            is_of_a_fork(Some(file.path().display().to_string()), Some("acme/api".to_owned()))
+        };
+        assert!(is_of_a_fork(r#"{ "pull_request": { "head": { "repo": { "full_name": "eve/api" } } } }"#));
+        assert!(is_of_a_fork(r#"{ "pull_request": { "head": { "repo": null } } }"#));
+        assert!(!is_of_a_fork(r#"{ "pull_request": { "head": { "repo": { "full_name": "acme/api" } } } }"#));
+        assert!(!is_of_a_fork(r#"{ "ref": "refs/heads/main" }"#));
     }
 }

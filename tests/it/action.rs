@@ -1,73 +1,8 @@
 //! The GitHub Action in a runner that we did not write: a workflow that says `uses: entryguard/session-action@v1`.
 
-use std::path::Path;
+use entryguard_tests::{Act, ActRan, GithubDouble, SOON, eventually, guide_workflows, readme_workflows};
 
-use entryguard_tests::{
-    Act, ActRan, Database, GithubDouble, Ingress, Issuer, SOON, World, eventually, guide_workflows, readme_workflows,
-};
-
-const RUNNER: &str = "93.184.216.34";
-const RUNNER_CIDR: &str = "93.184.216.34/32";
-const AUDIENCE: &str = "https://guard.example.com";
-
-/// A server that knows the workflows of one repository, and the way from the runner to it.
-struct Site {
-    world: World,
-    issuer: Issuer,
-    ingress: Ingress,
-    place: tempfile::TempDir,
-}
-
-impl Site {
-    async fn with_groups(groups: usize) -> Self {
-        let issuer = Issuer::open().await;
-        let github = format!("[github]\noidc_issuer = \"{}\"\naudience = \"{AUDIENCE}\"\n", issuer.url());
-        let world = World::on(Database::Sqlite).with_groups(groups).workflow_member("deploy", "repository_id=42");
-        let world = world.sessions_at_once(5).configured(&github).start().await;
-        let ingress = Ingress::before(&world.server.address(), RUNNER).await;
-        Self { world, issuer, ingress, place: tempfile::tempdir().unwrap() }
-    }
-
-    /// A workflow with the action, and these steps after it; `more` is further lines of the action's inputs.
-    fn workflow(&self, more: &str, steps: &str) -> String {
-        format!(
-            "on: push\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    permissions:\n      id-token: write\n    steps:\n      \
-             - uses: entryguard/session-action@v1\n        id: guard\n        with:\n          url: {}\n          audience: {AUDIENCE}\n{more}{steps}",
-            self.ingress.url()
-        )
-    }
-
-    async fn act(&self, workflow: &str) -> Act {
-        let [url, token] = self.issuer.for_a_job();
-        Act::of(workflow).await.with(url.0, &url.1).with(token.0, &token.1)
-    }
-
-    /// A step that says a word, and waits until the test lets it go on.
-    fn pause(&self) -> String {
-        format!(
-            "      - run: |\n          echo reached the middle\n          until [ -e {} ]; do sleep 0.2; done\n",
-            self.signal().display()
-        )
-    }
-
-    fn go_on(&self) {
-        std::fs::write(self.signal(), "").unwrap();
-    }
-
-    fn signal(&self) -> std::path::PathBuf {
-        Path::new(self.place.path()).join("go-on")
-    }
-
-    async fn nothing_is_open(&self) {
-        for group in &self.world.groups {
-            self.world.wait_until_group_allows(group, &[]).await;
-        }
-    }
-
-    async fn audit(&self) -> String {
-        self.world.entryguard(&["audit", "export"]).await.stdout
-    }
-}
+use crate::site::{AUDIENCE, RUNNER_CIDR, Site};
 
 fn says(ran: &ActRan, words: &[&str]) {
     for words in words {
@@ -240,15 +175,18 @@ async fn a_pull_request_gets_one_comment_however_often_its_job_runs() {
 }
 
 #[tokio::test]
-async fn a_step_costs_less_than_a_second_of_its_own() {
-    let site = Site::with_groups(1).await;
-    // What does not wait for the cloud is the step's own.
-    let ran = site.act(&site.workflow("          wait: false\n", "      - run: echo fine\n")).await.run().await;
-    assert!(ran.succeeded, "{}", ran.log);
-    let main = ran.log.lines().find(|line| line.contains("Success - Main entryguard/session-action@v1")).expect("the step's end");
-    let took = main.rsplit_once('[').and_then(|(_, took)| took.strip_suffix(']')).expect("how long it took");
-    println!("the main step's own time: {took}");
-    assert!(took.ends_with("ms"), "{took}");
-    site.nothing_is_open().await;
+async fn jobs_of_a_matrix_share_the_comment_on_their_pull_request() {
+    let (site, github) = (Site::with_groups(1).await, GithubDouble::open().await);
+    let inputs = format!("          comment: true\n          github-token: {}\n", GithubDouble::JOB_TOKEN);
+    let matrix = "  deploy:\n    strategy:\n      matrix:\n        part: [one, two]\n";
+    let workflow = site.workflow(&inputs, "      - run: echo fine\n").replace("  deploy:\n", matrix);
+    let act = site.act(&workflow.replace("on: push", "on: pull_request")).await.for_pull_request_of("acme/api");
+    let ran = act.with("GITHUB_API_URL", &github.api_url()).run().await;
+    assert!(ran.succeeded && !ran.log.contains("could not be commented"), "{}", ran.log);
+    let [(comment, _)] = <[(String, u32); 1]>::try_from(github.comments()).expect("one comment");
+    for part in ["/ deploy (one)**", "/ deploy (two)**"] {
+        assert_eq!(comment.matches(part).count(), 1, "{comment}");
+    }
+    assert_eq!(comment.matches("`: CANCELLED").count(), 2, "{comment}");
     site.world.finish().await;
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use axum::Router;
 use entryguard_tests::{
-    Act, ActRan, Ec2, GroupId, Listener, Proxy, Rule, SOON, World, eventually, guide_workflows, moto_address, program,
-    readme_workflows, unique,
+    Act, ActRan, Ec2, GroupId, Job, Listener, Proxy, Rule, SOON, World, eventually, guide_workflows, moto_address, program,
+    readme_workflows, show_figure, unique,
 };
 use tokio::process::Command;
 
@@ -276,7 +276,7 @@ async fn the_guides_workflow_without_a_server_and_the_readmes_sweep_run() {
 
 /// A workflow of ours on this machine: what it says, less what takes GitHub and AWS themselves.
 fn here(site: &Site, workflow: &str) -> String {
-    let role = "      - uses: aws-actions/configure-aws-credentials@v5\n        with:\n          \
+    let role = "      - uses: aws-actions/configure-aws-credentials@v6\n        with:\n          \
                 role-to-assume: arn:aws:iam::123456789012:role/entryguard-action\n          aws-region: eu-west-1\n";
     assert!(workflow.contains(role), "{workflow}");
     let services = format!("          ports: 22, 5432\n          address-services: {}\n", site.services());
@@ -296,4 +296,24 @@ fn github_cli() -> String {
          *) echo \"gh $*?\" >&2; exit 1 ;;\nesac",
         program().display()
     )
+}
+
+#[tokio::test]
+async fn the_steps_without_a_server_cost_less_than_a_second_beside_the_cloud() {
+    let site = Site::with_groups(1).await;
+    let job = CREDENTIALS.iter().fold(Job::begin(), |job, (name, value)| job.with(name, value));
+    let job = job.with("AWS_ENDPOINT_URL", site.proxy.address()).input("security-groups", &site.groups[0]);
+    let job = job.input("ports", "22").input("address-services", &site.services());
+    for phase in ["main", "post"] {
+        site.proxy.forget_calls();
+        let ran = job.run(phase).await;
+        let own = ran.took.saturating_sub(site.proxy.time_under_way());
+        assert!(ran.code == Some(0) && own < Duration::from_secs(1), "{phase} took {own:?}: {}", ran.log);
+        show_figure(&format!(
+            "the action's {phase} step without a server, less the cloud's time: {} ms of 1,000",
+            own.as_millis()
+        ));
+    }
+    assert_eq!(site.rules().await, []);
+    site.finish().await;
 }

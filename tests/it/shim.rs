@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use axum::Router;
-use entryguard_tests::{Listener, search_path};
+use entryguard_tests::{Listener, SOON, eventually, search_path};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::process::Command;
@@ -42,14 +42,27 @@ impl Checkout {
     }
 
     async fn run_with(&self, phase: &str, environment: &[(&str, &str)]) -> Ran {
+        let output = self.command(phase, environment).output().await.expect("Node.js starts");
+        Ran { code: output.status.code(), stdout: String::from_utf8_lossy(&output.stdout).into_owned() }
+    }
+
+    fn command(&self, phase: &str, environment: &[(&str, &str)]) -> Command {
         let mut command = Command::new("node");
         command.arg(self.place.path().join(format!("{phase}.js"))).env("PATH", search_path());
         command
             .env("RUNNER_TOOL_CACHE", self.place.path().join("cache"))
             .env("NO_PROXY", "*")
             .env_remove("ENTRYGUARD_ACTION_BIN");
-        let output = command.envs(environment.iter().copied()).output().await.expect("Node.js starts");
-        Ran { code: output.status.code(), stdout: String::from_utf8_lossy(&output.stdout).into_owned() }
+        command.envs(environment.iter().copied());
+        command
+    }
+
+    /// A program of one's own: a shell script.
+    fn own(&self, script: &str) -> String {
+        let own = self.place.path().join("own");
+        std::fs::write(&own, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&own, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        own.to_str().unwrap().to_owned()
     }
 
     fn cached(&self) -> PathBuf {
@@ -71,7 +84,39 @@ async fn the_program_of_the_release_is_fetched_once_and_its_exit_code_is_the_ste
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(7), "ran main\n"));
     }
     assert!(checkout.cached().is_file());
-    assert_eq!(checkout.run("post").await.stdout, "ran post\n");
+}
+
+#[tokio::test]
+async fn a_post_step_whose_program_fails_or_is_killed_says_so_and_fails_no_job() {
+    for (ending, why) in [("exit 2", "ended with 2"), ("kill -9 $$", "ended with SIGKILL")] {
+        let checkout = Checkout::with_release(PROGRAM, None).await;
+        let own = checkout.own(&format!("echo \"ran $1\"\n{ending}"));
+        let named = [("ENTRYGUARD_ACTION_BIN", own.as_str())];
+        let post = checkout.run_with("post", &named).await;
+        let said = format!("ran post\n::warning title=EntryGuard::The program {why}. What is open ends by itself.\n");
+        assert_eq!((post.code, post.stdout), (Some(0), said));
+        assert_ne!(checkout.run_with("main", &named).await.code, Some(0), "main does fail");
+    }
+}
+
+#[tokio::test]
+async fn signals_reach_the_program_except_on_windows_where_it_gets_them_itself() {
+    let checkout = Checkout::with_release(PROGRAM, None).await;
+    let own = checkout
+        .own("trap 'echo interrupted; exit 5' INT\necho begun\nfor i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.2; done\necho went on");
+    let pretend = checkout.place.path().join("windows.js");
+    std::fs::write(&pretend, "Object.defineProperty(process, 'platform', { value: 'win32' });").unwrap();
+    let pretend = format!("--require={}", pretend.display());
+    for (options, said, code) in [("", "begun\ninterrupted\n", 5), (pretend.as_str(), "begun\nwent on\n", 0)] {
+        let log = checkout.place.path().join("log");
+        let mut command = checkout.command("main", &[("ENTRYGUARD_ACTION_BIN", &own), ("NODE_OPTIONS", options)]);
+        let mut child = command.stdout(std::fs::File::create(&log).unwrap()).spawn().unwrap();
+        let read = || std::fs::read_to_string(&log).unwrap();
+        eventually("the program has begun", SOON, async || if read().is_empty() { Err(String::new()) } else { Ok(()) }).await;
+        let id = child.id().unwrap().to_string();
+        Command::new("kill").args(["-INT", &id]).status().await.unwrap();
+        assert_eq!((child.wait().await.unwrap().code(), read().as_str()), (Some(code), said), "{options}");
+    }
 }
 
 #[tokio::test]
@@ -98,9 +143,7 @@ async fn where_there_is_no_program_main_says_what_to_do_and_post_fails_nothing()
     assert!(ran.code == Some(1) && ran.stdout.contains("name it in ENTRYGUARD_ACTION_BIN"), "{}", ran.stdout);
     let post = checkout.run("post").await;
     assert!(post.code == Some(0) && post.stdout.starts_with("::warning title=EntryGuard::"), "{}", post.stdout);
-    let own = checkout.place.path().join("own");
-    std::fs::write(&own, PROGRAM).unwrap();
-    Command::new("chmod").arg("+x").arg(&own).status().await.unwrap();
-    let ran = checkout.run_with("main", &[("ENTRYGUARD_ACTION_BIN", own.to_str().unwrap())]).await;
+    let own = checkout.own("echo \"ran $1\"\nexit 7");
+    let ran = checkout.run_with("main", &[("ENTRYGUARD_ACTION_BIN", &own)]).await;
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(7), "ran main\n"));
 }

@@ -126,6 +126,11 @@ impl Proxy {
         call::longest_chain(self.calls())
     }
 
+    /// How long somebody was waiting for the cloud.
+    pub fn time_under_way(&self) -> Duration {
+        call::time_under_way(self.calls())
+    }
+
     fn shape_of_calls(&self) -> Vec<String> {
         self.calls().iter().map(|call| format!("{}: {:?}", call.action, call.fate)).collect()
     }

@@ -79,15 +79,19 @@ fn services(named: &str) -> Result<Vec<&str>, AddressUnknown> {
 /// Whether what answers there is who it says it is: by TLS, or because it is on this machine.
 fn nobody_is_between(url: &str) -> bool {
     let Ok(url) = url.parse::<Uri>() else { return false };
-    let on_this_machine = url.host().and_then(|host| host.parse::<IpAddr>().ok()).is_some_and(|ip| ip.is_loopback());
-    url.scheme_str() == Some("https") || url.scheme_str() == Some("http") && on_this_machine
+    url.scheme_str() == Some("https") || url.scheme_str() == Some("http") && url.host().is_some_and(is_this_machine)
 }
 
-/// Its host, and its port where it names one.
+/// Whose word it is: its host, whatever the port. On this machine, where only tests ask, the port tells services apart.
 fn host(url: &str) -> String {
     let url = url.parse::<Uri>().unwrap_or_default();
-    let port = url.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{}{port}", url.host().unwrap_or_default())
+    let host = url.host().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
+    let port = url.port_u16().filter(|_| is_this_machine(&host));
+    port.map_or(host.clone(), |port| format!("{host}:{port}"))
+}
+
+fn is_this_machine(host: &str) -> bool {
+    host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 async fn agreed(services: Vec<&str>) -> Result<HostAddress, AddressUnknown> {
@@ -125,6 +129,7 @@ mod tests {
         let refused = |named: &str| services(named).unwrap_err().to_string();
         assert!(refused("https://a.example").contains("two services"));
         assert!(refused("https://a.example/x https://a.example/y").contains("two services"));
+        assert!(refused("https://a.example https://a.example:8443 https://A.example.:444").contains("two services"));
         for plain in ["http://a.example", "http://127.0.0.1.example.com", "http://127.0.0.1:80@a.example", "ftp://a.example"] {
             assert!(refused(&format!("{plain} https://b.example")).contains("not an https:// address"), "{plain}");
         }

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use tokio::time::sleep;
 
 use super::Held;
-use crate::inputs::Inputs;
+use crate::inputs::Telling;
 use crate::runner::Runner;
 use crate::session::{Rule, Status};
 
@@ -19,7 +19,7 @@ const WAITED_FOR: Duration = Duration::from_secs(30);
 const LATE_CALLS: Duration = Duration::from_secs(3);
 
 /// Closes what the main step opened.
-pub async fn close(held: &Held, inputs: &Inputs, runner: &Runner) {
+pub async fn close(held: &Held, telling: &Telling, runner: &Runner) {
     let left = match all(held).await {
         Ok(left) => left,
         Err(error) => return runner.warning(&not_closed(held, &error.to_string())),
@@ -47,8 +47,8 @@ pub async fn close(held: &Held, inputs: &Inputs, runner: &Runner) {
     if is_over {
         runner.tell(&format!("Session {} is closed.", session.short()));
     }
-    if let Some(pull_request) = inputs.pull_request() {
-        pull_request.tell(&session, runner).await;
+    if let Some(pull_request) = telling.pull_request() {
+        pull_request.closed(&session, runner).await;
     }
 }
 

@@ -45,7 +45,7 @@ pub async fn open(inputs: &Inputs, groups: Groups, runner: &Runner) -> anyhow::R
             report(inputs, runner, &session?).await
         }
         () = cancelled => {
-            closing::close(&held, inputs, runner).await;
+            closing::close(&held, &inputs.telling, runner).await;
             bail!("The job was cancelled; what it held is closed, and the post step looks again.")
         }
     }
@@ -53,7 +53,7 @@ pub async fn open(inputs: &Inputs, groups: Groups, runner: &Runner) -> anyhow::R
 
 async fn open_all(inputs: &Inputs, held: &Held, wish: &Wish, runner: &Runner) -> anyhow::Result<Session> {
     let lists = held.lists().await?;
-    runner.group(&format!("EntryGuard opens {} security groups for {}", lists.len(), held.addresses.join(" and ")));
+    let group = runner.group(&format!("EntryGuard opens {} security groups for {}", lists.len(), held.addresses.join(" and ")));
     sweep(&lists, runner).await;
     let timer = SystemTimer::start();
     let patience = Patience::of(inputs.timeout.as_duration(), &timer);
@@ -63,7 +63,7 @@ async fn open_all(inputs: &Inputs, held: &Held, wish: &Wish, runner: &Runner) ->
         rules
     });
     let rules = join_all(opening).await.concat();
-    runner.end_group();
+    drop(group);
     Ok(held.shown(status(&rules), rules))
 }
 

@@ -1,6 +1,6 @@
 //! What the proxy remembers of a call.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Which call of a proxy, in order of arrival.
 pub type CallId = u64;
@@ -55,4 +55,17 @@ pub fn longest_chain(mut calls: Vec<Call>) -> Vec<Call> {
         }
     }
     chain
+}
+
+/// How long at least one of the calls was under way.
+pub fn time_under_way(mut calls: Vec<Call>) -> Duration {
+    calls.sort_by_key(|call| call.started);
+    let (mut total, mut until) = (Duration::ZERO, None::<Instant>);
+    for call in &calls {
+        let Some(ended) = call.ended else { continue };
+        let begins = until.map_or(call.started, |until| until.max(call.started));
+        total += ended.saturating_duration_since(begins);
+        until = Some(until.map_or(ended, |until| until.max(ended)));
+    }
+    total
 }

@@ -19,6 +19,7 @@ mod read_in_discord;
 mod read_in_slack;
 mod reading;
 mod refusals;
+mod release;
 mod replicas;
 mod serverless;
 mod session;

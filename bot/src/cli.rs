@@ -22,6 +22,8 @@ pub enum Verb {
     Demo(DemoOptions),
     /// Run the server: chat, pages, workers.
     Serve(ConfigOptions),
+    /// Ask a server on this machine whether it lives; exit 0 if it does. For containers, which have no curl.
+    Health(HealthOptions),
     /// Read the configuration, and verify every credential and resource.
     Check(CheckOptions),
     /// Compare the clouds with what is wanted, and repair what differs.
@@ -46,6 +48,17 @@ pub struct ConfigOptions {
     /// The configuration file.
     #[arg(long, value_name = "FILE", default_value = "entryguard.toml", env = "ENTRYGUARD_CONFIG")]
     pub config: PathBuf,
+}
+
+/// What to ask.
+#[derive(Args)]
+pub struct HealthOptions {
+    /// Where the configuration is, which says where the server listens; it needs none of the secrets.
+    #[command(flatten)]
+    pub config: ConfigOptions,
+    /// Ask whether it is ready to open, too: the database, the loops that close, and the clock.
+    #[arg(long)]
+    pub ready: bool,
 }
 
 /// How to run the demo.

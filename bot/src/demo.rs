@@ -35,7 +35,9 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<ExitCode> {
     let recognition = Recognition::ThisMachine(FormKey::new(&SystemRandom));
     let pages = sessions::routes().merge(demo::routes(GuardFile(Arc::new(guard))));
     let pages = pages.with_state(WebState { shared: shared.clone(), recognition });
-    let router = http::base_routes().with_state(shared).merge(pages);
+    let server = Arc::clone(&shared.server);
+    let router = http::base_routes(&server).with_state(shared).merge(pages);
+    let router = http::observed(router, &server);
     let mut workers = workers::start(&wired, settings.sweep);
     greet(address);
     http::serve(listener, router, told_to_stop()?).await?;

@@ -8,6 +8,7 @@ mod cli;
 mod demo;
 mod discord;
 mod github;
+mod health;
 mod http;
 mod iam_policy;
 mod panic;
@@ -16,6 +17,7 @@ mod slack;
 mod surfaces;
 mod sweep;
 mod telemetry;
+mod vigil;
 mod web;
 mod wiring;
 mod workers;
@@ -29,7 +31,10 @@ use cli::{Cli, Verb};
 fn main() -> ExitCode {
     // Wrong usage ends here, with exit code 2.
     let cli = Cli::parse();
-    telemetry::start();
+    // A server knows only from its configuration where its traces go.
+    if !matches!(cli.verb, Verb::Serve(_)) {
+        telemetry::start();
+    }
     match run(cli.verb) {
         Ok(code) => code,
         Err(error) => {
@@ -48,6 +53,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
         match verb {
             Verb::Demo(options) => demo::run(options).await,
             Verb::Serve(options) => serve::run(&options.config).await,
+            Verb::Health(options) => health::run(&options).await,
             Verb::Check(options) => check::run(options).await,
             Verb::Sweep(options) => sweep::run(options).await,
             Verb::Panic(verb) => panic::run(verb).await,

@@ -1,5 +1,6 @@
 //! `entryguard serve`: builds everything, serves, and drains.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,8 +12,9 @@ use entryguard_core::engine::Engine;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::http;
+use crate::http::{self, Shared};
 use crate::surfaces::{self, Apps};
+use crate::telemetry;
 use crate::wiring::Wired;
 use crate::workers;
 
@@ -22,6 +24,13 @@ const CATCH_UP: Duration = Duration::from_secs(2);
 /// Serves until it is told to stop.
 pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
     let settings = Settings::read(config)?;
+    let traces = telemetry::start_with_traces(settings.telemetry.as_ref())?;
+    let served = serve(settings).await;
+    traces.flush().await;
+    served
+}
+
+async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     let server = Arc::new(settings.server);
     let mut wired = Wired::build(&settings.database, settings.directory, settings.later_reads).await?;
     if settings.github.as_ref().is_some_and(|github| github.login.is_some()) {
@@ -41,7 +50,11 @@ pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
     let apps = Apps { slack: settings.slack, discord: settings.discord, github: settings.github };
     let router = surfaces::start(&wired, &server, apps, &mut workers)?;
     workers.spawn(catch_up(Arc::clone(&wired.engine)));
-    let listener = TcpListener::bind(server.listen).await.with_context(|| format!("cannot listen on {}", server.listen))?;
+    let listener = listen(server.listen).await?;
+    if let Some(address) = server.metrics_listen {
+        let shared = Shared { engine: Arc::clone(&wired.engine), server: Arc::clone(&server) };
+        workers.spawn(serve_metrics(listen(address).await?, shared));
+    }
     tracing::info!(listen = %server.listen, url = server.public_url, "serving");
     tokio::select! {
         served = http::serve(listener, router, told_to_stop()?) => served?,
@@ -53,6 +66,18 @@ pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
     wired.store.close().await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+}
+
+/// Shows the numbers on an address of their own, for as long as the server runs.
+async fn serve_metrics(listener: TcpListener, shared: Shared) {
+    let router = http::metrics_routes().with_state(shared);
+    if let Err(error) = http::serve(listener, router, std::future::pending()).await {
+        tracing::error!(%error, "the numbers are not shown any more");
+    }
 }
 
 /// Keeps up with what other replicas are told of people. Whatever opens something looks by itself.

@@ -32,7 +32,7 @@ pub struct Apps {
 pub fn start(wired: &Wired, server: &Arc<ServerSettings>, apps: Apps, workers: &mut JoinSet<()>) -> anyhow::Result<Router> {
     let shared = Shared { engine: Arc::clone(&wired.engine), server: Arc::clone(server) };
     let mut digest = DigestWorker::new(Arc::clone(&wired.engine));
-    let mut router = http::base_routes().merge(crate::web::landing::routes()).with_state(shared.clone());
+    let mut router = http::base_routes(server).merge(crate::web::landing::routes()).with_state(shared.clone());
     if let Some(slack) = apps.slack {
         router = router.merge(start_slack(wired, shared.clone(), slack, &mut digest, workers)?);
     }
@@ -43,7 +43,7 @@ pub fn start(wired: &Wired, server: &Arc<ServerSettings>, apps: Apps, workers: &
         router = router.merge(start_github(wired, shared, github, workers)?);
     }
     workers.spawn(digest.run());
-    Ok(router)
+    Ok(http::observed(router, server))
 }
 
 fn start_slack(

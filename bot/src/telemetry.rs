@@ -1,44 +1,46 @@
-//! Logs, readable on a terminal and JSON otherwise; and the numbers that `/metrics` shows.
+//! Logs, readable on a terminal and JSON otherwise; traces, where somebody collects them; and the numbers that `/metrics` shows.
+
+mod numbers;
+mod traces;
 
 use std::io::IsTerminal;
-use std::sync::OnceLock;
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+use entryguard_core::config::TelemetrySettings;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
+
+pub use numbers::{metrics, signature_refused};
+pub use traces::Traces;
 
 /// What is heard of serenity, whatever else is wanted.
 const SERENITY: &str = "serenity=warn";
 
-static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
-
-/// Bounds of the histograms, in seconds: from a call to the rule that nobody gets removed.
-const BUCKETS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 600.0, 3600.0];
-
-/// The numbers so far, as Prometheus reads them.
-pub fn metrics() -> String {
-    METRICS.get().map(PrometheusHandle::render).unwrap_or_default()
-}
-
-fn start_metrics() -> Result<(), metrics_exporter_prometheus::BuildError> {
-    let handle = PrometheusBuilder::new().set_buckets(&BUCKETS)?.install_recorder()?;
-    METRICS.set(handle).ok();
-    Ok(())
-}
-
 /// Starts logging to stderr, so that stdout is the commands' own. `ENTRYGUARD_LOG` chooses what, as `RUST_LOG` does elsewhere.
 pub fn start() {
+    tracing_subscriber::registry().with(logs()).init();
+    numbers::start();
+}
+
+/// The same for a server, whose requests and passes may also be traced. Within the runtime that delivers the traces.
+pub fn start_with_traces(settings: Option<&TelemetrySettings>) -> anyhow::Result<Traces> {
+    let traces = settings.map(Traces::to).transpose()?.unwrap_or_default();
+    tracing_subscriber::registry().with(logs()).with(traces.layer()).init();
+    numbers::start();
+    Ok(traces)
+}
+
+fn logs() -> Box<dyn Layer<Registry> + Send + Sync> {
     let quiet = "info,slack_morphism=warn,aws_config=warn,sqlx=warn";
     let filter = EnvFilter::try_from_env("ENTRYGUARD_LOG").unwrap_or_else(|_| EnvFilter::new(quiet));
     // serenity's own lines quote the Gateway's events, and with them the tokens that interactions are answered with.
     let filter = filter.add_directive(SERENITY.parse().unwrap_or_else(|_| LevelFilter::OFF.into()));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
-        logs.with_target(false).compact().init();
+        logs.with_target(false).compact().with_filter(filter).boxed()
     } else {
-        logs.json().flatten_event(true).init();
-    }
-    if let Err(error) = start_metrics() {
-        tracing::error!(%error, "there will be no metrics");
+        // The list has the innermost span as well.
+        logs.json().flatten_event(true).with_current_span(false).with_filter(filter).boxed()
     }
 }

@@ -8,6 +8,7 @@ use entryguard_core::config::SweepSchedule;
 use entryguard_core::reconcile::{Pulse, Reconciler};
 use tokio::task::JoinSet;
 
+use crate::vigil;
 use crate::wiring::Wired;
 
 /// Starts the reconciler, the clock and the sweep. Dropping the set stops them; what they were at is resumed at the next start.
@@ -18,6 +19,8 @@ pub fn start(wired: &Wired, sweep: SweepSchedule) -> JoinSet<()> {
     workers.spawn(Arc::clone(&wired.reconciler).run_wakes());
     workers.spawn(Arc::clone(&wired.reconciler).run_reminders());
     let (reconciler, pulse, clock) = (Arc::clone(&wired.reconciler), Arc::clone(&wired.pulse), Arc::clone(&wired.clock));
+    workers.spawn(vigil::watch_limits(Arc::clone(&wired.reconciler)));
+    workers.spawn(vigil::watch_the_audit_log(Arc::clone(&wired.store)));
     workers.spawn(sweep_on_schedule(reconciler, sweep, clock, pulse));
     workers
 }

@@ -7,21 +7,26 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use crate::github::TokenRefused;
+use crate::http::request_id;
 
 /// Why a request was not granted.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Problem {
     #[serde(skip)]
     status: StatusCode,
     code: &'static str,
     title: &'static str,
     detail: String,
+    /// By which the request is found in the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
 }
 
 impl Problem {
     /// A problem. `code` stays what it is for ever.
     pub fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, title, detail: detail.into() }
+        Self { status, code, title, detail: detail.into(), request_id: request_id::current() }
     }
 }
 

@@ -2,18 +2,23 @@
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
 use axum::routing::get;
 use entryguard_core::engine::Stats;
 use metrics::gauge;
 
 use super::Shared;
 
-pub(super) fn routes() -> Router<Shared> {
+/// The text format, in the version that everybody reads.
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The one route: on the public address, or on one of its own.
+pub fn routes() -> Router<Shared> {
     Router::new().route("/metrics", get(show))
 }
 
-async fn show(State(shared): State<Shared>) -> (StatusCode, String) {
+async fn show(State(shared): State<Shared>) -> impl IntoResponse {
     match shared.engine.stats().await {
         Ok(stats) => {
             set(&stats);
@@ -28,14 +33,18 @@ async fn show(State(shared): State<Shared>) -> (StatusCode, String) {
     gauge!("entryguard_openings_refused").set(u32::from(shared.engine.refused().is_some()));
     #[expect(clippy::cast_precision_loss, reason = "a skew of 2^53 ms is skew enough")]
     gauge!("entryguard_clock_skew_seconds").set(shared.engine.clock_skew_millis() as f64 / 1000.0);
-    (StatusCode::OK, crate::telemetry::metrics())
+    (StatusCode::OK, [(header::CONTENT_TYPE, TEXT)], crate::telemetry::metrics())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
 fn set(stats: &Stats) {
-    gauge!("entryguard_sessions", "state" => "live").set(stats.live as f64);
+    // A session that awaits approval is not a running one.
+    gauge!("entryguard_sessions", "state" => "live").set((stats.live - stats.requested) as f64);
+    gauge!("entryguard_sessions", "state" => "requested").set(stats.requested as f64);
     gauge!("entryguard_sessions", "state" => "closing").set(stats.closing as f64);
     gauge!("entryguard_closing_seconds_max").set(stats.closing_for.as_duration().as_secs_f64());
+    gauge!("entryguard_rules_overdue").set(stats.overdue as f64);
+    gauge!("entryguard_rule_overdue_seconds_max").set(stats.overdue_for.as_duration().as_secs_f64());
     gauge!("entryguard_removals_due").set(stats.removals_due as f64);
     gauge!("entryguard_removal_attempts_max").set(stats.removal_attempts as f64);
     gauge!("entryguard_panics").set(stats.panics as f64);

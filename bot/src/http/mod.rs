@@ -3,8 +3,10 @@
 pub mod client_address;
 mod health;
 mod metrics;
+mod observed;
 mod origin;
 pub mod outgoing;
+pub mod request_id;
 mod security_headers;
 pub mod signed;
 
@@ -18,6 +20,7 @@ use entryguard_core::engine::Engine;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+pub use observed::{acknowledged, observed};
 pub use origin::SameOrigin;
 pub use security_headers::Page;
 
@@ -30,9 +33,15 @@ pub struct Shared {
     pub server: Arc<ServerSettings>,
 }
 
-/// The routes that are always there.
-pub fn base_routes() -> Router<Shared> {
-    health::routes().merge(metrics::routes()).merge(crate::web::confirm::routes())
+/// The routes that are always there; the numbers among them where they have no address of their own.
+pub fn base_routes(server: &ServerSettings) -> Router<Shared> {
+    let routes = health::routes().merge(crate::web::confirm::routes());
+    if server.metrics_listen.is_none() { routes.merge(metrics::routes()) } else { routes }
+}
+
+/// The numbers alone, for an address of their own.
+pub fn metrics_routes() -> Router<Shared> {
+    metrics::routes()
 }
 
 /// How long what was begun may take to end.

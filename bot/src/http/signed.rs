@@ -75,6 +75,7 @@ pub fn unknown_shape(sender: &'static str, error: &dyn std::error::Error) -> Res
 
 // Discord probes with bad signatures, and takes an endpoint that lets one through away.
 fn unauthorized(sender: &'static str, refused: &Refused) -> Response {
+    crate::telemetry::signature_refused(sender);
     tracing::warn!(reason = %refused, sender, "refused a request that claims to be signed");
     StatusCode::UNAUTHORIZED.into_response()
 }

@@ -2,7 +2,7 @@
 //!
 //! There is no signature here: the connection is Slack's own, over TLS, for whoever has the app's token.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::{SlackState, command, event, interaction};
 use crate::chat::ChatError;
+use crate::http;
 
 /// Slack pings more often than this; a connection that is silent for longer is dead.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -165,7 +166,9 @@ impl SocketWorker {
             (_, Some(id)) => {
                 let (this, id, acknowledge) = (self.clone(), id.clone(), acknowledge.clone());
                 tokio::spawn(async move {
+                    let began = Instant::now();
                     if let Some(answer) = this.answer(&id, envelope).await {
+                        http::acknowledged("slack", began.elapsed().as_secs_f64());
                         // The connection may be gone: Slack sends the envelope again over the next one.
                         let _ = acknowledge.send(answer.to_string()).await;
                     }

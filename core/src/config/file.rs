@@ -1,5 +1,6 @@
 //! The shape of `entryguard.toml`. Every table refuses keys that it does not know.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use ipnet::IpNet;
@@ -23,6 +24,7 @@ pub(super) struct File {
     pub(super) slack: Option<Slack>,
     pub(super) discord: Option<Discord>,
     pub(super) github: Option<Github>,
+    pub(super) telemetry: Option<Telemetry>,
     #[serde(default)]
     pub(super) sweep: Sweep,
     #[serde(default)]
@@ -45,6 +47,7 @@ pub(super) struct Server {
     pub(super) ipv4_url: Option<String>,
     pub(super) ipv6_url: Option<String>,
     pub(super) trusted_proxies: Vec<IpNet>,
+    pub(super) metrics_listen: Option<SocketAddr>,
 }
 
 impl Default for Server {
@@ -55,6 +58,7 @@ impl Default for Server {
             ipv4_url: None,
             ipv6_url: None,
             trusted_proxies: Vec::new(),
+            metrics_listen: None,
         }
     }
 }
@@ -179,6 +183,20 @@ impl Default for Sweep {
     fn default() -> Self {
         Self { schedule: "0 */5 * * * *".to_owned() }
     }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Telemetry {
+    pub(super) otlp_endpoint: String,
+    #[serde(default = "service_name")]
+    pub(super) service_name: String,
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, SecretSource>,
+}
+
+fn service_name() -> String {
+    "entryguard".to_owned()
 }
 
 #[derive(Deserialize, Default)]

@@ -8,5 +8,5 @@ mod settings;
 
 pub use error::ConfigError;
 pub use settings::{
-    DiscordSettings, GithubLoginSettings, GithubSettings, ServerSettings, Settings, SlackSettings, SweepSchedule,
+    DiscordSettings, GithubLoginSettings, GithubSettings, ServerSettings, Settings, SlackSettings, SweepSchedule, TelemetrySettings,
 };

@@ -1,5 +1,6 @@
 //! The whole configuration, checked, with its secrets fetched.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::str::FromStr;
@@ -26,6 +27,8 @@ pub struct Settings {
     pub discord: Option<DiscordSettings>,
     /// What is known of GitHub, if anything.
     pub github: Option<GithubSettings>,
+    /// Where traces go, if they go anywhere.
+    pub telemetry: Option<TelemetrySettings>,
     /// When to sweep.
     pub sweep: SweepSchedule,
     /// When a removal is believed.
@@ -47,6 +50,8 @@ pub struct ServerSettings {
     pub ipv6_url: Option<String>,
     /// Whose X-Forwarded-For is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Where `/metrics` is, if it has an address of its own.
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 /// A Slack app.
@@ -115,6 +120,17 @@ pub struct GithubLoginSettings {
     pub api_url: String,
 }
 
+/// Where traces go: a collector that speaks OTLP over HTTP.
+#[derive(Clone, Debug)]
+pub struct TelemetrySettings {
+    /// Its address, without `/v1/traces` and without a slash at its end.
+    pub otlp_endpoint: String,
+    /// What we are called there.
+    pub service_name: String,
+    /// What our requests to it show besides.
+    pub headers: BTreeMap<String, SecretString>,
+}
+
 /// When to sweep: a cron expression with seconds, in UTC.
 #[derive(Clone, Debug)]
 pub struct SweepSchedule(cron::Schedule);
@@ -132,7 +148,12 @@ impl Settings {
 
     /// Reads only how browsers reach the server; it needs none of the secrets either.
     pub fn read_public_url(path: &Path) -> Result<String, ConfigError> {
-        Ok(server_settings(&mut parse_file(&read_text(path)?, path)?.server)?.public_url)
+        Ok(Self::read_server(path)?.public_url)
+    }
+
+    /// Reads only how the server is reached; it needs none of the secrets either.
+    pub fn read_server(path: &Path) -> Result<ServerSettings, ConfigError> {
+        server_settings(&mut parse_file(&read_text(path)?, path)?.server)
     }
 
     /// Reads only where the database is; of the secrets it needs that one alone.
@@ -154,6 +175,7 @@ impl Settings {
             slack,
             discord,
             github,
+            telemetry: file.telemetry.take().map(|telemetry| telemetry_settings(telemetry, env)).transpose()?,
             sweep: SweepSchedule::parse(&file.sweep.schedule)?,
             later_reads: later_reads(file.removal.read_again_after.take())?,
             directory: directory(file)?,
@@ -184,7 +206,27 @@ fn server_settings(server: &mut file::Server) -> Result<ServerSettings, ConfigEr
         ipv4_url,
         ipv6_url,
         trusted_proxies: std::mem::take(&mut server.trusted_proxies),
+        metrics_listen: server.metrics_listen,
     })
+}
+
+fn telemetry_settings(
+    telemetry: file::Telemetry,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<TelemetrySettings, ConfigError> {
+    let endpoint = telemetry.otlp_endpoint.trim_end_matches('/').to_owned();
+    let host = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://"));
+    if host.is_none_or(|host| host.is_empty() || host.contains(['?', '#', ' ', '@'])) {
+        // It is not repeated: somebody may have put a key into it.
+        let why = "[telemetry] otlp_endpoint must be like http://127.0.0.1:4318; keys go into `headers`";
+        return Err(ConfigError::senseless(why));
+    }
+    let header = |(name, source): (String, SecretSource)| {
+        let value = source.resolve(&format!("[telemetry] headers {name}"), env)?;
+        Ok((name, value))
+    };
+    let headers = telemetry.headers.into_iter().map(header).collect::<Result<_, ConfigError>>()?;
+    Ok(TelemetrySettings { otlp_endpoint: endpoint, service_name: telemetry.service_name, headers })
 }
 
 /// A URL of nothing but a host.

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::guard::counted;
 use super::list::SHORTEST_PREFIX;
 use super::start::names;
 use super::{Caller, Engine, EngineError, end_session};
@@ -39,6 +40,10 @@ impl Engine {
         session: &SessionId,
         verdict: Verdict,
     ) -> Result<SessionView, EngineError> {
+        counted(self.try_to_answer(caller, session, verdict).await)
+    }
+
+    async fn try_to_answer(&self, caller: &Caller, session: &SessionId, verdict: Verdict) -> Result<SessionView, EngineError> {
         let mut tx = match verdict {
             Verdict::Approve => self.begin_opening().await?,
             // Refusing is closing, and always goes on.

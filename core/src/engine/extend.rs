@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
+use super::guard::counted;
 use super::{Caller, Engine, EngineError, Which};
 use crate::crash_point;
 use crate::domain::{AuditAction, AuditEvent, Limit, RuleStatus, SessionId, SessionStatus, Span, Timestamp, extended_end};
@@ -24,6 +25,10 @@ pub struct Extended {
 impl Engine {
     /// Moves a session's end. The longer time is confirmed once every rule in the clouds bears it: see [`SessionView::is_extending`].
     pub async fn extend(&self, caller: &Caller, which: &Which, by: Option<Span>) -> Result<Extended, EngineError> {
+        counted(self.try_to_extend(caller, which, by).await)
+    }
+
+    async fn try_to_extend(&self, caller: &Caller, which: &Which, by: Option<Span>) -> Result<Extended, EngineError> {
         let id = match self.select_live(caller, which).await?.as_slice() {
             [id] => id.clone(),
             ids => return Err(EngineError::WhichSession(ids.iter().map(SessionId::short).collect::<Vec<_>>().join(", "))),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::guard::counted;
 use super::offer::LINK_LIFE;
 use super::{Caller, Engine, EngineError, Link, Offer, OfferRequest, Token};
 use crate::domain::{AuditAction, AuditEvent, ConfirmationId, MemberName, Panic};
@@ -29,7 +30,7 @@ impl Engine {
         let engine = self.clone();
         let offered =
             self.offering.submit((caller.clone(), request), |asked| async move { engine.offer_each(asked).await }).await;
-        offered.ok_or(StoreError::Interrupted)?
+        counted(offered.unwrap_or_else(|| Err(StoreError::Interrupted.into())))
     }
 
     async fn offer_each(&self, asked: Vec<Asked>) -> Vec<Result<Link, EngineError>> {

@@ -15,6 +15,25 @@ pub enum OpeningsRefused {
     Clock(ClockDoubt),
 }
 
+/// What there is to say of each part that closing takes; nothing where all is well with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// The loop that ends sessions.
+    pub expiry: Option<Blindness>,
+    /// The sweep.
+    pub sweep: Option<Blindness>,
+    /// The time.
+    pub clock: Option<ClockDoubt>,
+}
+
+impl Readiness {
+    /// Why nothing is opened, if nothing is: the first that is amiss.
+    pub fn refused(&self) -> Option<OpeningsRefused> {
+        let blind = self.expiry.or(self.sweep).map(OpeningsRefused::Blind);
+        blind.or_else(|| self.clock.map(OpeningsRefused::Clock))
+    }
+}
+
 impl Engine {
     /// Begins a transaction that may open something.
     pub(super) async fn begin_opening(&self) -> Result<Tx, EngineError> {
@@ -29,7 +48,12 @@ impl Engine {
 
     /// Why nothing is opened, if nothing is.
     pub fn refused(&self) -> Option<OpeningsRefused> {
-        let blind = self.pulse.blindness().map(OpeningsRefused::Blind);
-        blind.or_else(|| self.store.clock_doubt().map(OpeningsRefused::Clock))
+        self.readiness().refused()
+    }
+
+    /// How each part is that closing takes.
+    pub fn readiness(&self) -> Readiness {
+        let (expiry, sweep) = self.pulse.blindnesses();
+        Readiness { expiry, sweep, clock: self.store.clock_doubt() }
     }
 }

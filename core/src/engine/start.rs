@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
+use super::guard::counted;
 use super::{Caller, Engine, EngineError, SessionKey, Token};
 use crate::crash_point;
 use crate::domain::{
@@ -73,10 +74,10 @@ struct Wanted {
 impl Engine {
     /// Starts the session that a one-time link offers, from the addresses that the server saw. The link is used up by it.
     pub async fn confirm(&self, token: &Token, addresses: Addresses) -> Result<Started, EngineError> {
-        match self.try_to_confirm(token, addresses).await {
+        counted(match self.try_to_confirm(token, addresses).await {
             Err(EngineError::Store(error)) if self.set_aside(&error).await => self.try_to_confirm(token, addresses).await,
             other => other,
-        }
+        })
     }
 
     async fn try_to_confirm(&self, token: &Token, addresses: Addresses) -> Result<Started, EngineError> {
@@ -88,6 +89,10 @@ impl Engine {
 
     /// Starts what a link offers from the addresses that its member confirmed last, if that was recently enough.
     pub async fn confirm_remembered(&self, caller: &Caller, link: &ConfirmationId) -> Result<Started, EngineError> {
+        counted(self.try_to_confirm_remembered(caller, link).await)
+    }
+
+    async fn try_to_confirm_remembered(&self, caller: &Caller, link: &ConfirmationId) -> Result<Started, EngineError> {
         let mut tx = self.begin_opening().await?;
         self.still(caller)?;
         let link = tx.confirmation_by_id(link).await?.filter(|link| link.member == *caller.name());
@@ -124,10 +129,10 @@ impl Engine {
 
     /// Starts a session for a caller whose address is known: seen in this very request, or given by hand where their roles allow it.
     pub async fn start(&self, caller: &Caller, request: StartRequest) -> Result<Started, EngineError> {
-        match self.try_to_start(caller, request.clone()).await {
+        counted(match self.try_to_start(caller, request.clone()).await {
             Err(EngineError::Store(error)) if self.set_aside(&error).await => self.try_to_start(caller, request).await,
             other => other,
-        }
+        })
     }
 
     async fn try_to_start(&self, caller: &Caller, request: StartRequest) -> Result<Started, EngineError> {

@@ -47,14 +47,17 @@ pub(super) async fn act(plan: &Plan, allowlist: &dyn Allowlist, hold: &Hold) -> 
     if hold.has_time() {
         outcome.marking = mark(&plan.remarking, allowlist).await.err();
     }
-    let answer = allowlist.observe().await;
-    measure::call("observe", &answer);
-    match answer {
+    match observe(allowlist).await {
         Ok(seen) => outcome.seen = Some(seen),
         Err(error) => outcome.observing = Some(error),
     }
     crash_point!(ReadBack);
     outcome
+}
+
+/// What is on an allowlist.
+pub(super) async fn observe(allowlist: &dyn Allowlist) -> Result<Vec<SeenRule>, ProviderError> {
+    measure::call("observe", allowlist.observe()).await
 }
 
 /// Whether the removal of an opening does not know all that it has to remove: it was never seen and may be there all the same, for
@@ -67,7 +70,7 @@ async fn remove(openings: &[Opening], allowlist: &dyn Allowlist) -> Result<(), P
     if openings.is_empty() {
         return Ok(());
     }
-    let seen = if openings.iter().any(looks_first) { allowlist.observe().await? } else { Vec::new() };
+    let seen = if openings.iter().any(looks_first) { observe(allowlist).await? } else { Vec::new() };
     let removals: Vec<_> = openings
         .iter()
         .map(|opening| {
@@ -78,8 +81,7 @@ async fn remove(openings: &[Opening], allowlist: &dyn Allowlist) -> Result<(), P
         })
         .collect();
     crash_point!(RemovalNext);
-    let answer = allowlist.remove(&removals).await;
-    measure::call("remove", &answer);
+    let answer = measure::call("remove", allowlist.remove(&removals)).await;
     crash_point!(RemovalAnswered);
     answer
 }
@@ -95,16 +97,15 @@ async fn add(openings: &[(Opening, Wish)], allowlist: &dyn Allowlist) -> Result<
     }
     let all: Vec<_> = openings.iter().map(|(opening, wish)| addition(opening, wish, allowlist)).collect();
     crash_point!(AdditionNext);
-    let answer = match allowlist.add(&all).await {
+    let answer = match measure::call("add", allowlist.add(&all)).await {
         // One rule that is there already fails a whole batch, and it may well be ours, from an answer that was lost.
         Err(ProviderError::Duplicate) => {
-            let seen = allowlist.observe().await?;
+            let seen = observe(allowlist).await?;
             let missing: Vec<_> = all.into_iter().filter_map(|addition| missing_of(addition, &seen)).collect();
-            if missing.is_empty() { Ok(()) } else { allowlist.add(&missing).await }
+            if missing.is_empty() { Ok(()) } else { measure::call("add", allowlist.add(&missing)).await }
         }
         other => other,
     };
-    measure::call("add", &answer);
     crash_point!(AdditionAnswered);
     answer
 }
@@ -138,8 +139,7 @@ async fn mark(openings: &[(Opening, Wish)], allowlist: &dyn Allowlist) -> Result
         })
         .collect();
     crash_point!(MarkNext);
-    let answer = allowlist.mark_until(&remarks).await;
-    measure::call("mark", &answer);
+    let answer = measure::call("mark", allowlist.mark_until(&remarks)).await;
     crash_point!(MarkAnswered);
     answer
 }

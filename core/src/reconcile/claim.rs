@@ -10,7 +10,7 @@ use crate::store::{Claimable, Lease, StoreError, Tx};
 
 use super::plan::{Plan, plan};
 use super::purse::{Purse, most_additions, needs};
-use super::{Hold, LEASE, Reconciler};
+use super::{Hold, LEASE, Reconciler, measure};
 
 /// Due resources looked at in one claim.
 const WINDOW: u32 = 1000;
@@ -37,6 +37,7 @@ impl Reconciler {
     pub(super) async fn claim(&self, at_most: usize) -> Result<Claims, StoreError> {
         let began = std::time::Instant::now();
         let mut tx = self.store.begin().await?;
+        measure::reconciled(tx.now());
         let (mut found, mut purse, mut blocked) = (Claims::default(), Purse::default(), BTreeSet::new());
         for due in tx.claimable(WINDOW).await? {
             if found.claims.len() == at_most {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
+use tracing::Instrument;
+
 use crate::domain::{ApiLimit, Opening, Span};
 use crate::provider::{Allowlist, CallLimits, ProviderError};
 use crate::store::StoreError;
@@ -15,7 +17,7 @@ use super::claim::Claim;
 use super::hold::RENEWAL;
 use super::judge::{Ours, Verdict, judge_marked, judge_unwanted, judge_wanted, judge_watched};
 use super::plan::Plan;
-use super::{Hold, Reconciler};
+use super::{Hold, Reconciler, measure};
 
 /// How long the calls of one pass may take together.
 const CALLS: Span = Span::from_seconds(45);
@@ -62,6 +64,11 @@ impl Reconciler {
 
     /// Calls the provider as planned, and judges what came of it.
     pub(super) async fn work(&self, claim: Claim) -> Worked {
+        let span = measure::pass(&claim.hold.lease.resource, &claim.plan);
+        self.work_on(claim).instrument(span).await
+    }
+
+    async fn work_on(&self, claim: Claim) -> Worked {
         let Claim { hold, plan } = &claim;
         let Some(allowlist) = self.allowlists.get(&hold.lease.resource).map(Arc::clone) else {
             let verdicts = not_configured(plan);

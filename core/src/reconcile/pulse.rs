@@ -55,6 +55,12 @@ impl Pulse {
 
     /// What is not alive, if anything is not.
     pub fn blindness(&self) -> Option<Blindness> {
+        let (expiry, sweep) = self.blindnesses();
+        expiry.or(sweep)
+    }
+
+    /// What is the matter with the clock, and with the sweep.
+    pub fn blindnesses(&self) -> (Option<Blindness>, Option<Blindness>) {
         let late = |at: &AtomicI64| match at.load(Ordering::Relaxed) {
             NEVER => None,
             at => u64::try_from(self.after(Duration::ZERO) - at).ok().filter(|late| *late > 0),
@@ -63,7 +69,8 @@ impl Pulse {
             Span::from_millis(i64::try_from(Duration::from_millis(late).saturating_add(PATIENCE).as_millis()).unwrap_or(i64::MAX))
         };
         let expiry = late(&self.expiry_late_at).map(|late| Blindness::Expiry(in_all(late)));
-        expiry.or_else(|| late(&self.sweep_late_at).map(|late| Blindness::Sweep(in_all(late))))
+        let sweep = late(&self.sweep_late_at).map(|late| Blindness::Sweep(in_all(late)));
+        (expiry, sweep)
     }
 
     fn after(&self, wait: Duration) -> i64 {

@@ -6,7 +6,7 @@ use crate::domain::{ApiLimit, Bucket, Span};
 use crate::provider::CallLimits;
 use crate::store::{StoreError, Tx};
 
-use super::Plan;
+use super::{Plan, Reconciler, measure};
 
 /// Calls that a removal may need too leave it this part of the burst.
 const KEPT_FOR_REMOVALS: u32 = 40;
@@ -26,6 +26,20 @@ pub(super) struct Need {
 #[derive(Debug, Default)]
 pub(super) struct Purse {
     buckets: BTreeMap<String, (ApiLimit, Bucket)>,
+}
+
+impl Reconciler {
+    /// Shows what is left of each provider's limits.
+    pub async fn measure_limits(&self) -> Result<(), StoreError> {
+        let limits = self.allowlists.values().filter_map(|allowlist| allowlist.limits());
+        let limits = limits.flat_map(|CallLimits { observe, add, mark, remove, .. }| [observe, add, mark, remove]);
+        let limits: BTreeMap<_, _> = limits.map(|limit| (limit.api.as_str(), limit)).collect();
+        let mut tx = self.store.begin().await?;
+        for (api, limit) in limits {
+            measure::tokens(api, tx.look_into_bucket(limit).await?);
+        }
+        Ok(())
+    }
 }
 
 impl Purse {

@@ -5,17 +5,19 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use tracing::Instrument;
 
 use crate::crash_point;
 use crate::domain::{OpeningId, ProviderRuleId, ResourceName, Span};
 use crate::provider::{Allowlist, CallLimits, ProviderError, SeenRule};
 use crate::store::{LastSweep, StoreError};
 
+use super::act::observe;
 use super::compare::{Differences, compare};
 use super::overdue::removal_of;
 use super::plan::WishedOpening;
 use super::purse::{Need, Purse, one_look, one_removal};
-use super::{Hold, LEASE, Reconciler};
+use super::{Hold, LEASE, Reconciler, measure};
 
 /// A cloud may not show a rule yet that it has just made; one that it showed for so long and shows no more has vanished.
 const GRACE: Span = Span::from_seconds(60);
@@ -65,6 +67,14 @@ pub struct ResourceSweep {
     pub error: Option<String>,
 }
 
+impl ResourceSweep {
+    /// How many rules of ours that nobody wants were left in place.
+    pub(super) fn left_behind(&self) -> usize {
+        let not_removed = if self.error.is_some() { self.found.surplus().count() } else { 0 };
+        self.held_back.len() + not_removed
+    }
+}
+
 impl SweepReport {
     /// Whether every resource could be swept.
     pub fn is_complete(&self) -> bool {
@@ -81,14 +91,19 @@ impl Reconciler {
     /// Sweeps every resource, a few at a time: a sweep must not take the calls that sessions need.
     pub async fn sweep(&self, dry_run: bool) -> Result<SweepReport, StoreError> {
         let names: Vec<_> = self.allowlists.keys().cloned().collect();
-        let sweeps = stream::iter(names).map(|name| self.sweep_resource(name, dry_run));
+        let sweeps = stream::iter(names).map(|name| {
+            let span = measure::sweep(&name);
+            self.sweep_resource(name, dry_run).instrument(span)
+        });
         let mut resources: Vec<_> = sweeps.buffer_unordered(self.sweep_pace.at_once).try_collect().await?;
         resources.sort_by(|a: &ResourceSweep, b| a.resource.cmp(&b.resource));
+        let report = SweepReport { resources };
         if !dry_run {
+            measure::left_behind(&report);
             self.nudges.reconcile.notify_one();
             self.nudges.sessions_changed();
         }
-        Ok(SweepReport { resources })
+        Ok(report)
     }
 
     async fn sweep_resource(&self, name: ResourceName, dry_run: bool) -> Result<ResourceSweep, StoreError> {
@@ -125,7 +140,8 @@ impl Reconciler {
         let removals: Vec<_> = swept.found.surplus().map(removal_of).collect();
         if !dry_run && !removals.is_empty() && hold.has_time() {
             self.wait_for(allowlist.limits().map(|limits: &CallLimits| one_removal(limits).to_vec())).await?;
-            swept.error = allowlist.remove(&removals).await.err().map(|error| error.to_string());
+            let removed = measure::call("remove", allowlist.remove(&removals)).await;
+            swept.error = removed.err().map(|error| error.to_string());
         }
         crash_point!(SweepRemoved);
         Ok(())
@@ -171,7 +187,7 @@ impl Reconciler {
         name: &ResourceName,
         allowlist: &dyn Allowlist,
     ) -> Result<Result<(Differences, BTreeSet<ProviderRuleId>), ProviderError>, StoreError> {
-        let seen = match allowlist.observe().await {
+        let seen = match observe(allowlist).await {
             Ok(seen) => seen,
             Err(error) => return Ok(Err(error)),
         };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Reconciler;
+use super::{Reconciler, measure};
 use super::worker::logged;
 
 /// How long hints are gathered.
@@ -28,14 +28,20 @@ impl Reconciler {
     async fn hear(&self) {
         loop {
             match logged(self.store.listen().await) {
-                Some(None) => std::future::pending().await,
+                // Nobody else is there to be heard.
+                Some(None) => {
+                    measure::listening(true);
+                    std::future::pending().await
+                }
                 Some(Some(mut listener)) => {
+                    measure::listening(true);
                     while logged(listener.heard().await).is_some() {
                         self.nudges.wake();
                     }
                 }
                 None => {}
             }
+            measure::listening(false);
             // What was told meanwhile was not heard.
             self.nudges.wake();
             tokio::time::sleep(AGAIN).await;

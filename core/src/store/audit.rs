@@ -127,7 +127,12 @@ impl AuditRange {
     /// What comes after this entry; nothing where there can be none.
     #[must_use]
     pub fn after(self, entry: &AuditEntry) -> Option<Self> {
-        let first = entry.seq.checked_add(1)?;
+        self.after_place(entry.seq)
+    }
+
+    /// What comes after this place; nothing where there can be none.
+    pub(super) fn after_place(self, seq: i64) -> Option<Self> {
+        let first = seq.checked_add(1)?;
         (first <= self.last).then_some(Self { first, ..self })
     }
 }

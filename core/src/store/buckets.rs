@@ -1,5 +1,7 @@
 //! What is left of the providers' limits, shared by all replicas.
 
+use sqlx::any::AnyRow;
+
 use super::rows::Reader;
 use super::{StoreError, Tx};
 use crate::domain::{ApiLimit, Bucket, Timestamp};
@@ -19,13 +21,17 @@ impl Tx {
         .await?;
         let sql = self.dialect.pick("SELECT * FROM buckets WHERE api = $1", "SELECT * FROM buckets WHERE api = $1 FOR UPDATE");
         let row = sqlx::query(sql).bind(&limit.api).fetch_one(&mut *self.inner).await?;
-        let read = Reader::new(&row, "buckets", "api")?;
-        let stored = Bucket {
-            tokens_milli: read.number("tokens_milli")?,
-            rate_milli: read.number("rate_milli")?,
-            refilled_at: Timestamp::from_millis(read.number("refilled_at")?),
-        };
-        Ok(stored.refilled(limit, self.now))
+        Ok(stored(&row)?.refilled(limit, self.now))
+    }
+
+    /// What is left of a limit by now, as far as anybody has called: for those who watch, without a lock.
+    pub async fn look_into_bucket(&mut self, limit: &ApiLimit) -> Result<Bucket, StoreError> {
+        let sql = "SELECT * FROM buckets WHERE api = $1";
+        let row = sqlx::query(sql).bind(&limit.api).fetch_optional(&mut *self.inner).await?;
+        Ok(match row {
+            Some(row) => stored(&row)?.refilled(limit, self.now),
+            None => Bucket::full(limit, self.now),
+        })
     }
 
     /// Writes what is left of a limit.
@@ -39,4 +45,13 @@ impl Tx {
             .await?;
         Ok(())
     }
+}
+
+fn stored(row: &AnyRow) -> Result<Bucket, StoreError> {
+    let read = Reader::new(row, "buckets", "api")?;
+    Ok(Bucket {
+        tokens_milli: read.number("tokens_milli")?,
+        rate_milli: read.number("rate_milli")?,
+        refilled_at: Timestamp::from_millis(read.number("refilled_at")?),
+    })
 }

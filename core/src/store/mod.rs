@@ -5,6 +5,7 @@
 //! name, then sessions by id, then the audit log's head.
 
 mod audit;
+mod audit_check;
 mod buckets;
 mod confirmations;
 mod deployment;

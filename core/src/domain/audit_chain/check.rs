@@ -93,6 +93,13 @@ impl ChainCheck {
         Self { head: Some(head), ..Self::of_copy() }
     }
 
+    /// Of what has come to a log since it was found sound.
+    pub fn of_log_since(head: ChainHead, sound: &SoundChain) -> Self {
+        let last_hash = sound.head.as_ref().map(|head| head.hash.clone());
+        let SoundChain { entries, unchained, first, last, .. } = *sound;
+        Self { first, last, last_hash, entries, unchained, ..Self::of_log(head) }
+    }
+
     /// Of a copy of a log or of a part of it. That its end was cut off shows only by what is expected.
     pub fn of_copy() -> Self {
         Self { head: None, expected: None, first: None, last: None, last_hash: None, entries: 0, unchained: 0 }

@@ -57,9 +57,7 @@ mod tests {
 
     #[test]
     fn a_server_that_listens_everywhere_is_asked_on_loopback() {
-        for (listen, asked) in
-            [("0.0.0.0:8080", "127.0.0.1:8080"), ("[::]:80", "[::1]:80"), ("10.1.2.3:8080", "10.1.2.3:8080")]
-        {
+        for (listen, asked) in [("0.0.0.0:8080", "127.0.0.1:8080"), ("[::]:80", "[::1]:80"), ("10.1.2.3:8080", "10.1.2.3:8080")] {
             assert_eq!(reachable(listen.parse().unwrap()), asked.parse().unwrap());
         }
     }

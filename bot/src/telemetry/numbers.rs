@@ -39,7 +39,10 @@ const COUNTERS: [(&str, &str); 5] = [
     ("entryguard_provider_calls_total", "Calls of providers, by what was called and how it ended"),
     ("entryguard_drift_total", "What was found not to be as it should, by kind"),
     ("entryguard_guard_refusals_total", "What a guard refused to open, by reason"),
-    ("entryguard_signature_failures_total", "Requests that claimed to be signed and were refused, by whom they claimed to come from"),
+    (
+        "entryguard_signature_failures_total",
+        "Requests that claimed to be signed and were refused, by whom they claimed to come from",
+    ),
     ("entryguard_http_requests_total", "Requests, by method, route and status"),
 ];
 

@@ -8,5 +8,6 @@ mod settings;
 
 pub use error::ConfigError;
 pub use settings::{
-    DiscordSettings, GithubLoginSettings, GithubSettings, ServerSettings, Settings, SlackSettings, SweepSchedule, TelemetrySettings,
+    DiscordSettings, GithubLoginSettings, GithubSettings, ServerSettings, Settings, SlackSettings, SweepSchedule,
+    TelemetrySettings,
 };

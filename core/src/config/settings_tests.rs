@@ -185,3 +185,17 @@ fn a_role_of_another_guild_and_a_name_that_is_kept_are_refused() {
     let no_way_in = format!("{GOOD}{discord}").replace("gateway = true", "gateway = false");
     assert!(parse(&no_way_in).unwrap_err().to_string().contains("needs `public_key`, or `gateway = true`"));
 }
+
+#[test]
+fn traces_go_where_the_configuration_says_with_headers_that_stay_secret() {
+    let telemetry = "[telemetry]\notlp_endpoint = \"http://127.0.0.1:4318/\"\nheaders = { \"x-key\" = { env = \"SLACK_KEY\" } }\n[organization]";
+    let settings = parse(&GOOD.replace("[organization]", telemetry)).unwrap();
+    let telemetry = settings.telemetry.unwrap();
+    assert_eq!((telemetry.otlp_endpoint.as_str(), telemetry.service_name.as_str()), ("http://127.0.0.1:4318", "entryguard"));
+    assert_eq!(telemetry.headers["x-key"].expose_secret(), "value-of-SLACK_KEY");
+    assert!(!format!("{telemetry:?}").contains("value-of-SLACK_KEY"));
+    for wrong in ["127.0.0.1:4318", "ftp://collector", "http://user:key@collector", "https://"] {
+        let said = refusal("[organization]", &format!("[telemetry]\notlp_endpoint = \"{wrong}\"\n[organization]"));
+        assert!(said.contains("otlp_endpoint must be like") && !said.contains("user:key"), "{said}");
+    }
+}

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Reconciler, measure};
 use super::worker::logged;
+use super::{Reconciler, measure};
 
 /// How long hints are gathered.
 const GATHER: Duration = Duration::from_millis(25);

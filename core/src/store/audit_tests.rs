@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::migrate::Migrator;
 
 use super::*;
-use crate::domain::{Actor, AuditAction, ChainBreak, ChainCheck, SoundChain};
+use crate::domain::{Actor, AuditAction, ChainBreak, SoundChain};
 use crate::random::SystemRandom;
 use crate::store::{StoreUrl, tables};
 
@@ -29,10 +29,25 @@ async fn record(store: &Store, at: i64) {
 }
 
 async fn verify(store: &Store) -> Result<SoundChain, ChainBreak> {
-    let (head, range) = store.audit_head().await.unwrap();
-    let mut check = ChainCheck::of_log(head);
-    store.audit_page(range, 1000).await.unwrap().iter().try_for_each(|entry| check.see(entry))?;
-    check.finish()
+    store.check_log(None).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_has_come_since_a_log_was_sound_is_checked_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&url_in(&folder), clock()).await.unwrap();
+    let nothing = verify(&store).await.unwrap();
+    for at in 0..3 {
+        record(&store, at).await;
+    }
+    let sound = store.check_log_since(&nothing).await.unwrap().unwrap();
+    assert_eq!(sound, verify(&store).await.unwrap());
+    record(&store, 3).await;
+    assert_eq!(store.check_log_since(&sound).await.unwrap(), Ok(verify(&store).await.unwrap()));
+    assert_eq!(store.check_log_since(&sound).await.unwrap().unwrap().entries, 4);
+    sqlx::query("DROP TRIGGER audit_events_no_update").execute(&store.pool).await.unwrap();
+    sqlx::query("UPDATE audit_events SET actor = 'nobody' WHERE seq = 4").execute(&store.pool).await.unwrap();
+    assert!(store.check_log_since(&sound).await.unwrap().is_err_and(|broken| broken.seq == 4));
 }
 
 #[tokio::test]

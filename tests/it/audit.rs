@@ -107,6 +107,18 @@ on_both_databases! {
         world.finish().await;
     }
 
+    async fn a_log_that_somebody_has_changed_shows_in_the_numbers(database: Database) {
+        let mut world = after_a_session(database).await;
+        tamper(&world, database, "audit_events_no_update", "UPDATE audit_events SET actor = 'nobody' WHERE seq = 2").await;
+        world.server.restart().await;
+        eventually("the chain is not in order", SOON, async || {
+            let shown = world.browser(HOME).open(&format!("{}/metrics", world.server.address())).await;
+            if shown.says("entryguard_audit_chain_ok 0\n") { Ok(()) } else { Err(shown.body) }
+        })
+        .await;
+        world.finish().await;
+    }
+
     async fn the_database_itself_refuses_to_forget(database: Database) {
         let world = World::on(database).with_file("intranet").member("ana", "U111").start().await;
         world.ask_for_session("U111", "1h").await;

@@ -80,14 +80,14 @@ on_both_databases! {
             let found = samples.iter().find(|(sample, given, _)| sample == name && fits(given));
             found.map_or_else(|| panic!("no {name} {labels:?} in {text}"), |(.., value)| value.as_str().unwrap().to_owned())
         };
-        assert_eq!(value("entryguard_signature_failures_total", &[("surface", "slack")]), "1.0");
-        assert_eq!(value("entryguard_http_requests_total", &[("method", "POST"), ("route", "/confirm/{token}"), ("status", "200")]), "1.0");
-        assert_eq!(value("entryguard_open_seconds_count", &[]), "1.0");
-        assert_eq!(value("entryguard_close_lag_seconds_count", &[]), "1.0");
-        assert_eq!(value("entryguard_provider_calls_total", &[("api", "add"), ("outcome", "ok")]), "1.0");
-        assert_eq!(value("entryguard_audit_chain_ok", &[]), "1.0");
-        assert_eq!(value("entryguard_listen_ok", &[]), "1.0");
-        assert_eq!(value("entryguard_rules_overdue", &[]), "0.0");
+        assert_eq!(value("entryguard_signature_failures_total", &[("surface", "slack")]), "1");
+        assert_eq!(value("entryguard_http_requests_total", &[("method", "POST"), ("route", "/confirm/{token}"), ("status", "200")]), "1");
+        assert_eq!(value("entryguard_open_seconds_count", &[]), "1");
+        assert_eq!(value("entryguard_close_lag_seconds_count", &[]), "1");
+        assert_eq!(value("entryguard_provider_calls_total", &[("api", "add"), ("outcome", "ok")]), "1");
+        assert_eq!(value("entryguard_audit_chain_ok", &[]), "1");
+        assert_eq!(value("entryguard_listen_ok", &[]), "1");
+        assert_eq!(value("entryguard_rules_overdue", &[]), "0");
         let secrets = ["ana", HOME, token_of(&link)];
         assert!(!secrets.iter().any(|secret| text.contains(secret)), "{text}");
         world.finish().await;
@@ -196,7 +196,7 @@ async fn a_collector_gets_the_requests_the_passes_and_the_calls_and_no_secret() 
     // What is left is delivered at the end.
     assert!(world.server.terminate().await.success());
     let spans = collector.spans();
-    let named = |name: &str| spans.iter().filter(move |span| span.name == name);
+    let named = |name: &'static str| spans.iter().filter(move |span| span.name == name);
     let confirmed = named("POST /confirm/{token}").next().unwrap_or_else(|| panic!("{spans:#?}"));
     assert_eq!((confirmed.service.as_str(), confirmed.attributes["http.response.status_code"].as_str()), ("guard", "200"));
     assert_eq!(confirmed.attributes["http.route"], "/confirm/{token}");

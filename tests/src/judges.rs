@@ -34,7 +34,7 @@ pub fn yaml(text: &str) -> Vec<Value> {
 pub fn metrics(text: &str) -> Vec<Value> {
     let script = "import json, sys\n\
         from prometheus_client.parser import text_string_to_metric_families as families\n\
-        json.dump([{'name': f.name, 'type': f.type, 'help': f.documentation, 'samples': [[s.name, s.labels, str(s.value)] for s in f.samples]}\n\
+        json.dump([{'name': f.name, 'type': f.type, 'help': f.documentation, 'samples': [[s.name, s.labels, '%g' % s.value] for s in f.samples]}\n\
         for f in families(sys.stdin.read())], sys.stdout)";
     python(script, text)
 }

@@ -75,6 +75,6 @@ mod tests {
         let down = said(false, well);
         assert_eq!((&down["ready"], &down["store"]), (&json!(false), &json!("the database does not answer")));
         let late = said(true, Readiness { sweep: Some(Blindness::Sweep(Span::from_minutes(3))), ..well });
-        insta::assert_snapshot!(late, @"");
+        insta::assert_snapshot!(late, @r#"{"clock":"ok","expiry":"ok","ready":false,"store":"ok","sweep":"the sweep, which finds what stays open, is 3m late","why":"EntryGuard opens nothing for now, because the sweep, which finds what stays open, is 3m late. Closing goes on. Whoever runs EntryGuard should read its log."}"#);
     }
 }

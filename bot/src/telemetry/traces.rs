@@ -132,7 +132,7 @@ impl HttpClient for Delivery {
             Ok::<_, HttpError>(Response::from_parts(parts, body))
         };
         // The batches come from a thread that no runtime is in.
-        let delivered = self.runtime.spawn(tokio::time::timeout(PATIENCE, delivering)).await;
+        let delivered = self.runtime.spawn(async move { tokio::time::timeout(PATIENCE, delivering).await }).await;
         let answer = match delivered {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err("no answer in time".into()),

@@ -108,12 +108,11 @@ async fn press(state: &SlackState, payload: Payload, who: Identity, action: Acti
         return open_form(state, &payload, who).await;
     }
     let conversation = conversation(&payload, who);
-    let silent = matches!(action, Action::Extend(_) | Action::Stop(_));
+    let silent = action.is_seen_in_thread();
     let in_view = payload.container.as_ref().is_some_and(|container| container.kind == "view");
     let Some(command) = Command::of_press(action) else { return };
     let reply = state.shared.engine.answer(&conversation, command).await;
     let refused = matches!(reply, Reply::Refused(_));
-    // What the thread shows by itself needs no second message.
     if refused || !silent {
         show(state, &payload, &reply);
     }

@@ -20,7 +20,12 @@ pub struct Conversation {
 impl Engine {
     /// Answers a text.
     pub async fn answer_text(&self, conversation: &Conversation, text: &str) -> Reply {
-        match text.parse::<Command>() {
+        self.answer_read(conversation, text.parse()).await
+    }
+
+    /// Answers what was read as a command, or says why it is none.
+    pub async fn answer_read(&self, conversation: &Conversation, read: Result<Command, CommandError>) -> Reply {
+        match read {
             Ok(command) => self.answer(conversation, command).await,
             Err(error) => Reply::Refused(sentence(&error)),
         }

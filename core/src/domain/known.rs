@@ -32,8 +32,8 @@ pub enum RoleIdentity {
 /// Why a text names no role of a surface.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not an identity of a role; write `discord-role:GUILD/ROLE`, with the ids that Discord's Developer Mode copies, or \
-     `github-team:ORGANIZATION/TEAM`"
+    "`{0}` is not an identity of a role; write `discord-role:GUILD/ROLE`, with the ids that Discord's Developer Mode copies (a \
+     server's own is no role's), or `github-team:ORGANIZATION/TEAM`"
 )]
 pub struct RoleIdentityError(String);
 
@@ -114,7 +114,11 @@ impl FromStr for RoleIdentity {
         let is_slug = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
         let id = |text: &str| text.parse::<u64>().ok().filter(|id| *id > 0).ok_or_else(refused);
         match kind {
-            "discord-role" => Ok(Self::Discord { guild: id(one)?, role: id(other)? }),
+            "discord-role" => {
+                let (guild, role) = (id(one)?, id(other)?);
+                // The role that bears its server's id is @everyone, and Discord names nobody who holds it.
+                if guild == role { Err(refused()) } else { Ok(Self::Discord { guild, role }) }
+            }
             "github-team" if is_slug(one) && is_slug(other) => {
                 Ok(Self::GithubTeam { organization: one.to_owned(), team: other.to_owned() })
             }

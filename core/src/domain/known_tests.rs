@@ -120,6 +120,7 @@ fn identities_of_roles_are_written_as_they_are_read() {
         "discord-role:800/x",
         "discord:800/55",
         "discord-role:0/1",
+        "discord-role:800/800",
     ] {
         assert!(text.parse::<RoleIdentity>().is_err(), "{text}");
     }

@@ -8,7 +8,10 @@ use super::start::names;
 use super::{Caller, Engine, EngineError, end_session};
 use crate::crash_point;
 use crate::domain::{Approval, AuditAction, AuditEvent, EndReason, Ending, ResourceName, Session, SessionId};
-use crate::store::{SessionFilter, SessionView, Tx};
+use crate::store::{Listed, SessionFilter, SessionView, Tx};
+
+/// Requests that are looked through for those that somebody may answer.
+const REQUESTS_LOOKED_AT: u32 = 100;
 
 /// An answer to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +34,14 @@ impl Engine {
             [] => Err(EngineError::RequestUnknown(name.to_owned())),
             _ => Err(EngineError::SessionAmbiguous(name.to_owned())),
         }
+    }
+
+    /// The requests that wait for somebody's answer, the newest first.
+    pub async fn requests_for(&self, caller: &Caller) -> Result<Vec<SessionView>, EngineError> {
+        let filter = SessionFilter { listed: Listed::Requested, at_most: REQUESTS_LOOKED_AT, ..SessionFilter::default() };
+        let mut requests = self.store.begin().await?.sessions(&filter).await?;
+        requests.retain(|view| self.check_approver(caller, &view.session).is_ok());
+        Ok(requests)
     }
 
     /// Agrees to a session that awaits approval, or refuses it.

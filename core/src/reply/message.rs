@@ -106,6 +106,11 @@ impl Action {
         }
     }
 
+    /// Whether the session's thread shows what comes of it: then only a refusal is answered, for a second message says nothing new.
+    pub const fn is_seen_in_thread(&self) -> bool {
+        matches!(self, Self::Extend(_) | Self::Stop(_))
+    }
+
     /// The action of a press. A link acts by itself: there is nothing to do for us.
     pub fn of_press(name: &str, value: &str) -> Option<Self> {
         let session = || SessionId::from_stored(value);

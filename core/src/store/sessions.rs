@@ -46,6 +46,8 @@ pub enum Listed {
     All,
     /// Neither stopped nor run out.
     Live,
+    /// Waiting for somebody's approval.
+    Requested,
     /// Live, or with something left to close.
     Unclosed,
     /// Over, and closed.
@@ -58,6 +60,7 @@ impl Listed {
         match self {
             Self::All => "TRUE",
             Self::Live => "ended_at IS NULL",
+            Self::Requested => "ended_at IS NULL AND approval = 'AWAITED'",
             Self::Unclosed => "closed_at IS NULL",
             Self::Past => "closed_at IS NOT NULL",
         }

@@ -22,6 +22,8 @@ const LABEL: usize = 80;
 const OPTIONS: usize = 25;
 /// The name of the select of durations; what counts is the option.
 const DURATIONS: &str = "entryguard_durations";
+/// What makes markup of a text.
+const MARKUP: &str = r"\*_~`|><#[]@:";
 /// What stands between a button's name and its value.
 const SEPARATOR: char = '|';
 
@@ -55,20 +57,25 @@ pub struct Content {
     pub rows: Vec<CreateActionRow>,
 }
 
-/// Text of somebody else's, which must not become markup: neither a link nor a mention, nor a heading or a list.
+/// Text of somebody else's, which must not become markup: neither a link nor a mention, nor a heading.
 pub fn escape(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    // What stands between two backticks is shown as it is, backslashes and all; and nothing in it is markup.
-    let ticks = text.matches('`').count();
+    text.split('\n').map(escape_line).collect::<Vec<_>>().join("\n")
+}
+
+/// What stands between two backticks is shown as it is, backslashes and all; and nothing in it is markup. That holds of single ones
+/// alone: Discord pairs a run of them with the next run of that length, so where there is a run no backtick is let through.
+fn escape_line(line: &str) -> String {
+    let mut plain = String::with_capacity(line.len());
+    let ticks = if line.contains("``") { 0 } else { line.matches('`').count() };
     let mut tick = 0;
-    for character in text.chars() {
+    for character in line.chars() {
         tick += usize::from(character == '`');
         let in_code = tick % 2 == 1 && tick < ticks;
         if in_code || character == '`' && tick <= ticks / 2 * 2 {
             plain.push(character);
             continue;
         }
-        if matches!(character, '\\' | '*' | '_' | '~' | '`' | '|' | '>' | '<' | '#' | '[' | ']' | '@' | ':') {
+        if MARKUP.contains(character) {
             plain.push('\\');
         }
         plain.push(character);
@@ -156,6 +163,7 @@ fn cut(text: &str, at_most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use entryguard_core::domain::{SessionId, Span};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -164,6 +172,50 @@ mod tests {
         assert_eq!(escape("@everyone [ok](https://evil) **b** <@1>"), r"\@everyone \[ok\](https\://evil) \*\*b\*\* \<\@1\>");
         assert_eq!(escape("say `list *all*`, *please*, or `"), r"say `list *all*`, \*please\*, or \`");
         assert_eq!(Markdown.code("a`b"), "`a'b`");
+        // Discord takes the first two for no code at all, and so would show the link.
+        let masked = "``a`b`` [Confirm my address](https://evil.example) `";
+        assert_eq!(escape(masked), r"\`\`a\`b\`\` \[Confirm my address\](https\://evil.example) \`");
+    }
+
+    /// A text as Discord reads it: what is shown, and whatever could be markup.
+    fn read_by_discord(text: &str) -> (String, Vec<char>) {
+        let all: Vec<char> = text.chars().collect();
+        let run = |from: usize| all[from..].iter().take_while(|character| **character == '`').count();
+        let (mut shown, mut markup, mut at) = (String::new(), Vec::new(), 0);
+        while at < all.len() {
+            let ticks = run(at);
+            match all[at] {
+                '\\' if all.get(at + 1).is_some_and(char::is_ascii_punctuation) => {
+                    shown.push(all[at + 1]);
+                    at += 2;
+                }
+                '`' => {
+                    // Code goes to the next run of the same length.
+                    let end = (at + ticks..all.len()).find(|end| all[*end] == '`' && all[end - 1] != '`' && run(*end) == ticks);
+                    let end = end.filter(|end| *end > at + ticks).map_or(at + ticks, |end| end + ticks);
+                    if end == at + ticks {
+                        markup.push('`');
+                    }
+                    shown.extend(&all[at..end]);
+                    at = end;
+                }
+                character => {
+                    if MARKUP.contains(character) {
+                        markup.push(character);
+                    }
+                    shown.push(character);
+                    at += 1;
+                }
+            }
+        }
+        (shown, markup)
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_of_others_is_markup_and_none_of_it_is_lost(text in r"[`\\*\[\]()@:<a \n]{0,40}") {
+            prop_assert_eq!(read_by_discord(&escape(&text)), (text, Vec::new()));
+        }
     }
 
     #[test]

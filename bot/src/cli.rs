@@ -224,7 +224,8 @@ pub struct ManifestOptions {
 /// How to register.
 #[derive(Args)]
 pub struct RegisterOptions {
-    /// In every server that the app is in, rather than in guild_id's alone.
+    /// In every server that the app is in, and in direct messages with it, rather than in guild_id's server alone. Not both: people would
+    /// see the commands twice.
     #[arg(long)]
     pub global: bool,
     /// Only print what would change.

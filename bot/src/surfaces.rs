@@ -71,7 +71,7 @@ fn start_discord(
     digest: &mut DigestWorker,
     workers: &mut JoinSet<()>,
 ) -> anyhow::Result<Router> {
-    let api = Arc::new(DiscordApi::new(&discord));
+    let api = Arc::new(DiscordApi::new(&discord).context("[discord]: the way to Discord cannot be made")?);
     show(workers, wired, &api, discord.report_channel.clone());
     digest.tell(&api, discord.report_channel.clone());
     workers.spawn(LeaversWorker::new(Arc::clone(&wired.engine), Arc::clone(&api), discord.guild_id).run());

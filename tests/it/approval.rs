@@ -2,6 +2,8 @@
 
 use entryguard_tests::{Database, SOON, SlackDouble, World, eventually, on_both_databases};
 
+use crate::said::OWN_REQUEST;
+
 const HOME: &str = "93.184.216.34";
 const HOME_CIDR: &str = "93.184.216.34/32";
 
@@ -66,7 +68,7 @@ on_both_databases! {
         assert!(!thread.says("Waits for ana"), "{}", thread.text());
         let request = message_to(&world, "U222", "asks to open").await;
         let own = world.slack.press("U111", &request, "entryguard_approve").await;
-        world.wait_until_told(&own, "This is your own request").await;
+        world.wait_until_told(&own, OWN_REQUEST).await;
         assert!(world.slack.direct_messages_to("U111").is_empty());
         assert_eq!(world.rules_of(&world.groups[0]).await, []);
         world.slack.command("U111", "stop").await;

@@ -1,43 +1,10 @@
 //! Discord: the main job from a command to the end of a session, who is served, and what Discord expects of an endpoint.
 
-use entryguard_tests::{Database, DiscordDouble, DiscordMessage, SOON, World, WorldBuilder, eventually, on_both_databases};
+use entryguard_tests::{Database, DiscordAnswer, DiscordDouble, SOON, eventually, on_both_databases};
 use serde_json::{Value, json};
 
-const HOME: &str = "93.184.216.34";
-const HOME_CIDR: &str = "93.184.216.34/32";
-const ANA: u64 = 111;
-const BO: u64 = 222;
-
-fn team(database: Database) -> WorldBuilder {
-    World::on(database).with_groups(1).with_discord().discord_member("ana", ANA).discord_member("bo", BO)
-}
-
-async fn until_says(world: &World, channel: u64, words: &[&str]) -> Vec<DiscordMessage> {
-    eventually(&format!("{channel} says {words:?}"), SOON, async || {
-        let messages = world.discord.messages_in(channel);
-        let text: Vec<_> = messages.iter().map(DiscordMessage::text).collect();
-        let text = text.join("\n---\n");
-        if words.iter().all(|words| text.contains(words)) { Ok(messages) } else { Err(text) }
-    })
-    .await
-}
-
-async fn until_told(world: &World, user: u64, words: &str) -> DiscordMessage {
-    eventually(&format!("{user} is sent {words:?}"), SOON, async || {
-        let messages = world.discord.direct_messages_to(user);
-        let found = messages.iter().rfind(|message| message.says(words)).cloned();
-        found.ok_or_else(|| messages.iter().map(DiscordMessage::text).collect::<Vec<_>>().join("\n---\n"))
-    })
-    .await
-}
-
-/// Starts a session of an hour, and waits until the channel says that it is active.
-async fn start(world: &World, user: u64) -> DiscordMessage {
-    let answer = world.discord.to_server().command(user, "start", &[("duration", "1h"), ("reason", "the deploy")]).await;
-    assert!(answer.says("Confirm your address to open 1 resource for 1h"), "{answer:?}");
-    world.confirm(&answer.link(), HOME).await;
-    until_says(world, DiscordDouble::CHANNEL, &["ACTIVE", "the deploy"]).await.pop().unwrap()
-}
+use crate::in_discord::{ANA, BO, HOME, HOME_CIDR, start, team, until_says, until_told};
+use crate::said::{ASKS, NO_BOTS, NO_SESSION, OWN_REQUEST, UNKNOWN};
 
 on_both_databases! {
     async fn a_session_runs_from_command_to_stop_with_a_thread_of_its_own(database: Database) {
@@ -63,12 +30,12 @@ on_both_databases! {
         let parent = start(&world, ANA).await;
         let from = world.discord.to_server();
         for (answer, why) in [
-            (from.press(BO, &parent, "Stop").await, "There is no session"),
-            (from.press(999, &parent, "Stop").await, "does not know you"),
+            (from.press(BO, &parent, "Stop").await, NO_SESSION),
+            (from.press(999, &parent, "Stop").await, UNKNOWN),
             (from.clone().in_guild(801).press(ANA, &parent, "Stop").await, "another Discord server"),
-            (from.clone().by_bot().press(ANA, &parent, "Stop").await, "no bots"),
+            (from.clone().by_bot().press(ANA, &parent, "Stop").await, NO_BOTS),
             (from.clone().in_guild(801).command(ANA, "start", &[]).await, "another Discord server"),
-            (from.clone().by_bot().command(ANA, "start", &[]).await, "no bots"),
+            (from.clone().by_bot().command(ANA, "start", &[]).await, NO_BOTS),
         ] {
             assert!(answer.says(why), "{why:?} is not in {}", answer.text());
         }
@@ -101,10 +68,10 @@ on_both_databases! {
             .await;
         let answer = world.discord.to_server().command(ANA, "start", &[("duration", "1h"), ("reason", "the deploy")]).await;
         world.confirm(&answer.link(), HOME).await;
-        let request = until_told(&world, BO, "asks to open 1 resource").await;
+        let request = until_told(&world, BO, ASKS).await;
         assert_eq!(world.rules_of(&world.groups[0]).await, []);
         let own = world.discord.to_server().directly().press(ANA, &request, "Approve").await;
-        assert!(own.says("own"), "{}", own.text());
+        assert!(own.says(OWN_REQUEST), "{}", own.text());
         world.discord.to_server().directly().press(BO, &request, "Approve").await;
         world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
         until_told(&world, BO, "Approved by bo").await;
@@ -145,13 +112,15 @@ async fn discords_probes_are_answered_and_what_it_did_not_sign_is_refused() {
     world.finish().await;
 }
 
+/// What is offered to somebody who types.
+fn choices(answer: &DiscordAnswer) -> Vec<String> {
+    let all = answer.body["data"]["choices"].as_array().cloned().unwrap_or_default();
+    all.iter().map(|choice| choice["value"].as_str().unwrap().to_owned()).collect()
+}
+
 #[tokio::test]
 async fn the_options_offer_what_this_member_may_choose() {
     let world = team(Database::Sqlite).start().await;
-    let choices = |answer: &entryguard_tests::DiscordAnswer| {
-        let all = answer.body["data"]["choices"].as_array().cloned().unwrap_or_default();
-        all.iter().map(|choice| choice["value"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
-    };
     let durations = world.discord.to_server().typing(ANA, "start", "duration", "").await;
     assert_eq!(choices(&durations), ["1h", "2h", "4h", "8h", "12h", "24h"]);
     assert_eq!(choices(&world.discord.to_server().typing(ANA, "start", "duration", "2").await), ["2h", "12h", "24h"]);
@@ -183,6 +152,41 @@ async fn the_form_takes_a_reason_and_says_what_is_wrong() {
 }
 
 #[tokio::test]
+async fn whoever_may_answer_is_offered_the_requests_and_the_form_says_who_that_is() {
+    let world = team(Database::Sqlite)
+        .role("production", &["ana"], &["group-1"], "approval = { by = [\"bo\"], within = \"30m\" }\nbreak_glass = true")
+        .start()
+        .await;
+    let from = world.discord.to_server();
+    let form = from.press(ANA, &from.command(ANA, "help", &[]).await.message(), "More…").await;
+    assert!(form.says("Why? For bo\n  It takes the approval of bo."), "{}", form.text());
+    // What breaks the glass is the switch, and nothing that somebody writes.
+    let options = [("duration", "1h"), ("reason", "why not --break-glass — as if")];
+    let answer = from.command(ANA, "start", &options).await;
+    assert!(answer.says("It then waits for bo"), "{}", answer.text());
+    world.confirm(&answer.link(), HOME).await;
+    let request = until_told(&world, BO, ASKS).await;
+    assert!(request.says("--break-glass — as if"), "{}", request.text());
+    let offered = choices(&from.typing(BO, "approve", "session", "ana").await);
+    assert_eq!((offered.len(), choices(&from.typing(ANA, "deny", "session", "").await).len()), (1, 0));
+    from.command(BO, "approve", &[("session", &offered[0])]).await;
+    world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
+    assert_eq!(choices(&from.typing(BO, "approve", "session", "").await), [""; 0], "it is answered");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn the_option_of_the_address_takes_one_of_each_family() {
+    let world = team(Database::Sqlite).role("trusting", &["ana"], &["group-1"], "explicit_ip = true").start().await;
+    let from = world.discord.to_server();
+    let wrong = from.command(ANA, "start", &[("duration", "1h"), ("ip", "93.184.216.34, nowhere")]).await;
+    assert!(wrong.says("nowhere"), "{}", wrong.text());
+    from.command(ANA, "start", &[("duration", "1h"), ("ip", "93.184.216.34, 2606:2800:220:1::1")]).await;
+    world.wait_until_group_allows(&world.groups[0], &["2606:2800:220:1::1/128", HOME_CIDR]).await;
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn inside_a_thread_the_table_is_a_reply() {
     let world = team(Database::Sqlite).start().await;
     let outer = start(&world, ANA).await;
@@ -200,61 +204,6 @@ async fn inside_a_thread_the_table_is_a_reply() {
     })
     .await;
     assert!(reply.says("1 of 1"), "{}", reply.text());
-    world.finish().await;
-}
-
-#[tokio::test]
-async fn what_takes_longer_is_promised_and_follows_or_goes_to_the_person_once_the_token_has_lapsed() {
-    let world = team(Database::Postgres).start().await;
-    for lapsed in [false, true] {
-        let slow = tokio::spawn(world.records().await.hold_up(std::time::Duration::from_secs(3)));
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        if lapsed {
-            world.discord.lapse_tokens();
-        }
-        let promise = world.discord.to_server().command(ANA, "start", &[("duration", "1h")]).await;
-        assert_eq!((&promise.body["type"], &promise.body["data"]["flags"]), (&json!(5), &json!(64)), "{promise:?}");
-        slow.await.unwrap();
-        if lapsed {
-            until_told(&world, ANA, "Confirm your address").await;
-        } else {
-            let followed = eventually("the answer follows", SOON, async || {
-                world.discord.followed(&promise.token).flatten().ok_or_else(|| "nothing".to_owned())
-            })
-            .await;
-            assert!(followed.contains("Confirm your address"), "{followed}");
-        }
-    }
-    world.finish().await;
-}
-
-#[tokio::test]
-async fn where_the_bot_may_not_write_the_member_is_told_directly_and_a_limit_is_waited_out() {
-    let world = team(Database::Sqlite).start().await;
-    world.discord.close(DiscordDouble::CHANNEL);
-    let answer = world.discord.to_server().command(ANA, "start", &[("duration", "1h")]).await;
-    world.discord.limit_next(1);
-    world.confirm(&answer.link(), HOME).await;
-    let message = until_told(&world, ANA, "Sent to you directly").await;
-    assert!(message.says("<#900>"), "{}", message.text());
-    world.finish().await;
-}
-
-#[tokio::test]
-async fn registering_says_first_what_it_changes_and_does_nothing_twice() {
-    let world = team(Database::Sqlite).start().await;
-    let dry = world.entryguard(&["discord-register", "--dry-run"]).await;
-    assert_eq!((dry.code, dry.stdout.as_str()), (Some(0), "+ /entryguard\n"), "{dry:?}");
-    assert_eq!(world.discord.commands().1, 0);
-    let done = world.entryguard(&["discord-register"]).await;
-    assert_eq!(done.stdout, "+ /entryguard\nRegistered /entryguard.\n", "{done:?}");
-    let again = world.entryguard(&["discord-register"]).await;
-    assert!(again.stdout.starts_with("Nothing to do"), "{again:?}");
-    let (commands, registrations) = world.discord.commands();
-    assert_eq!((commands.len(), registrations), (1, 1));
-    let subcommands = commands[0]["options"].as_array().unwrap();
-    assert!(subcommands.iter().all(|each| each["description_localizations"]["de"].is_string()), "{subcommands:#?}");
-    assert_eq!(subcommands.len(), 12);
     world.finish().await;
 }
 
@@ -279,31 +228,5 @@ async fn discords_own_library_and_the_server_take_the_same_signatures() {
         let answer = world.discord.to_server().at(now).signed(&signature).raw(&body).await;
         assert_eq!(answer.status == 200, good, "the server, of number {at}: {}", answer.status);
     }
-    world.finish().await;
-}
-
-#[tokio::test]
-async fn check_says_what_the_discord_app_lacks() {
-    let mut world = team(Database::Sqlite).start().await;
-    let unregistered = world.entryguard(&["check"]).await;
-    assert!(
-        unregistered.code == Some(0) && unregistered.stdout.contains("run `entryguard discord-register`"),
-        "{unregistered:?}"
-    );
-    world.entryguard(&["discord-register"]).await;
-    let fine = world.entryguard(&["check"]).await;
-    assert!(
-        fine.stdout.contains("[discord]")
-            && !fine.stdout.contains("warning: the app's")
-            && !fine.stdout.contains("discord-register"),
-        "{fine:?}"
-    );
-    let key = DiscordDouble::public_key();
-    world.rewrite_config(&key, &format!("{}{}", &key[2..], &key[..2]));
-    let other = world.entryguard(&["check"]).await;
-    assert!(other.code == Some(1) && other.stdout.contains("public_key is another app's"), "{other:?}");
-    world.rewrite_config(&format!("application_id = \"{}\"", DiscordDouble::APPLICATION), "application_id = \"701\"");
-    let stranger = world.entryguard(&["check"]).await;
-    assert!(stranger.code == Some(1) && stranger.stdout.contains("application_id says 701"), "{stranger:?}");
     world.finish().await;
 }

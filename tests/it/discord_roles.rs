@@ -2,6 +2,8 @@
 
 use entryguard_tests::{Database, DiscordDouble, DiscordMessage, SOON, World, WorldBuilder, eventually, on_both_databases};
 
+use crate::said::UNKNOWN;
+
 const HOME: &str = "93.184.216.34";
 const HOME_CIDR: &str = "93.184.216.34/32";
 const ANA: u64 = 111;
@@ -54,7 +56,7 @@ on_both_databases! {
     async fn the_role_alone_makes_somebody_a_member_by_their_id(database: Database) {
         let mut world = team(database).start().await;
         let stranger = world.discord.to_server().command(CY, "start", &[]).await;
-        assert!(stranger.says("does not know you yet"), "{}", stranger.text());
+        assert!(stranger.says(UNKNOWN), "{}", stranger.text());
         world.discord.give_role(CY, ON_CALL);
         open(&world, CY, "to open 1 resource").await;
         world.wait_until_group_allows(&world.groups[1], &[HOME_CIDR]).await;
@@ -92,9 +94,9 @@ async fn what_discord_said_minutes_ago_gives_no_role_back() {
     assert!(directly.command(CY, "whoami", &[]).await.says("discord-333"));
     world.discord.take_role(CY, ON_CALL);
     // In the server, Discord says so at once; in direct messages, it was asked a moment ago.
-    assert!(world.discord.to_server().command(CY, "start", &[]).await.says("does not know you yet"));
+    assert!(world.discord.to_server().command(CY, "start", &[]).await.says(UNKNOWN));
     let refused = directly.command(CY, "start", &[]).await;
-    assert!(refused.says("does not know you yet"), "{}", refused.text());
+    assert!(refused.says(UNKNOWN), "{}", refused.text());
     world.finish().await;
 }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use entryguard_tests::{Database, DiscordDouble, SOON, World, eventually, on_both_databases};
 
+use crate::said::UNKNOWN;
+
 const HOME: &str = "93.184.216.34";
 const HOME_CIDR: &str = "93.184.216.34/32";
 const ANA: u64 = 111;
@@ -40,7 +42,7 @@ on_both_databases! {
             world.discord.messages_in(DiscordDouble::CHANNEL).pop().ok_or_else(|| "none".to_owned())
         }).await;
         let stranger = discord.press(999, &parent, "Stop").await;
-        assert!(stranger.says("does not know you"), "{}", stranger.text());
+        assert!(stranger.says(UNKNOWN), "{}", stranger.text());
         assert!(discord.clone().in_guild(801).press(ANA, &parent, "Stop").await.says("another Discord server"));
         discord.press(ANA, &parent, "Stop").await;
         world.wait_until_group_allows(&world.groups[0], &[]).await;

@@ -2,6 +2,8 @@
 
 use entryguard_tests::{Database, DiscordDouble, GithubDouble, SOON, World, WorldBuilder, eventually, on_both_databases};
 
+use crate::said::{OWN_REQUEST, UNKNOWN};
+
 const HOME: &str = "93.184.216.34";
 const HOME_CIDR: &str = "93.184.216.34/32";
 const ANA: u64 = 111;
@@ -21,7 +23,11 @@ fn team(database: Database) -> WorldBuilder {
 
 /// The code that somebody got in Slack.
 async fn code_of(world: &World, user: &str) -> String {
-    let answer = world.slack.command(user, "link").await.text();
+    typed_code(&world.slack.command(user, "link").await.text())
+}
+
+/// The code that an answer tells somebody to type.
+fn typed_code(answer: &str) -> String {
     let code = answer.split('`').find_map(|word| word.strip_prefix("/entryguard link ").map(str::to_owned));
     code.unwrap_or_else(|| panic!("no code in {answer}"))
 }
@@ -42,7 +48,7 @@ on_both_databases! {
         let mut world = team(database).start().await;
         let code = code_of(&world, "U111").await;
         let stranger = world.discord.to_server().command(ANA, "start", &[]).await;
-        assert!(stranger.says("does not know you yet"), "a code alone changes nothing: {}", stranger.text());
+        assert!(stranger.says(UNKNOWN), "a code alone changes nothing: {}", stranger.text());
         assert!(join(&world, ANA, &code).await.contains("You are **ana** here now, too"));
         let answer = world.discord.to_server().command(ANA, "start", &[("duration", "1h")]).await;
         world.confirm(&answer.link(), HOME).await;
@@ -56,12 +62,28 @@ on_both_databases! {
         let parted = world.slack.command("U111", "unlink discord:800/111").await.text();
         assert!(parted.contains("`discord:800/111` is not joined to you any more"), "{parted}");
         let stranger = world.discord.to_server().command(ANA, "start", &[]).await;
-        assert!(stranger.says("does not know you yet"), "{}", stranger.text());
+        assert!(stranger.says(UNKNOWN), "{}", stranger.text());
         let audit = world.entryguard(&["audit", "export"]).await.stdout;
         for action in ["identity.code_issued", "identity.joined", "identity.parted"] {
             assert_eq!(audit.matches(action).count(), 1, "{action} in {audit}");
         }
         assert!(!audit.contains(&code), "the code itself is written nowhere");
+        world.finish().await;
+    }
+
+    async fn a_code_from_discord_makes_somebody_the_same_member_in_slack(database: Database) {
+        let world = team(database).start().await;
+        let answer = world.discord.to_server().command(BO, "link", &[]).await.text();
+        let code = typed_code(&answer);
+        let question = world.slack.command("U222", &format!("link {code}")).await;
+        assert!(question.says("This makes `slack:T0123456/U222` the member *bo*"), "{}", question.text());
+        let pressed = world.slack.press("U222", &question.message(), "entryguard_join").await;
+        world.wait_until_told(&pressed, "You are *bo* here now, too").await;
+        world.start_session("U222", "1h", HOME).await;
+        world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
+        // One member: what was begun in one chat is ended in the other.
+        world.discord.to_server().command(BO, "stop", &[]).await;
+        world.wait_until_group_allows(&world.groups[0], &[]).await;
         world.finish().await;
     }
 
@@ -78,9 +100,9 @@ on_both_databases! {
         join(&world, ANA, &code).await;
         let again = discord.command(999, "link", &[("code", &code)]).await;
         assert!(again.says("was used already"), "{}", again.text());
-        assert!(discord.command(999, "start", &[]).await.says("does not know you yet"));
+        assert!(discord.command(999, "start", &[]).await.says(UNKNOWN));
         let stranger = discord.command(999, "link", &[]).await;
-        assert!(stranger.says("does not know you yet"), "strangers get no code: {}", stranger.text());
+        assert!(stranger.says(UNKNOWN), "strangers get no code: {}", stranger.text());
         let kept = discord.command(BO, "unlink", &[]).await;
         assert!(kept.says("was not joined to you by a code"), "{}", kept.text());
         world.finish().await;
@@ -123,7 +145,7 @@ on_both_databases! {
         })
         .await;
         let own = world.discord.to_server().directly().press(ANA, &request, "Approve").await;
-        assert!(own.says("own request"), "{}", own.text());
+        assert!(own.says(OWN_REQUEST), "{}", own.text());
         assert_eq!(world.rules_of(&world.groups[0]).await, []);
         world.finish().await;
     }

@@ -1,7 +1,7 @@
 //! What people read in Discord, as the real server sent it: the snapshots are in `docs/discord`.
 
 use entryguard_tests::{DiscordDouble, DiscordMessage, SOON, World, eventually, text_in_discord};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::reading::{self, FILES, production};
 
@@ -10,6 +10,9 @@ const ANA: u64 = 111;
 const BO: u64 = 222;
 const EVE: u64 = 333;
 const REPORTS: u64 = 901;
+
+const TIME: (&str, &str) = (r"<t:\d+:f>", "<t:1767276000:f>");
+const CODE: (&str, &str) = (r"[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}", "K7QX-2MPD-9R3V");
 
 /// Ana may open three things, one of which is broken; production takes bo's approval, or none in an emergency.
 async fn team() -> World {
@@ -25,7 +28,7 @@ async fn team() -> World {
 /// Keeps what somebody reads.
 fn keep(name: &str, shown: &[&Value]) {
     let description = "What the server sent to Discord, as people read it: Discord's own markup, then the buttons.";
-    let settings = reading::settings("discord", description, &[(r"<t:\d+:f>", "<t:1767276000:f>")]);
+    let settings = reading::settings("discord", description, &[TIME, CODE]);
     let texts: Vec<_> = shown.iter().map(|content| text_in_discord(content)).collect();
     settings.bind(|| insta::assert_snapshot!(name, texts.join("\n---\n")));
 }
@@ -58,6 +61,8 @@ async fn what_a_member_reads_from_help_to_the_end_of_a_session() {
     };
     let help = data("help", ANA, "help", &[]).await;
     data("stranger", 999, "start", &[("duration", "2h")]).await;
+    data("mistake", ANA, "start", &[("duration", "2")]).await;
+    data("resources", ANA, "resources", &[]).await;
     data("too_long", ANA, "start", &[("duration", "9d")]).await;
     let form = from.press(ANA, &help.message(), "More…").await;
     keep("form", &[&form.body["data"]]);
@@ -77,12 +82,32 @@ async fn what_a_member_reads_from_help_to_the_end_of_a_session() {
 
     from.press(ANA, &parent, "Extend +2h").await;
     in_channel(&world, parent.id, &["Extended by ana"]).await;
+    world.records().await.remind_now().await;
+    in_channel(&world, parent.id, &["in about 10 minutes"]).await;
     from.press(ANA, &parent, "Stop").await;
     let over = in_channel(&world, DiscordDouble::CHANNEL, &["CANCELLED", "Stopped by ana"]).await;
     in_channel(&world, parent.id, &["Closed, "]).await;
     let table = in_channel(&world, parent.id, &["3 of 3 closed"]).await;
     keep("thread_over", &[&over.content, &table.content]);
+    // Turns that come at once are one message, so how many there are is chance.
+    let all = world.discord.messages_in(parent.id);
+    let turns: Vec<_> = all.iter().skip(1).map(|message| text_in_discord(&message.content)).collect();
+    keep("turns", &[&json!({ "content": turns.join("\n") })]);
     data("confirm_again", ANA, "start", &[("duration", "1h")]).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_asked_before_two_accounts_are_one_member() {
+    let world = team().await;
+    let from = world.discord.to_server();
+    let code = from.command(ANA, "link", &[]).await;
+    keep("link_code", &[&code.body["data"]]);
+    let text = code.text();
+    let typed = text.split('`').find_map(|word| word.strip_prefix("/entryguard link ")).unwrap();
+    let question = from.command(999, "link", &[("code", typed)]).await;
+    keep("link_question", &[&question.body["data"]]);
+    keep("link_done", &[&from.press(999, &question.message(), "Yes, both are me").await.body["data"]]);
     world.finish().await;
 }
 

@@ -3,6 +3,8 @@
 use entryguard_tests::{Database, SlackDouble, World, on_both_databases, unix_seconds};
 use reqwest::Method;
 
+use crate::said::NO_SESSION;
+
 const HOME: &str = "93.184.216.34";
 
 async fn nothing_changed(world: &World) {
@@ -126,7 +128,7 @@ async fn i8_a_button_acts_with_the_rights_of_whoever_presses_it() {
     world.start_session("U111", "1h", HOME).await;
     let thread = world.wait_until_thread_says("ACTIVE").await;
     let pressed = world.slack.press("U222", &thread.parent, "entryguard_stop").await;
-    world.wait_until_told(&pressed, "There is no session").await;
+    world.wait_until_told(&pressed, NO_SESSION).await;
     world.slack.to_server().from_team("T0STRANGER").press("U111", &thread.parent, "entryguard_stop").await;
     world.slack.to_server().from_team("T0STRANGER").command("U111", "stop all").await;
     assert_eq!(world.rules_of(&world.groups[0]).await.len(), 1);

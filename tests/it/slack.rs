@@ -3,6 +3,8 @@
 use entryguard_tests::{Database, SOON, SlackDouble, World, eventually, on_both_databases, text_of};
 use serde_json::{Value, json};
 
+use crate::said::{NO_BOTS, UNKNOWN};
+
 const HOME: &str = "93.184.216.34";
 const HOME_CIDR: &str = "93.184.216.34/32";
 
@@ -60,7 +62,7 @@ on_both_databases! {
         let second = world.slack.command("U111", "start 1h").await;
         assert!(second.says("Last time: 93.184.216.34, confirmed"), "{}", second.text());
         let bo = world.slack.press("U999", &second.message(), "entryguard_same_address").await;
-        world.wait_until_told(&bo, "does not know you").await;
+        world.wait_until_told(&bo, UNKNOWN).await;
         let pressed = world.slack.press("U111", &second.message(), "entryguard_same_address").await;
         world.wait_until_told(&pressed, "Opening").await;
         world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
@@ -149,7 +151,7 @@ on_both_databases! {
         world.wait_until_told(&pressed, "account is deactivated").await;
         world.slack.make_bot("U222");
         let bot = world.slack.command("U222", "start 1h").await;
-        assert!(bot.says("no bots"), "{}", bot.text());
+        assert!(bot.says(NO_BOTS), "{}", bot.text());
         world.finish().await;
     }
 

@@ -3,6 +3,8 @@
 use entryguard_tests::{Database, SOON, SlackDouble, World, eventually, on_both_databases};
 use serde_json::json;
 
+use crate::said::NO_SESSION;
+
 const HOME: &str = "93.184.216.34";
 const HOME_CIDR: &str = "93.184.216.34/32";
 
@@ -36,7 +38,7 @@ on_both_databases! {
         let thread = world.wait_until_thread_says("ACTIVE").await;
         world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
         let bo = slack().press("U222", &thread.parent, "entryguard_stop").await;
-        world.wait_until_told(&bo, "There is no session").await;
+        world.wait_until_told(&bo, NO_SESSION).await;
         let stranger = slack().from_team("T0STRANGER").press("U111", &thread.parent, "entryguard_stop").await;
         world.wait_until_told(&stranger, "another Slack workspace").await;
         slack().press("U111", &thread.parent, "entryguard_stop").await;

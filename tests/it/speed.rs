@@ -42,6 +42,24 @@ async fn a_session_on_20_groups_is_active_within_twice_its_slowest_chain_and_com
     world.finish().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn discord_has_its_answer_within_100_ms() {
+    let _quiet = quiet().await;
+    let world = World::on(Database::Sqlite).with_groups(1).with_discord().discord_member("ana", 111).start().await;
+    let mut took = Vec::new();
+    while took.len() < ANSWERS {
+        let asked = Instant::now();
+        let answer = world.discord.to_server().command(111, "start", &[("duration", "1h")]).await;
+        took.push(asked.elapsed());
+        assert!(answer.says("Confirm your address"), "{}", answer.text());
+    }
+    took.sort();
+    let p99 = took[took.len() * 99 / 100];
+    println!("/discord/interactions: p99 {p99:?} of {} answers", took.len());
+    assert!(p99 < Duration::from_millis(100), "{p99:?}");
+    world.finish().await;
+}
+
 /// Asks for the session's status until the answer says this.
 async fn ask_until(world: &World, words: &str, acknowledged: &mut Vec<Duration>) {
     let since = Instant::now();

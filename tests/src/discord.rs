@@ -3,11 +3,13 @@
 
 mod gateway;
 mod judge;
+mod pace;
 mod rest;
 mod sender;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use ed25519_dalek::{Signer, SigningKey};
 use serde_json::{Value, json};
@@ -39,7 +41,19 @@ struct State {
     direct: BTreeMap<u64, u64>,
     gone: BTreeSet<u64>,
     closed: BTreeSet<u64>,
-    limited: u32,
+    // How many calls get 429, and what each of them says of how long to wait.
+    limited: (u32, u64),
+    // Until when a call of this kind is too early.
+    too_early: BTreeMap<String, Instant>,
+    // How many calls of a kind there may be in how many milliseconds, where that is narrow; when each began, and how many there were.
+    narrow: Option<(u32, u64)>,
+    windows: BTreeMap<String, (Instant, u32)>,
+    // Threads that nobody wrote in for long, and those of them that were locked.
+    archived: BTreeSet<u64>,
+    locked: BTreeSet<u64>,
+    deleted: BTreeSet<u64>,
+    left: bool,
+    global_commands: Vec<Value>,
     roles: BTreeMap<u64, BTreeSet<u64>>,
     // What became of promised answers, by their interaction's token: what is shown, or nothing where the promise was taken back.
     followed: BTreeMap<String, Option<Value>>,
@@ -180,9 +194,47 @@ impl DiscordDouble {
         self.shared.state().closed.insert(channel);
     }
 
-    /// So many of the next posts get 429.
-    pub fn limit_next(&self, times: u32) {
-        self.shared.state().limited = times;
+    /// So many of the next posts get 429, and are to wait for so many seconds.
+    pub fn limit_next(&self, times: u32, seconds: u64) {
+        self.shared.state().limited = (times, seconds);
+    }
+
+    /// From now on, there may be so many calls of a kind to a channel in so many milliseconds.
+    pub fn narrow_buckets(&self, calls: u32, milliseconds: u64) {
+        self.shared.state().narrow = Some((calls, milliseconds));
+    }
+
+    /// A thread goes into the archive, because nobody wrote in it.
+    pub fn archive(&self, thread: u64) {
+        self.shared.state().archived.insert(thread);
+    }
+
+    /// Somebody closes a thread for good, for all but moderators.
+    pub fn lock(&self, thread: u64) {
+        self.shared.state().locked.insert(thread);
+        self.archive(thread);
+    }
+
+    /// Whether a thread is in the archive.
+    pub fn is_archived(&self, thread: u64) -> bool {
+        self.shared.state().archived.contains(&thread)
+    }
+
+    /// Somebody deletes a thread or a channel, and with it all that is in it.
+    pub fn delete_channel(&self, channel: u64) {
+        let mut state = self.shared.state();
+        state.deleted.insert(channel);
+        state.messages.retain(|message| message.channel != channel);
+    }
+
+    /// Somebody deletes a message. Its thread stays.
+    pub fn delete_message(&self, message: &DiscordMessage) {
+        self.shared.state().messages.retain(|kept| (kept.channel, kept.id) != (message.channel, message.id));
+    }
+
+    /// From now on, the bot is not in the guild.
+    pub fn remove_bot(&self) {
+        self.shared.state().left = true;
     }
 
     /// The messages of a channel or thread, oldest first.
@@ -194,6 +246,16 @@ impl DiscordDouble {
     pub fn direct_messages_to(&self, user: u64) -> Vec<DiscordMessage> {
         let channel = self.shared.state().direct.get(&user).copied();
         channel.map(|channel| self.messages_in(channel)).unwrap_or_default()
+    }
+
+    /// Changes what is registered, as somebody else's program would.
+    pub fn change_commands(&self, change: impl FnOnce(&mut Vec<Value>)) {
+        change(&mut self.shared.state().commands);
+    }
+
+    /// The commands that are registered everywhere.
+    pub fn global_commands(&self) -> Vec<Value> {
+        self.shared.state().global_commands.clone()
     }
 
     /// The commands that are registered, and how often that was done.

@@ -112,10 +112,25 @@ impl Records {
         sessions.iter().filter_map(wrong).collect()
     }
 
+    /// Makes every reminder due.
+    pub async fn remind_now(&mut self) {
+        let sql = "UPDATE sessions SET remind_at = 1 WHERE remind_at IS NOT NULL";
+        sqlx::query(sql).execute(&mut self.connection).await.expect(sql);
+    }
+
     /// Keeps everybody from one-time links for so long, as a slow disk would. For Postgres alone.
-    pub async fn hold_up(mut self, patience: std::time::Duration) {
+    pub async fn hold_up(self, patience: std::time::Duration) {
+        self.hold(patience, "LOCK TABLE confirmations").await;
+    }
+
+    /// Keeps everybody from accepting a request for so long. For Postgres alone.
+    pub async fn hold_up_accepting(self, patience: std::time::Duration) {
+        self.hold(patience, "LOCK TABLE accepted_requests").await;
+    }
+
+    async fn hold(mut self, patience: std::time::Duration, lock: &'static str) {
         let mut transaction = self.connection.begin().await.expect("a transaction");
-        sqlx::query("LOCK TABLE confirmations").execute(&mut *transaction).await.expect("the table is locked");
+        sqlx::query(lock).execute(&mut *transaction).await.expect("the table is locked");
         tokio::time::sleep(patience).await;
         transaction.rollback().await.expect("it was only waited");
     }

@@ -45,8 +45,13 @@ pub trait Chat: Send + Sync + 'static {
     /// Posts to a person directly.
     fn post_to(&self, person: &str, content: Self::Content) -> impl Future<Output = Result<Sent, ChatError>> + Send;
 
-    /// Posts below a message.
-    fn reply(&self, parent: &Sent, content: Self::Content) -> impl Future<Output = Result<Sent, ChatError>> + Send;
+    /// Posts below a message: in its thread, where that is a channel of its own and known.
+    fn reply(
+        &self,
+        parent: &Sent,
+        thread: Option<&str>,
+        content: Self::Content,
+    ) -> impl Future<Output = Result<Sent, ChatError>> + Send;
 
     /// Replaces a message.
     fn edit(&self, message: &Sent, content: Self::Content) -> impl Future<Output = Result<(), ChatError>> + Send;

@@ -122,14 +122,16 @@ impl<C: Chat> OutboxWorker<C> {
                 // Where it went elsewhere, it has to say so: that is the next edit.
                 shown.parent = key.filter(|_| !elsewhere);
             }
-            Step::PostTable(parent, content) => {
-                let sent = self.chat.reply(&parent, content.clone()).await?;
-                posted.table = Some(sent.id);
-                posted.thread = (sent.channel != parent.channel).then_some(sent.channel);
-                shown.table = step::key(&content);
-            }
+            Step::PostTable(parent, content) => match there(self.chat.reply(&parent, None, content.clone()).await)? {
+                Some(sent) => {
+                    posted.table = Some(sent.id);
+                    posted.thread = (sent.channel != parent.channel).then_some(sent.channel);
+                    shown.table = step::key(&content);
+                }
+                None => posted.gone = true,
+            },
             Step::EditTable(message, content) => {
-                self.edit(&message, &content).await?;
+                self.edit_table(&message, &content).await?;
                 shown.table = step::key(&content);
             }
             Step::EditParent(message, content) => {
@@ -138,7 +140,7 @@ impl<C: Chat> OutboxWorker<C> {
             }
             Step::Tell(parent, through, content) => {
                 if let Some(content) = content {
-                    self.chat.reply(&parent, content).await?;
+                    there(self.chat.reply(&parent, posted.thread.as_deref(), content).await)?;
                 }
                 posted.told = through;
             }
@@ -177,14 +179,31 @@ impl<C: Chat> OutboxWorker<C> {
     }
 
     async fn edit(&self, message: &Sent, content: &C::Content) -> Result<(), ChatError> {
-        match self.chat.edit(message, content.clone()).await {
-            // Somebody deleted it: there is nothing left to keep up to date.
-            Err(ChatError::MessageGone(why)) => {
-                tracing::info!(why, "a message of a thread is gone");
+        there(self.chat.edit(message, content.clone()).await).map(drop)
+    }
+
+    /// A table that the chat will not have, such as one in a thread that was locked, is passed over until it changes again: the parent
+    /// says how the session stands, and must not wait for it.
+    async fn edit_table(&self, message: &Sent, content: &C::Content) -> Result<(), ChatError> {
+        match self.edit(message, content).await {
+            Err(error @ (ChatError::NoAccess(_) | ChatError::Refused(_))) => {
+                tracing::warn!(%error, "the table of a thread could not be edited; it is passed over until it changes again");
                 Ok(())
             }
             other => other,
         }
+    }
+}
+
+/// What came of a call; none where somebody deleted what it was about: there is nothing left to keep up to date.
+fn there<T>(called: Result<T, ChatError>) -> Result<Option<T>, ChatError> {
+    match called {
+        Ok(done) => Ok(Some(done)),
+        Err(ChatError::MessageGone(why)) => {
+            tracing::info!(why, "a message of a thread is gone");
+            Ok(None)
+        }
+        Err(error) => Err(error),
     }
 }
 

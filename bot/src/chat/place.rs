@@ -34,6 +34,9 @@ pub struct Posted {
     /// The last turn that the thread has told.
     #[serde(default)]
     pub told: i64,
+    /// Whether somebody deleted the parent before there was anything below it: there is no thread then, and never will be.
+    #[serde(default)]
+    pub gone: bool,
 }
 
 /// What the messages show: edited only when it changes.

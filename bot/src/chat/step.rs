@@ -40,6 +40,9 @@ pub fn next<C: Chat>(chat: &C, wanted: Wanted<'_>, posted: &Posted, shown: &Show
     let Wanted { kind, card, .. } = wanted;
     let parent = parent(chat, wanted, posted);
     let Some(at) = posted.parent() else { return Some(Step::PostParent(parent)) };
+    if posted.gone {
+        return None;
+    }
     let edit_parent = || (shown.parent != key(&parent)).then(|| Step::EditParent(at.clone(), parent.clone()));
     match kind {
         PostKind::Request | PostKind::Alarm => edit_parent(),

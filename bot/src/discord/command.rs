@@ -1,46 +1,64 @@
 //! `/entryguard …`: from Discord's typed options to the chat language, which is the same everywhere, and what to offer meanwhile.
 
-use entryguard_core::command::{Command, Conversation};
-use entryguard_core::domain::Span;
+use entryguard_core::command::{Command, CommandError, Conversation, reason_from};
+use entryguard_core::domain::{HostAddress, Span};
 use entryguard_core::engine::Engine;
-use entryguard_core::reply::Reply;
+use entryguard_core::reply::{Card, Reply};
 use serenity::model::application::{CommandData, ResolvedOption, ResolvedValue};
 
-/// The command in the chat language.
-pub fn text(data: &CommandData) -> String {
+/// Discord shows no more suggestions.
+const SUGGESTIONS: usize = 25;
+/// The switch that does without the approval.
+pub const BREAK_GLASS: &str = "break-glass";
+
+/// The command, or what is wrong with it.
+pub fn read(data: &CommandData) -> Result<Command, CommandError> {
     let options = data.options();
     let Some(ResolvedOption { name, value: ResolvedValue::SubCommand(options), .. }) = options.first() else {
-        return "help".to_owned();
+        return Ok(Command::Help);
     };
-    let given = |wanted: &str| {
-        options.iter().find(|option| option.name == wanted).and_then(|option| match &option.value {
-            ResolvedValue::String(text) => Some((*text).to_owned()),
-            ResolvedValue::Boolean(true) => Some(String::new()),
-            _ => None,
-        })
-    };
-    let mut words = vec![(*name).to_owned()];
-    words.extend(given("session"));
-    words.extend(given("code"));
-    words.extend(given("identity"));
-    words.extend(given("duration"));
-    words.extend(given("ip").map(|addresses| format!("ip {addresses}")));
-    words.extend(given("break-glass").map(|_| "--break-glass".to_owned()));
-    // The reason is the last, because it is the rest of the line.
-    words.extend(given("reason").map(|reason| format!("for {reason}")));
-    words.join(" ")
+    match *name {
+        "start" => start(options),
+        name => text(name, options).parse(),
+    }
+}
+
+/// Each option is what it says, whatever somebody writes in it: a reason is a reason from its first word to its last.
+fn start(options: &[ResolvedOption<'_>]) -> Result<Command, CommandError> {
+    let duration = given(options, "duration").map(str::parse).transpose()?;
+    let words = given(options, "ip").unwrap_or_default().split([' ', ',', ';']).filter(|word| !word.is_empty());
+    let addresses = words.map(HostAddress::parse).collect::<Result<_, _>>()?;
+    let reason = given(options, "reason").map(reason_from).transpose()?.flatten();
+    let break_glass =
+        options.iter().any(|option| matches!(option.value, ResolvedValue::Boolean(true)) && option.name == BREAK_GLASS);
+    Ok(Command::Start { duration, addresses, reason, break_glass })
+}
+
+/// In the other commands, options are in the order of the chat language, and none of them is free text.
+fn text(name: &str, options: &[ResolvedOption<'_>]) -> String {
+    let options = ["session", "code", "identity", "duration"].into_iter().filter_map(|option| given(options, option));
+    std::iter::once(name).chain(options).collect::<Vec<_>>().join(" ")
+}
+
+fn given<'a>(options: &[ResolvedOption<'a>], wanted: &str) -> Option<&'a str> {
+    options.iter().find(|option| option.name == wanted).and_then(|option| match option.value {
+        ResolvedValue::String(text) => Some(text),
+        _ => None,
+    })
 }
 
 /// What fits the option that somebody is typing: name and value.
 pub async fn suggest(engine: &Engine, conversation: &Conversation, data: &CommandData) -> Vec<(String, String)> {
     let Some(typing) = data.autocomplete() else { return Vec::new() };
-    let all = match typing.name {
-        "duration" => durations(engine, conversation).into_iter().map(|span| (span.to_string(), span.to_string())).collect(),
-        "session" => sessions(engine, conversation).await,
+    let verb = data.options.first().map_or("", |subcommand| subcommand.name.as_str());
+    let all = match (typing.name, verb) {
+        ("duration", _) => durations(engine, conversation).into_iter().map(|span| (span.to_string(), span.to_string())).collect(),
+        ("session", "approve" | "deny") => requests(engine, conversation).await,
+        ("session", _) => sessions(engine, conversation).await,
         _ => Vec::new(),
     };
     let typed = typing.value.trim().to_ascii_lowercase();
-    all.into_iter().filter(|(name, _)| name.to_ascii_lowercase().contains(&typed)).collect()
+    all.into_iter().filter(|(name, _)| name.to_ascii_lowercase().contains(&typed)).take(SUGGESTIONS).collect()
 }
 
 fn durations(engine: &Engine, conversation: &Conversation) -> Vec<Span> {
@@ -50,10 +68,18 @@ fn durations(engine: &Engine, conversation: &Conversation) -> Vec<Span> {
 
 async fn sessions(engine: &Engine, conversation: &Conversation) -> Vec<(String, String)> {
     let Reply::Sessions(cards) = engine.answer(conversation, Command::List).await else { return Vec::new() };
-    let live = cards.iter().filter(|card| card.status.is_live());
-    let named = live.map(|card| {
-        let name = format!("{} · {} · {}", card.session.short(), card.status.as_str(), card.addresses);
-        (name.chars().take(100).collect(), card.session.short().to_owned())
-    });
-    named.collect()
+    cards.iter().filter(|card| card.status.is_live()).map(|card| named(card, card.status.as_str())).collect()
+}
+
+async fn requests(engine: &Engine, conversation: &Conversation) -> Vec<(String, String)> {
+    let Ok(caller) = engine.caller(&conversation.identity, conversation.surface) else { return Vec::new() };
+    let asked = engine.requests_for(&caller).await.unwrap_or_default();
+    let cards = asked.iter().map(|view| Card::new(view, &engine.directory(), engine.now()));
+    cards.map(|card| named(&card, card.member.as_str())).collect()
+}
+
+/// A session as a suggestion: what it is, and what is written where it is chosen.
+fn named(card: &Card, what: &str) -> (String, String) {
+    let name = format!("{} · {what} · {}", card.session.short(), card.addresses);
+    (name.chars().take(100).collect(), card.session.short().to_owned())
 }

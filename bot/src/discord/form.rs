@@ -15,15 +15,20 @@ const ADDRESSES: &str = "addresses";
 const BREAK_GLASS: &str = "break_glass";
 /// What has to be typed to use the address that was confirmed last.
 const SAME: &str = "same";
+/// What a field's name may have.
+const LABEL: usize = 45;
+/// What may stand in an empty field.
+const PLACEHOLDER: usize = 100;
 /// What has to be typed to do without an approval.
 const YES: &str = "yes";
 
 /// The modal.
 pub fn modal(form: &StartForm, now: Timestamp) -> CreateModal {
     let durations: Vec<_> = form.durations.iter().map(ToString::to_string).collect();
+    let (label, example) = why(form);
     let mut rows = vec![
         field(InputTextStyle::Short, "For how long?", DURATION).value(form.default.to_string()).placeholder(durations.join(", ")),
-        field(InputTextStyle::Short, "Why?", REASON).placeholder("Deploying 4.2").max_length(500).required(false),
+        field(InputTextStyle::Short, label, REASON).placeholder(example).max_length(500).required(false),
     ];
     let ways = match (&form.remembered, form.explicit_ip) {
         (None, false) => None,
@@ -32,8 +37,7 @@ pub fn modal(form: &StartForm, now: Timestamp) -> CreateModal {
         (Some(_), true) => Some(format!("empty: a link; `{SAME}`: as last time; or 192.0.2.1")),
     };
     if let Some(ways) = ways {
-        let ways: String = ways.chars().take(100).collect();
-        rows.push(field(InputTextStyle::Short, "Your address", ADDRESSES).placeholder(ways).required(false));
+        rows.push(field(InputTextStyle::Short, "Your address", ADDRESSES).placeholder(cut(&ways, PLACEHOLDER)).required(false));
     }
     if form.break_glass {
         let label = "Without approval? (break-glass)";
@@ -42,6 +46,24 @@ pub fn modal(form: &StartForm, now: Timestamp) -> CreateModal {
         );
     }
     CreateModal::new(FORM, "Start a session").components(rows.into_iter().map(CreateActionRow::InputText).collect())
+}
+
+/// What the field of the reason is called, and what stands in it: who has to agree, for a form of Discord's has no other text.
+fn why(form: &StartForm) -> (String, String) {
+    let names: Vec<_> = form.approvers.iter().map(|name| name.as_str()).collect();
+    match names.as_slice() {
+        [] => ("Why?".to_owned(), "Deploying 4.2".to_owned()),
+        names => {
+            let names = names.join(" or ");
+            let label = format!("Why? For {names}");
+            let label = if label.chars().count() > LABEL { "Why? Somebody has to agree".to_owned() } else { label };
+            (label, cut(&format!("It takes the approval of {names}."), PLACEHOLDER))
+        }
+    }
+}
+
+fn cut(text: &str, at_most: usize) -> String {
+    text.chars().take(at_most).collect()
 }
 
 /// What somebody filled in.
@@ -65,6 +87,6 @@ pub fn filled(data: &ModalInteractionData) -> FilledForm {
     FilledForm { duration: typed(DURATION), reason: typed(REASON), way, addresses, break_glass }
 }
 
-fn field(style: InputTextStyle, label: &str, name: &str) -> CreateInputText {
+fn field(style: InputTextStyle, label: impl Into<String>, name: &str) -> CreateInputText {
     CreateInputText::new(style, label, name)
 }

@@ -11,7 +11,8 @@ use serenity::async_trait;
 use serenity::model::application::Interaction;
 
 use super::DiscordState;
-use super::client::{asked, http};
+use super::calls::asked;
+use super::client::http;
 use super::timely::respond;
 use crate::chat::ChatError;
 
@@ -71,15 +72,7 @@ impl EventHandler for GatewayWorker {
     async fn interaction_create(&self, _: Context, interaction: Interaction) {
         let (id, token) = (interaction.id(), interaction.token().to_owned());
         // What was under way when a connection broke may come again with the next one.
-        match self.state.shared.engine.accept_once(&format!("discord:interaction:{id}")).await {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(error) => {
-                tracing::error!(error = ?error, "an interaction could not be checked for repetition");
-                return;
-            }
-        }
-        let Some(answer) = respond(&self.state, interaction).await else { return };
+        let Ok(answer) = respond(&self.state, interaction, format!("discord:interaction:{id}")).await else { return };
         if let Err(error) = asked(self.state.api.http().create_interaction_response(id, &token, &answer, Vec::new())).await {
             tracing::warn!(%error, "an interaction could not be answered");
         }

@@ -7,13 +7,15 @@ use http::StatusCode;
 use serenity::model::application::Interaction;
 
 use super::DiscordState;
-use super::signed::Signed;
-use super::timely::respond;
+use super::signed::{SENDER, Signed};
+use super::timely::{NotTaken, respond};
+use crate::http::signed::{Refused, unauthorized};
 
 /// Takes an interaction.
-pub async fn interactions(State(state): State<DiscordState>, Signed(interaction): Signed<Interaction>) -> Response {
-    match respond(&state, interaction).await {
-        Some(answer) => Json(answer).into_response(),
-        None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+pub async fn interactions(State(state): State<DiscordState>, Signed(interaction, name): Signed<Interaction>) -> Response {
+    match respond(&state, interaction, name).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(NotTaken::Repeated) => unauthorized(SENDER, &Refused::Replayed),
+        Err(NotTaken::Unchecked) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }

@@ -53,8 +53,8 @@ pub async fn answer(state: &DiscordState, interaction: Interaction) -> Answer {
         Interaction::Ping(_) => Answer::Pong,
         Interaction::Command(asked) => {
             match talk(state, asked.guild_id, &asked.user, asked.member.as_deref(), asked.channel_id).await {
-                Ok(talk) => whisper(state, &state.shared.engine.answer_text(&talk, &command::text(&asked.data)).await),
-                Err(why) => whisper(state, &Reply::Refused(why)),
+                Ok(talk) => in_words(state, &state.shared.engine.answer_read(&talk, command::read(&asked.data)).await),
+                Err(why) => in_words(state, &Reply::Refused(why)),
             }
         }
         Interaction::Autocomplete(asked) => {
@@ -67,12 +67,12 @@ pub async fn answer(state: &DiscordState, interaction: Interaction) -> Answer {
             let Some(action) = action(&pressed.data) else { return Answer::Nothing };
             match talk(state, pressed.guild_id, &pressed.user, pressed.member.as_ref(), pressed.channel_id).await {
                 Ok(talk) => press(state, &talk, action).await,
-                Err(why) => whisper(state, &Reply::Refused(why)),
+                Err(why) => in_words(state, &Reply::Refused(why)),
             }
         }
         Interaction::Modal(sent) => match talk(state, sent.guild_id, &sent.user, sent.member.as_ref(), sent.channel_id).await {
             Ok(talk) => submit(state, &talk, &form::filled(&sent.data)).await,
-            Err(why) => whisper(state, &Reply::Refused(why)),
+            Err(why) => in_words(state, &Reply::Refused(why)),
         },
         _ => Answer::Nothing,
     }
@@ -98,28 +98,28 @@ async fn press(state: &DiscordState, talk: &Conversation, action: Action) -> Ans
     if action == Action::OpenForm {
         return match state.shared.engine.start_form(talk).await {
             Ok(offered) => Answer::Form(Box::new(form::modal(&offered, state.shared.engine.now()))),
-            Err(error) => whisper(state, &Reply::Refused(error.to_string())),
+            Err(error) => in_words(state, &Reply::Refused(error.to_string())),
         };
     }
-    let silent = matches!(action, Action::Extend(_) | Action::Stop(_));
+    let silent = action.is_seen_in_thread();
     let Some(command) = Command::of_press(action) else { return Answer::Nothing };
     let reply = state.shared.engine.answer(talk, command).await;
-    // What the thread shows by itself needs no second message.
-    if silent && !matches!(reply, Reply::Refused(_)) { Answer::Nothing } else { whisper(state, &reply) }
+    if silent && !matches!(reply, Reply::Refused(_)) { Answer::Nothing } else { in_words(state, &reply) }
 }
 
 async fn submit(state: &DiscordState, talk: &Conversation, form: &entryguard_core::command::FilledForm) -> Answer {
     match state.shared.engine.submit_form(talk, form).await {
-        Ok(reply) => whisper(state, &reply),
+        Ok(reply) => in_words(state, &reply),
         // Discord shows nothing beside a field of a form, so it is said in its place.
         Err(wrong) => {
             let why: Vec<_> = wrong.iter().map(|error| error.why.clone()).collect();
-            whisper(state, &Reply::Refused(why.join("\n")))
+            in_words(state, &Reply::Refused(why.join("\n")))
         }
     }
 }
 
-fn whisper(state: &DiscordState, reply: &Reply) -> Answer {
+/// A reply, to whoever asked alone.
+pub fn in_words(state: &DiscordState, reply: &Reply) -> Answer {
     let message = reply::words(reply, &state.shared.server.public_url, state.shared.engine.now(), &Markdown);
     Answer::Whisper(Box::new(content(&message)))
 }

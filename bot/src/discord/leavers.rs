@@ -10,6 +10,7 @@ use entryguard_core::engine::{Engine, EngineError};
 use serenity::model::id::{GuildId, UserId};
 
 use super::DiscordApi;
+use super::calls::CALL;
 use super::membership::held;
 use crate::chat::Chat;
 
@@ -47,7 +48,7 @@ impl LeaversWorker {
             let Some(user) = self.api.person(&identity).and_then(|user| user.parse().ok()).filter(|user| *user > 0) else {
                 continue;
             };
-            match self.api.roles_of(UserId::new(user)).await {
+            match self.api.roles_of(UserId::new(user), CALL).await {
                 Ok(Some(roles)) => self.engine.identity_holds(&identity, &held(self.guild, &roles)).await?,
                 Ok(None) => self.left(&identity, open.contains(&identity)).await?,
                 // What is open goes on: it was given to somebody who was there, and for a time.

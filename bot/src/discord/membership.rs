@@ -9,6 +9,7 @@ use serenity::model::id::{GuildId, RoleId, UserId};
 use serenity::model::user::User;
 
 use super::DiscordState;
+use super::calls::WHILE_ASKED;
 use crate::chat::Recent;
 
 /// How long Discord's word on a user is taken for the present truth.
@@ -67,7 +68,7 @@ impl Memberships {
         if let Some((is_member, _)) = self.known.last(&user).filter(|(_, until)| *until > now) {
             return Ok(if is_member { Asked::MemberBefore } else { Asked::Stranger });
         }
-        let roles = state.api.roles_of(user).await.map_err(|error| {
+        let roles = state.api.roles_of(user, WHILE_ASKED).await.map_err(|error| {
             tracing::warn!(%user, %error, "Discord does not say whether a user is in the server");
             "Discord does not say right now whether you are in the server that EntryGuard serves. Try again there.".to_owned()
         })?;

@@ -1,5 +1,6 @@
 //! Discord: verified interactions in, ephemeral answers out, and a thread for each session that shows how it is doing.
 
+mod calls;
 pub mod check;
 mod client;
 mod command;
@@ -10,6 +11,7 @@ mod incoming;
 mod interaction;
 mod leavers;
 mod membership;
+mod pace;
 pub mod register;
 mod signed;
 mod timely;

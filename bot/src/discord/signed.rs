@@ -6,22 +6,24 @@ use http::HeaderMap;
 use serde::de::DeserializeOwned;
 
 use super::DiscordState;
-use crate::http::signed::{Refused, only, signed_at, unknown_shape, verified};
+use crate::http::signed::{Refused, only, signed, signed_at, unknown_shape};
 
-const SENDER: &str = "Discord";
+/// Who signs.
+pub const SENDER: &str = "Discord";
 const TIMESTAMP: &str = "x-signature-timestamp";
 const SIGNATURE: &str = "x-signature-ed25519";
 
-/// JSON that Discord signed, within the last minutes, and sent once.
-pub struct Signed<T>(pub T);
+/// JSON that Discord signed within the last minutes, and what names the request: it may be one that was sent before, so whoever acts on
+/// it accepts it first. That takes the database, and Discord's three seconds do not wait for it.
+pub struct Signed<T>(pub T, pub String);
 
 impl<T: DeserializeOwned> FromRequest<DiscordState> for Signed<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &DiscordState) -> Result<Self, Response> {
         let check = |headers: &HeaderMap, body: &[u8]| verify(headers, body, state);
-        let body = verified(request, state, &state.shared.engine, SENDER, check).await?;
-        serde_json::from_slice(&body).map(Self).map_err(|error| unknown_shape(SENDER, &error))
+        let (body, name) = signed(request, state, SENDER, check).await?;
+        serde_json::from_slice(&body).map(|value| Self(value, name)).map_err(|error| unknown_shape(SENDER, &error))
     }
 }
 

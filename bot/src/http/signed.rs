@@ -27,7 +27,7 @@ pub enum Refused {
     Replayed,
 }
 
-/// The body of a request of `sender`'s. `verify` checks its signature, and gives what names the request.
+/// The body of a request of `sender`'s that is new. `verify` checks its signature, and gives what names the request.
 pub async fn verified<State: Send + Sync>(
     request: Request,
     state: &State,
@@ -35,9 +35,7 @@ pub async fn verified<State: Send + Sync>(
     sender: &'static str,
     verify: impl FnOnce(&HeaderMap, &[u8]) -> Result<String, Refused>,
 ) -> Result<Bytes, Response> {
-    let headers = request.headers().clone();
-    let body = Bytes::from_request(request, state).await.map_err(IntoResponse::into_response)?;
-    let name = verify(&headers, &body).map_err(|refused| unauthorized(sender, &refused))?;
+    let (body, name) = signed(request, state, sender, verify).await?;
     match engine.accept_once(&name).await {
         Ok(true) => Ok(body),
         Ok(false) => Err(unauthorized(sender, &Refused::Replayed)),
@@ -46,6 +44,19 @@ pub async fn verified<State: Send + Sync>(
             Err(StatusCode::SERVICE_UNAVAILABLE.into_response())
         }
     }
+}
+
+/// The body of a request that `sender` signed, and what names it: whoever acts on it accepts it by that name first, once.
+pub async fn signed<State: Send + Sync>(
+    request: Request,
+    state: &State,
+    sender: &'static str,
+    verify: impl FnOnce(&HeaderMap, &[u8]) -> Result<String, Refused>,
+) -> Result<(Bytes, String), Response> {
+    let headers = request.headers().clone();
+    let body = Bytes::from_request(request, state).await.map_err(IntoResponse::into_response)?;
+    let name = verify(&headers, &body).map_err(|refused| unauthorized(sender, &refused))?;
+    Ok((body, name))
 }
 
 /// When a request was signed, as its header says, and in seconds: not long ago.
@@ -73,8 +84,8 @@ pub fn unknown_shape(sender: &'static str, error: &dyn std::error::Error) -> Res
     StatusCode::BAD_REQUEST.into_response()
 }
 
-// Discord probes with bad signatures, and takes an endpoint that lets one through away.
-fn unauthorized(sender: &'static str, refused: &Refused) -> Response {
+/// Refuses a request. Discord probes with bad signatures, and takes an endpoint that lets one through away.
+pub fn unauthorized(sender: &'static str, refused: &Refused) -> Response {
     crate::telemetry::signature_refused(sender);
     tracing::warn!(reason = %refused, sender, "refused a request that claims to be signed");
     StatusCode::UNAUTHORIZED.into_response()

@@ -161,7 +161,8 @@ impl Chat for SlackApi {
         self.post_message(person, None, content).await
     }
 
-    async fn reply(&self, parent: &Sent, content: SlackMessageContent) -> Result<Sent, ChatError> {
+    // A thread is its first message's, and no channel of its own.
+    async fn reply(&self, parent: &Sent, _: Option<&str>, content: SlackMessageContent) -> Result<Sent, ChatError> {
         self.post_message(&parent.channel, Some(&parent.id), content).await
     }
 

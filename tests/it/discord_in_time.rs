@@ -1,0 +1,68 @@
+//! Discord waits three seconds: whatever takes longer is promised, and follows.
+
+use std::time::Duration;
+
+use entryguard_tests::{Database, DiscordAnswer, SOON, World, eventually};
+use serde_json::json;
+
+use crate::in_discord::{ANA, team, until_told};
+
+/// What a promise became.
+async fn until_followed(world: &World, promise: &DiscordAnswer) -> String {
+    eventually("the answer follows", SOON, async || {
+        world.discord.followed(&promise.token).flatten().ok_or_else(|| "nothing".to_owned())
+    })
+    .await
+}
+
+fn is_a_promise(answer: &DiscordAnswer) -> bool {
+    answer.body["type"] == json!(5) && answer.body["data"]["flags"] == json!(64)
+}
+
+#[tokio::test]
+async fn what_takes_longer_is_promised_and_follows_or_goes_to_the_person_once_the_token_has_lapsed() {
+    let world = team(Database::Postgres).start().await;
+    for lapsed in [false, true] {
+        let slow = tokio::spawn(world.records().await.hold_up(Duration::from_secs(3)));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        if lapsed {
+            world.discord.lapse_tokens();
+        }
+        let promise = world.discord.to_server().command(ANA, "start", &[("duration", "1h")]).await;
+        assert!(is_a_promise(&promise), "{promise:?}");
+        slow.await.unwrap();
+        if lapsed {
+            until_told(&world, ANA, "Confirm your address").await;
+        } else {
+            let followed = until_followed(&world, &promise).await;
+            assert!(followed.contains("Confirm your address"), "{followed}");
+        }
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_accepted_late_is_promised_in_time_and_done_once() {
+    let world = team(Database::Postgres).start().await;
+    let help = world.discord.to_server().command(ANA, "help", &[]).await;
+    let slow = tokio::spawn(world.records().await.hold_up_accepting(Duration::from_secs(4)));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let (from, message) = (world.discord.to_server(), help.message());
+    let asked = tokio::time::Instant::now();
+    let (command, form, typing) = tokio::join!(
+        from.command(ANA, "start", &[("duration", "1h")]),
+        from.press(ANA, &message, "More…"),
+        from.typing(ANA, "start", "duration", "")
+    );
+    assert!(asked.elapsed() < Duration::from_millis(2900), "{:?}", asked.elapsed());
+    assert!(is_a_promise(&command) && is_a_promise(&form), "{command:?} {form:?}");
+    assert_eq!((&typing.body["type"], &typing.body["data"]["choices"]), (&json!(8), &json!([])), "late suggestions are none");
+    slow.await.unwrap();
+    let followed = until_followed(&world, &command).await;
+    assert!(followed.contains("Confirm your address"), "{followed}");
+    let followed = until_followed(&world, &form).await;
+    assert!(followed.contains("Press the button again"), "{followed}");
+    let links = world.entryguard(&["audit", "export"]).await.stdout.matches("link.issued").count();
+    assert_eq!(links, 1);
+    world.finish().await;
+}

@@ -172,6 +172,18 @@ fn a_workflow_has_to_say_whose_it_is() {
 }
 
 #[test]
+fn the_guide_of_discord_shows_a_whole_configuration() {
+    let guide = include_str!("../../../docs/discord.md");
+    let shown = guide.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let filled =
+        shown.replace("SERVER/USER", "800/111").replace("public_key = \"…\"", &format!("public_key = {:?}", "0".repeat(64)));
+    let filled = filled.replace("\"…\"", "\"800\"").replace("DISCORD_BOT_TOKEN", "SLACK_X");
+    let settings = parse(&filled).unwrap();
+    assert!(settings.discord.is_some() && settings.slack.is_none());
+    assert_eq!(settings.directory.members.len(), 1);
+}
+
+#[test]
 fn a_role_of_another_guild_and_a_name_that_is_kept_are_refused() {
     let discord = "[discord]\napplication_id = \"700\"\ngateway = true\nbot_token = { env = \"SLACK_X\" }\nguild_id = \"800\"\n";
     let role = |guild: u32| {

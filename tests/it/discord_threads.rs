@@ -2,17 +2,23 @@
 
 use std::time::{Duration, Instant};
 
-use entryguard_tests::{Database, DiscordDouble, on_both_databases};
+use entryguard_tests::{Database, DiscordDouble, DiscordMessage, World, on_both_databases};
 
 use crate::in_discord::{ANA, HOME, HOME_CIDR, start, team, until_says, until_told};
+
+/// A session of ana's that is open, then this happens to its message and thread, and then she stops it; its message.
+async fn stop_after(world: &World, happens: impl FnOnce(&DiscordMessage)) -> DiscordMessage {
+    let parent = start(world, ANA).await;
+    until_says(world, parent.id, &["1 of 1 open"]).await;
+    happens(&parent);
+    world.discord.to_server().press(ANA, &parent, "Stop").await;
+    parent
+}
 
 on_both_databases! {
     async fn a_thread_that_went_into_the_archive_goes_on(database: Database) {
         let world = team(database).start().await;
-        let parent = start(&world, ANA).await;
-        until_says(&world, parent.id, &["1 of 1 open"]).await;
-        world.discord.archive(parent.id);
-        world.discord.to_server().press(ANA, &parent, "Stop").await;
+        let parent = stop_after(&world, |parent| world.discord.archive(parent.id)).await;
         until_says(&world, DiscordDouble::CHANNEL, &["CANCELLED", "closed in"]).await;
         until_says(&world, parent.id, &["1 of 1 closed", "Stopped by ana", "Closed, "]).await;
         assert!(!world.discord.is_archived(parent.id));
@@ -21,10 +27,7 @@ on_both_databases! {
 
     async fn a_thread_that_somebody_deleted_holds_up_nothing_above_it(database: Database) {
         let world = team(database).start().await;
-        let parent = start(&world, ANA).await;
-        until_says(&world, parent.id, &["1 of 1 open"]).await;
-        world.discord.delete_channel(parent.id);
-        world.discord.to_server().press(ANA, &parent, "Stop").await;
+        let parent = stop_after(&world, |parent| world.discord.delete_channel(parent.id)).await;
         until_says(&world, DiscordDouble::CHANNEL, &["CANCELLED", "closed in"]).await;
         let entries = world.discord.messages_in(parent.id).len();
         assert_eq!((entries, world.discord.messages_in(DiscordDouble::CHANNEL).len()), (0, 1), "nothing is posted anew");
@@ -35,10 +38,7 @@ on_both_databases! {
 #[tokio::test]
 async fn a_thread_that_somebody_locked_holds_up_nothing_above_it() {
     let world = team(Database::Sqlite).start().await;
-    let parent = start(&world, ANA).await;
-    until_says(&world, parent.id, &["1 of 1 open"]).await;
-    world.discord.lock(parent.id);
-    world.discord.to_server().press(ANA, &parent, "Stop").await;
+    stop_after(&world, |parent| world.discord.lock(parent.id)).await;
     until_says(&world, DiscordDouble::CHANNEL, &["CANCELLED", "closed in"]).await;
     world.finish().await;
 }
@@ -46,14 +46,26 @@ async fn a_thread_that_somebody_locked_holds_up_nothing_above_it() {
 #[tokio::test]
 async fn a_message_that_somebody_deleted_is_not_missed() {
     let world = team(Database::Sqlite).start().await;
-    let parent = start(&world, ANA).await;
-    until_says(&world, parent.id, &["1 of 1 open"]).await;
-    world.discord.delete_message(&parent);
-    world.discord.to_server().press(ANA, &parent, "Stop").await;
+    let parent = stop_after(&world, |parent| world.discord.delete_message(parent)).await;
     // The thread is still there, and tells the rest.
     until_says(&world, parent.id, &["1 of 1 closed", "Stopped by ana", "Closed, "]).await;
     world.wait_until_group_allows(&world.groups[0], &[]).await;
     assert_eq!(world.discord.messages_in(DiscordDouble::CHANNEL).len(), 0);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_message_that_was_deleted_before_it_had_a_thread_is_given_up() {
+    let world = team(Database::Sqlite).start().await;
+    world.discord.delete_at_once(DiscordDouble::CHANNEL);
+    let answer = world.discord.to_server().command(ANA, "start", &[("duration", "1h")]).await;
+    world.confirm(&answer.link(), HOME).await;
+    world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
+    world.discord.to_server().command(ANA, "stop", &[]).await;
+    world.wait_until_group_allows(&world.groups[0], &[]).await;
+    // The second try would come after a second, and the third after two more.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(world.discord.threads_asked_for(), 1);
     world.finish().await;
 }
 

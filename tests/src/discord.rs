@@ -52,6 +52,7 @@ struct State {
     archived: BTreeSet<u64>,
     locked: BTreeSet<u64>,
     deleted: BTreeSet<u64>,
+    moderated: BTreeSet<u64>,
     left: bool,
     global_commands: Vec<Value>,
     roles: BTreeMap<u64, BTreeSet<u64>>,
@@ -230,6 +231,16 @@ impl DiscordDouble {
     /// Somebody deletes a message. Its thread stays.
     pub fn delete_message(&self, message: &DiscordMessage) {
         self.shared.state().messages.retain(|kept| (kept.channel, kept.id) != (message.channel, message.id));
+    }
+
+    /// From now on, some moderator's program deletes whatever is posted in this channel.
+    pub fn delete_at_once(&self, channel: u64) {
+        self.shared.state().moderated.insert(channel);
+    }
+
+    /// How often the app has asked for a thread.
+    pub fn threads_asked_for(&self) -> usize {
+        self.shared.state().sent.iter().filter(|(call, _)| *call == rest::OPEN_THREAD).count()
     }
 
     /// From now on, the bot is not in the guild.

@@ -140,7 +140,7 @@ impl<C: Chat> OutboxWorker<C> {
             }
             Step::Tell(parent, through, content) => {
                 if let Some(content) = content {
-                    there(self.chat.reply(&parent, posted.thread.as_deref(), content).await)?;
+                    self.tell(&parent, posted.thread.as_deref(), content).await?;
                 }
                 posted.told = through;
             }
@@ -175,6 +175,17 @@ impl<C: Chat> OutboxWorker<C> {
                 Ok((self.chat.post_to(&place.user, content).await?, true))
             }
             other => other.map(|sent| (sent, false)),
+        }
+    }
+
+    /// Says something in the thread. Whoever closed a thread that is a channel of its own wants to hear no more there.
+    async fn tell(&self, parent: &Sent, thread: Option<&str>, content: C::Content) -> Result<(), ChatError> {
+        match there(self.chat.reply(parent, thread, content).await) {
+            Err(ChatError::NoAccess(why)) if thread.is_some() => {
+                tracing::info!(why, "a thread takes nothing more");
+                Ok(())
+            }
+            other => other.map(drop),
         }
     }
 

@@ -136,9 +136,10 @@ impl Calls {
             .method(method.reqwest_method())
             .uri(route.path().replacen(DISCORD, &self.base, 1))
             .header(AUTHORIZATION, self.token.clone())
-            .header(USER_AGENT, AGENT)
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(body));
+            .header(USER_AGENT, AGENT);
+        // Nothing at all is no JSON, and Discord refuses what says that it is.
+        let request = if body.is_empty() { request } else { request.header(CONTENT_TYPE, "application/json") };
+        let request = request.body(Full::new(body));
         let unreachable = |error: &dyn std::error::Error| Failed::unreachable(error.to_string());
         let answer =
             self.client.request(request.map_err(|error| unreachable(&error))?).await.map_err(|error| unreachable(&error))?;

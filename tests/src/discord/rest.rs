@@ -18,7 +18,7 @@ pub const ANSWER: &str = "post /interactions/{interaction_id}/{interaction_token
 const EDIT: &str = "patch /channels/{channel_id}/messages/{message_id}";
 const FOLLOW_UP: &str = "patch /webhooks/{webhook_id}/{webhook_token}/messages/@original";
 const OPEN_DIRECT: &str = "post /users/@me/channels";
-const OPEN_THREAD: &str = "post /channels/{channel_id}/messages/{message_id}/threads";
+pub const OPEN_THREAD: &str = "post /channels/{channel_id}/messages/{message_id}/threads";
 const REGISTER_GLOBALLY: &str = "put /applications/{application_id}/commands";
 const REGISTER: &str = "put /applications/{application_id}/guilds/{guild_id}/commands";
 const SEND: &str = "post /channels/{channel_id}/messages";
@@ -66,7 +66,9 @@ async fn send(
     // Whoever writes in a thread brings it back.
     state.archived.remove(&channel);
     let id = state.id();
-    state.messages.push(DiscordMessage { channel, id, content: body.clone(), edits: 0 });
+    if !state.moderated.contains(&channel) {
+        state.messages.push(DiscordMessage { channel, id, content: body.clone(), edits: 0 });
+    }
     Ok(Json(message(channel, id, &body)))
 }
 

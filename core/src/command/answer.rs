@@ -94,6 +94,7 @@ impl Engine {
                 admin: caller.is_admin(),
                 also: caller.elsewhere(),
             }),
+            Command::Web => Ok(Reply::SignIn(self.issue_sign_in(caller).await?)),
             Command::Help => Ok(Reply::Help(Help::of(&self.directory(), caller.name()))),
         }
     }

@@ -62,6 +62,8 @@ pub enum Command {
     Join(JoinCode),
     /// To be joined no more: this identity, or another of the caller's.
     Unlink(Option<Identity>),
+    /// A link that signs the caller in to the pages.
+    Web,
     /// What can be said.
     Help,
 }

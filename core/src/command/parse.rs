@@ -50,8 +50,8 @@ pub enum CommandError {
     ReasonTooLong(usize),
 }
 
-const VERBS: [&str; 12] =
-    ["start", "stop", "extend", "list", "status", "resources", "whoami", "help", "approve", "deny", "link", "unlink"];
+const VERBS: [&str; 13] =
+    ["start", "stop", "extend", "list", "status", "resources", "whoami", "web", "help", "approve", "deny", "link", "unlink"];
 const LONGEST_REASON: usize = 500;
 
 impl FromStr for Command {
@@ -74,6 +74,7 @@ impl FromStr for Command {
             "link" => link(words),
             "unlink" => unlink(words),
             "whoami" => words.end("whoami", "whoami").map(|()| Self::Whoami),
+            "web" => words.end("web", "web").map(|()| Self::Web),
             "approve" => answer(words, Verdict::Approve, "approve"),
             "deny" => answer(words, Verdict::Deny, "deny"),
             "help" | "?" => Ok(Self::Help),
@@ -269,6 +270,7 @@ mod tests {
         let named = Command::Extend { which: Which::Named("12345678".into()), by: Some(Span::from_minutes(90)) };
         assert_eq!("extend 12345678 90m".parse(), Ok(named));
         assert_eq!("".parse(), Ok(Command::Help));
+        assert_eq!("web".parse(), Ok(Command::Web));
         assert_eq!("link".parse(), Ok(Command::Link));
         assert_eq!("link 0123-abcd EFGH".parse(), Ok(Command::LinkWith(JoinCode::typed("0123ABCDEFGH"))));
         assert_eq!("unlink slack:T1/U1".parse(), Ok(Command::Unlink(Some("slack:T1/U1".parse().unwrap()))));

@@ -40,7 +40,23 @@ pub(super) fn directory(file: File) -> Result<Directory, ConfigError> {
     one_member_an_identity(&members)?;
     claims_pin_a_repository(&members)?;
     let organization = Organization { name: file.organization.name, tier };
-    Ok(Directory { organization, members, roles, resources, credentials })
+    Ok(Directory { organization, members, roles, resources, credentials, emails_from: None })
+}
+
+impl Directory {
+    /// The same, where an issuer's word on an email address makes somebody the member who has it: no two may have the same.
+    pub(super) fn with_emails_from(self, issuer: Option<String>) -> Result<Self, ConfigError> {
+        let mut owners = BTreeMap::new();
+        for member in self.members.values().filter(|_| issuer.is_some()) {
+            let Some(email) = &member.email else { continue };
+            if let Some(other) = owners.insert(email.to_ascii_lowercase(), &member.name) {
+                let why =
+                    format!("email {email} is of {other} and of {}; with [oidc] match_email it has to be of one", member.name);
+                return Err(ConfigError::senseless(why));
+            }
+        }
+        Ok(Self { emails_from: issuer, ..self })
+    }
 }
 
 fn tier(tiers: Vec<file::Tier>, organization: &file::Organization) -> Result<Tier, ConfigError> {

@@ -26,6 +26,9 @@ pub(super) struct File {
     pub(super) github: Option<Github>,
     pub(super) telemetry: Option<Telemetry>,
     #[serde(default)]
+    pub(super) web: Web,
+    pub(super) oidc: Option<Oidc>,
+    #[serde(default)]
     pub(super) sweep: Sweep,
     #[serde(default)]
     pub(super) removal: Removal,
@@ -156,6 +159,31 @@ fn github_login() -> String {
 
 fn github_api() -> String {
     "https://api.github.com".to_owned()
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Web {
+    pub(super) idle: Option<Span>,
+    pub(super) longest: Option<Span>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Oidc {
+    pub(super) issuer: String,
+    pub(super) client_id: String,
+    pub(super) client_secret: SecretSource,
+    #[serde(default = "oidc_scopes")]
+    pub(super) scopes: Vec<String>,
+    #[serde(default)]
+    pub(super) allowed_audience: Vec<String>,
+    #[serde(default)]
+    pub(super) match_email: bool,
+}
+
+fn oidc_scopes() -> Vec<String> {
+    vec!["email".to_owned()]
 }
 
 /// A secret, or two while one is exchanged for the other.

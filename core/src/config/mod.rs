@@ -8,6 +8,6 @@ mod settings;
 
 pub use error::ConfigError;
 pub use settings::{
-    DiscordSettings, GithubLoginSettings, GithubSettings, ServerSettings, Settings, SlackSettings, SweepSchedule,
+    DiscordSettings, GithubLoginSettings, GithubSettings, OidcSettings, ServerSettings, Settings, SlackSettings, SweepSchedule,
     TelemetrySettings,
 };

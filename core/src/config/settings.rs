@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::directory::directory;
 use super::file::{self, DatabaseUrl, File};
 use super::{ConfigError, secret::SecretSource};
-use crate::domain::{Directory, LaterReads, RoleIdentity, Span, Timestamp};
+use crate::domain::{Directory, LaterReads, RoleIdentity, Span, Timestamp, WebLimits};
 use crate::store::StoreUrl;
 
 /// The whole configuration.
@@ -29,6 +29,10 @@ pub struct Settings {
     pub github: Option<GithubSettings>,
     /// Where traces go, if they go anywhere.
     pub telemetry: Option<TelemetrySettings>,
+    /// How long a browser stays signed in.
+    pub web: WebLimits,
+    /// Where people sign in to the pages, besides chat.
+    pub oidc: Option<OidcSettings>,
     /// When to sweep.
     pub sweep: SweepSchedule,
     /// When a removal is believed.
@@ -131,6 +135,41 @@ pub struct TelemetrySettings {
     pub headers: BTreeMap<String, SecretString>,
 }
 
+/// An OpenID Connect issuer through which people sign in to the pages.
+#[derive(Clone, Debug)]
+pub struct OidcSettings {
+    /// The issuer, as its tokens name it.
+    pub issuer: String,
+    /// What stands for it in the identities of its people: its host, with its port where it has one.
+    pub host: String,
+    /// The app.
+    pub client_id: String,
+    /// What our requests for its tokens show.
+    pub client_secret: SecretString,
+    /// What we ask to be told, besides who it is.
+    pub scopes: Vec<String>,
+    /// Whom a token may be for besides us.
+    pub allowed_audience: Vec<String>,
+    /// Whether the issuer's word on an email address makes somebody the member who has it.
+    pub match_email: bool,
+}
+
+impl ServerSettings {
+    /// Whether browsers keep a sign-in: its cookie goes over HTTPS alone, and on this machine.
+    pub fn keeps_sign_ins(&self) -> bool {
+        is_private(&self.public_url)
+    }
+}
+
+/// Whether nobody between can read along.
+fn is_private(url: &str) -> bool {
+    let Some(host) = url.strip_prefix("http://") else { return true };
+    let host = host.split('/').next().unwrap_or(host);
+    let name = host.rsplit_once(':').filter(|(_, port)| port.chars().all(|c| c.is_ascii_digit())).map_or(host, |(name, _)| name);
+    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
 /// When to sweep: a cron expression with seconds, in UTC.
 #[derive(Clone, Debug)]
 pub struct SweepSchedule(cron::Schedule);
@@ -169,8 +208,13 @@ impl Settings {
         let slack = file.slack.take().map(|slack| slack_settings(slack, env)).transpose()?;
         let discord = file.discord.take().map(|discord| discord_settings(discord, env)).transpose()?;
         roles_can_be_looked_up(&file.role, discord.as_ref(), github.as_ref())?;
+        let web = web_limits(&file.web)?;
+        let oidc = file.oidc.take().map(|oidc| oidc_settings(oidc, &server, env)).transpose()?;
+        let emails_from = oidc.as_ref().filter(|oidc| oidc.match_email).map(|oidc| oidc.host.clone());
         Ok(Self {
             server,
+            web,
+            oidc,
             database: database_url(&file.database.url, env)?,
             slack,
             discord,
@@ -178,7 +222,7 @@ impl Settings {
             telemetry: file.telemetry.take().map(|telemetry| telemetry_settings(telemetry, env)).transpose()?,
             sweep: SweepSchedule::parse(&file.sweep.schedule)?,
             later_reads: later_reads(file.removal.read_again_after.take())?,
-            directory: directory(file)?,
+            directory: directory(file)?.with_emails_from(emails_from)?,
         })
     }
 }
@@ -312,6 +356,42 @@ fn github_settings(
         webhook_secret: github.webhook_secret.map(|secret| secret.resolve("[github] webhook_secret", env)).transpose()?,
         login,
     })
+}
+
+fn web_limits(web: &file::Web) -> Result<WebLimits, ConfigError> {
+    let usual = WebLimits::default();
+    let longest = web.longest.unwrap_or(usual.longest);
+    let idle = web.idle.unwrap_or_else(|| usual.idle.min(longest));
+    if idle.is_zero() || idle > longest {
+        let why = format!("[web] idle {idle} has to be longer than nothing and no longer than longest, which is {longest}");
+        return Err(ConfigError::senseless(why));
+    }
+    Ok(WebLimits { idle, longest })
+}
+
+fn oidc_settings(
+    oidc: file::Oidc,
+    server: &ServerSettings,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<OidcSettings, ConfigError> {
+    // As its tokens name it, to the letter: with a slash at its end, if it has one.
+    let issuer = oidc.issuer;
+    let host = issuer.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or(rest)).unwrap_or_default().to_owned();
+    let is_url = issuer.starts_with("https://") || (issuer.starts_with("http://") && is_private(&issuer));
+    if !is_url || host.is_empty() || issuer.contains(['?', '#', ' ', '@']) {
+        let why = format!("[oidc] issuer must be like https://login.example.com, as the issuer itself writes it; it is {issuer}");
+        return Err(ConfigError::senseless(why));
+    }
+    if !server.keeps_sign_ins() {
+        let why = format!(
+            "[oidc] needs HTTPS: browsers keep no sign-in over {}; serve EntryGuard behind HTTPS, and say so in [server] public_url",
+            server.public_url
+        );
+        return Err(ConfigError::senseless(why));
+    }
+    let client_secret = oidc.client_secret.resolve("[oidc] client_secret", env)?;
+    let file::Oidc { client_id, scopes, allowed_audience, match_email, .. } = oidc;
+    Ok(OidcSettings { issuer, host, client_id, client_secret, scopes, allowed_audience, match_email })
 }
 
 /// Who holds a role that cannot be looked up could never be known.

@@ -64,6 +64,12 @@ pub enum AuditAction {
     IdentityJoined,
     /// An identity that was joined to a member is so no more.
     IdentityParted,
+    /// A one-time link was handed out that signs its member in to the pages.
+    WebLinkIssued,
+    /// A browser was signed in to the pages.
+    WebSignedIn,
+    /// Browsers are signed in no more.
+    WebSignedOut,
     /// A session's end was moved.
     SessionExtended,
     /// A session was stopped by somebody.
@@ -110,6 +116,9 @@ impl AuditAction {
             Self::JoinCodeIssued => "identity.code_issued",
             Self::IdentityJoined => "identity.joined",
             Self::IdentityParted => "identity.parted",
+            Self::WebLinkIssued => "web.link_issued",
+            Self::WebSignedIn => "web.signed_in",
+            Self::WebSignedOut => "web.signed_out",
             Self::SessionReminded => "session.reminded",
             Self::SessionExtended => "session.extended",
             Self::SessionStopped => "session.stopped",

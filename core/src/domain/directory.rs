@@ -20,6 +20,8 @@ pub struct Directory {
     pub resources: BTreeMap<ResourceName, Resource>,
     /// The credentials, by name.
     pub credentials: BTreeMap<CredentialName, Credential>,
+    /// The host of the OpenID Connect issuer whose word on email addresses makes somebody the member who has that address, if any is.
+    pub emails_from: Option<String>,
 }
 
 /// Who owns resources, roles and members.
@@ -85,7 +87,16 @@ pub struct Role {
 impl Directory {
     /// The member whom a surface calls so.
     pub fn member_of(&self, identity: &Identity) -> Option<&Member> {
-        self.members.values().find(|member| member.identities.contains(identity))
+        let named = self.members.values().find(|member| member.identities.contains(identity));
+        named.or_else(|| self.member_by_email(identity))
+    }
+
+    fn member_by_email(&self, identity: &Identity) -> Option<&Member> {
+        let Identity::OidcEmail { issuer, email } = identity else { return None };
+        if self.emails_from.as_ref() != Some(issuer) {
+            return None;
+        }
+        self.members.values().find(|member| member.email.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(email)))
     }
 
     /// Every resource that a member's roles give them, each once, by name.

@@ -62,6 +62,10 @@ text_id!(
     ConfirmationId
 );
 text_id!(
+    /// A browser that is signed in.
+    WebSessionId
+);
+text_id!(
     /// This installation: the owner that is written on every rule it makes.
     DeploymentId
 );
@@ -93,7 +97,7 @@ macro_rules! made_in_order_of_time {
     };
 }
 
-made_in_order_of_time!(SessionRuleId, OpeningId, AuditId, ConfirmationId, DeploymentId, PanicId, PostId);
+made_in_order_of_time!(SessionRuleId, OpeningId, AuditId, ConfirmationId, DeploymentId, PanicId, PostId, WebSessionId);
 
 fn uuid_v7(now: Timestamp, random: &dyn Random) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(now.as_millis().unsigned_abs(), &random::bytes(random)).into_uuid()

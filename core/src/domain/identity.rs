@@ -44,7 +44,7 @@ impl Surface {
     }
 }
 
-/// How a surface names a member: `slack:T…/U…`, `discord:GUILD/USER`, `github-user:…`, `github:…`, `api-key:…`.
+/// How a surface names a member: `slack:T…/U…`, `discord:GUILD/USER`, `github-user:…`, `github:…`, `api-key:…`, `oidc:…`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Identity {
@@ -68,6 +68,20 @@ pub enum Identity {
     GithubUser(u64),
     /// An API key's name.
     ApiKey(String),
+    /// A person of an OpenID Connect issuer.
+    Oidc {
+        /// The issuer's host, with its port where it has one.
+        issuer: String,
+        /// What the issuer calls them, for ever: its `sub`.
+        subject: String,
+    },
+    /// Whoever an issuer says to own an email address. Only `match_email` makes one, and only a member's own address is one's.
+    OidcEmail {
+        /// The issuer's host.
+        issuer: String,
+        /// The address, in lower case.
+        email: String,
+    },
     /// Whoever sits at the machine that runs the demo.
     Local,
 }
@@ -75,7 +89,8 @@ pub enum Identity {
 /// Why a text is no identity.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not an identity; write `slack:TEAM/USER`, `discord:GUILD/USER`, `github-user:ID`, `github:CLAIM=VALUE;…` or `api-key:NAME`"
+    "`{0}` is not an identity; write `slack:TEAM/USER`, `discord:GUILD/USER`, `github-user:ID`, `github:CLAIM=VALUE;…`, \
+     `oidc:ISSUER_HOST/SUB` or `api-key:NAME`"
 )]
 pub struct IdentityError(String);
 
@@ -92,6 +107,13 @@ impl FromStr for Identity {
             "github" if rest.contains('=') => Ok(Self::Github(rest.to_owned())),
             "github-user" => rest.parse().ok().filter(|id| *id > 0).map(Self::GithubUser).ok_or_else(refused),
             "api-key" if is_plain(rest) => Ok(Self::ApiKey(rest.to_owned())),
+            "oidc" => named_by_issuer(rest)
+                .map(|(issuer, subject)| Self::Oidc { issuer: issuer.to_owned(), subject: subject.to_owned() })
+                .ok_or_else(refused),
+            "oidc-email" => named_by_issuer(rest)
+                .filter(|(_, email)| email.contains('@') && !email.contains(|c: char| c.is_ascii_uppercase()))
+                .map(|(issuer, email)| Self::OidcEmail { issuer: issuer.to_owned(), email: email.to_owned() })
+                .ok_or_else(refused),
             "local" if rest == "demo" => Ok(Self::Local),
             _ => Err(refused()),
         }
@@ -100,6 +122,15 @@ impl FromStr for Identity {
 
 fn is_plain(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
+}
+
+/// An issuer's host, and what it calls somebody: up to 255 visible characters (which may include `/`), and none that would end a text
+/// in the configuration.
+fn named_by_issuer(text: &str) -> Option<(&str, &str)> {
+    let (host, name) = text.split_once('/')?;
+    let is_host = !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "-.:[]".contains(c));
+    let is_name = (1..=255).contains(&name.len()) && name.chars().all(|c| c.is_ascii_graphic() && !"\"\\`".contains(c));
+    (is_host && is_name).then_some((host, name))
 }
 
 impl TryFrom<String> for Identity {
@@ -118,6 +149,8 @@ impl fmt::Display for Identity {
             Self::Github(claims) => write!(f, "github:{claims}"),
             Self::GithubUser(id) => write!(f, "github-user:{id}"),
             Self::ApiKey(name) => write!(f, "api-key:{name}"),
+            Self::Oidc { issuer, subject } => write!(f, "oidc:{issuer}/{subject}"),
+            Self::OidcEmail { issuer, email } => write!(f, "oidc-email:{issuer}/{email}"),
             Self::Local => f.write_str("local:demo"),
         }
     }
@@ -135,10 +168,18 @@ mod tests {
             "github:repository=acme/api;environment=production",
             "github-user:583231",
             "api-key:ci",
+            "oidc:login.example.com/auth0|5f7c8ec7c33c6c004bbafe82",
+            "oidc:127.0.0.1:8080/a/b",
+            "oidc-email:login.example.com/ana@example.com",
         ] {
             assert_eq!(text.parse::<Identity>().unwrap().to_string(), text);
         }
         for text in ["slack:U111", "slack:T/", "ana", "slack:T/U/V", "telegram:1/2", "github:", "github-user:ana", "slack:T/U 1"]
+        {
+            assert!(text.parse::<Identity>().is_err(), "{text}");
+        }
+        for text in
+            ["oidc:host", "oidc:/sub", "oidc:host/", "oidc:host/a b", "oidc:host/a\"b", "oidc:ho st/a", "oidc-email:h/Ana@x.y"]
         {
             assert!(text.parse::<Identity>().is_err(), "{text}");
         }

@@ -96,7 +96,13 @@ pub fn guest_name(identity: &Identity) -> Option<MemberName> {
     match identity {
         // Their id: names can be changed, and taken by others.
         Identity::Discord { user, .. } => MemberName::new(format!("{GUEST}{user}")).ok(),
-        Identity::Slack { .. } | Identity::Github(_) | Identity::GithubUser(_) | Identity::ApiKey(_) | Identity::Local => None,
+        Identity::Slack { .. }
+        | Identity::Github(_)
+        | Identity::GithubUser(_)
+        | Identity::ApiKey(_)
+        | Identity::Oidc { .. }
+        | Identity::OidcEmail { .. }
+        | Identity::Local => None,
     }
 }
 

@@ -23,6 +23,7 @@ mod session;
 mod status;
 mod terms;
 mod time;
+mod web;
 
 pub use address::{AddressClass, AddressRefused, Addresses, HostAddress, Network};
 pub use audit::{Actor, AuditAction, AuditEvent};
@@ -32,7 +33,9 @@ pub use claims::{ClaimPattern, ClaimPatternError, Claims, NoMember, WorkflowRun}
 pub use cursor::{NoCursor, SessionCursor};
 pub use directory::{Directory, Member, Organization, Role, Tier};
 pub use drift::{Drift, DriftKind};
-pub use id::{AuditId, ConfirmationId, DeploymentId, OpeningId, PanicId, PostId, ProviderRuleId, SessionId, SessionRuleId};
+pub use id::{
+    AuditId, ConfirmationId, DeploymentId, OpeningId, PanicId, PostId, ProviderRuleId, SessionId, SessionRuleId, WebSessionId,
+};
 pub use identity::{Identity, IdentityError, Surface};
 pub use known::{Known, RoleIdentity, RoleIdentityError, guest_name, is_guest};
 pub use learnt::LearntBy;
@@ -50,3 +53,4 @@ pub use session::{Approval, EndReason, Ending, RuleEvent, Session, SessionRule};
 pub use status::{RuleStatus, SessionStatus, session_status};
 pub use terms::{ApprovalRule, ApprovalTerms, Approver, REMEMBERED_FOR, Terms};
 pub use time::{Span, SpanError, Timestamp};
+pub use web::{CookieTimes, CookieWorth, ShownCookie, WebLimits};

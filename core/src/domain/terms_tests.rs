@@ -30,6 +30,7 @@ fn directory(roles: Vec<Role>) -> Directory {
         roles: roles.into_iter().map(|role| (role.name.clone(), role)).collect(),
         resources: BTreeMap::new(),
         credentials: BTreeMap::new(),
+        emails_from: None,
     }
 }
 

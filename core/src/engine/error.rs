@@ -140,6 +140,15 @@ pub enum EngineError {
     /// A link that has done its work.
     #[error("This link has been used already: it works once. Run the command again for a new one.")]
     LinkUsed,
+    /// A browser that is not signed in, or no more.
+    #[error("You are not signed in, or not any more. Sign in again.")]
+    SignedOut,
+    /// A server on which nobody can sign in.
+    #[error(
+        "Nobody can sign in to the pages of this EntryGuard: its address is plain HTTP, over which browsers keep no sign-in. \
+         Ask whoever runs it to serve it behind HTTPS, and to say so in `[server] public_url`."
+    )]
+    NoSignIn,
     /// Not for everybody.
     #[error("Only administrators may see or do this. Ask one of them.")]
     AdministratorsOnly,

@@ -8,12 +8,16 @@ use super::{Engine, EngineError, end_session};
 use crate::domain::{Actor, AuditAction, AuditEvent, EndReason, Ending, Identity, SessionId, Surface};
 
 impl Engine {
-    /// Every identity of whoever has a live session that was asked for in this surface, which has to ask what became of them.
+    /// Every identity of whoever has a live session that was asked for in this surface, and of whoever is signed in to the pages: the
+    /// surface has to ask what became of them.
     pub async fn identities_with_sessions_of(&self, surface: Surface) -> Result<Vec<Identity>, EngineError> {
-        let members = self.store.begin().await?.members_with_sessions_of(surface).await?;
+        let mut tx = self.store.begin().await?;
+        let members = tx.members_with_sessions_of(surface).await?;
+        let signed_in = tx.signed_in().await?.into_iter().map(|(identity, _)| identity);
         let directory = self.directory();
         let known = members.iter().filter_map(|name| directory.members.get(name));
-        Ok(known.flat_map(|member| member.identities.clone()).collect())
+        let all: BTreeSet<_> = known.flat_map(|member| member.identities.clone()).chain(signed_in).collect();
+        Ok(all.into_iter().collect())
     }
 
     /// Ends live sessions of the member behind an identity, because its surface says that they are gone; how many.
@@ -26,6 +30,7 @@ impl Engine {
         // Whoever starts a session waits here or was before us: none slips in between, through a link that is out already.
         self.lock_member(&mut tx, &member.name).await?;
         tx.void_links(&member.name, only).await?;
+        self.end_browsers(&mut tx, &member.name, only.is_some().then_some(identity), why).await?;
         let live = self.live_of(&mut tx, &member.name).await?.into_iter().map(|view| view.session);
         let live: Vec<_> =
             live.filter(|session| only.is_none_or(|only| session.surface == only)).map(|session| session.id).collect();

@@ -23,6 +23,7 @@ mod remember;
 mod revoke;
 mod run;
 mod session_key;
+mod sign_in;
 mod start;
 mod stats;
 mod stop;
@@ -35,7 +36,7 @@ use directories::Directories;
 use offering::Offering;
 
 use crate::clock::Clock;
-use crate::domain::Directory;
+use crate::domain::{Directory, WebLimits};
 use crate::random::SharedRandom;
 use crate::reconcile::{Nudges, Pulse};
 use crate::store::Store;
@@ -54,6 +55,7 @@ pub use offer::{Link, Offer, OfferRequest, Token};
 pub use panic::{PanicClosed, close_at_once, lift_panic, panics_in_force};
 pub use readiness::{OpeningsRefused, Readiness};
 pub use session_key::{NoSessionKey, SessionKey};
+pub use sign_in::{IssuedSignIn, SignedIn, SigningIn, Visit};
 pub use start::{StartRequest, Started};
 pub use stats::Stats;
 pub use stop::Which;
@@ -71,6 +73,7 @@ pub struct Engine {
     accepting: Arc<Accepting>,
     offering: Arc<Offering>,
     logins: bool,
+    pages: Option<WebLimits>,
 }
 
 impl Engine {
@@ -85,12 +88,17 @@ impl Engine {
     ) -> Self {
         let (accepting, offering) = Default::default();
         let directories = Arc::new(Directories::new(directory));
-        Self { store, directories, clock, random, nudges, pulse, accepting, offering, logins: false }
+        Self { store, directories, clock, random, nudges, pulse, accepting, offering, logins: false, pages: None }
     }
 
     /// The same, where people can sign in at GitHub to join their login.
     pub fn with_logins(self) -> Self {
         Self { logins: true, ..self }
+    }
+
+    /// The same, where people can sign in to the pages, and for how long.
+    pub fn with_pages(self, limits: WebLimits) -> Self {
+        Self { pages: Some(limits), ..self }
     }
 
     /// The time that the engine goes by.

@@ -12,7 +12,7 @@ use crate::domain::{
 
 impl Engine {
     /// Ends the sessions of those who are no members any more, and takes from the others' what their roles no longer give; how many
-    /// sessions that changed.
+    /// sessions that changed. Browsers of theirs are signed out.
     pub async fn revoke_what_is_not_given(&self) -> Result<usize, EngineError> {
         let mut changed = 0;
         for member in self.who_holds_too_much().await? {
@@ -23,6 +23,7 @@ impl Engine {
                 changed += usize::from(self.revoke_from(id).await?);
             }
         }
+        self.sign_out_who_is_gone().await?;
         Ok(changed)
     }
 

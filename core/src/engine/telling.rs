@@ -55,7 +55,12 @@ impl Engine {
             let surface = match identity {
                 Identity::Slack { .. } => Surface::Slack,
                 Identity::Discord { .. } => Surface::Discord,
-                Identity::Github(_) | Identity::GithubUser(_) | Identity::ApiKey(_) | Identity::Local => continue,
+                Identity::Github(_)
+                | Identity::GithubUser(_)
+                | Identity::ApiKey(_)
+                | Identity::Oidc { .. }
+                | Identity::OidcEmail { .. }
+                | Identity::Local => continue,
             };
             self.post(tx, session, surface, kind, &identity.to_string()).await?;
         }

@@ -48,6 +48,7 @@ fn help(durations: &[Span]) -> Vec<HelpLine> {
         Command::Answer { session: String::new(), verdict: Verdict::Deny },
         Command::Resources,
         Command::Whoami,
+        Command::Web,
         Command::Link,
         Command::Unlink(None),
         Command::Help,
@@ -75,6 +76,7 @@ fn line(command: &Command, durations: &[Span]) -> Option<HelpLine> {
         Command::Status(_) => ("status [session]", "shows each resource of a session".into()),
         Command::Resources => ("resources", "shows what your roles let you open".into()),
         Command::Whoami => ("whoami", "shows who EntryGuard thinks you are".into()),
+        Command::Web => ("web", "signs you in to the Sessions page: gives a link for your browser".into()),
         Command::Link => ("link [code]", "makes you one person in all chats: gives a code here, to type there".into()),
         // The same line explains it.
         Command::LinkWith(_) | Command::Join(_) => return None,
@@ -108,6 +110,7 @@ mod tests {
         deny SESSION — refuses it
         resources — shows what your roles let you open
         whoami — shows who EntryGuard thinks you are
+        web — signs you in to the Sessions page: gives a link for your browser
         link [code] — makes you one person in all chats: gives a code here, to type there
         unlink [identity] — takes that back
         help — shows this

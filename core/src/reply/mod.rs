@@ -7,12 +7,13 @@ mod home;
 mod join;
 pub mod message;
 mod request;
+mod sign_in;
 pub mod thread;
 mod turn;
 mod words;
 
 use crate::domain::{Identity, Limit, MemberName};
-use crate::engine::{IssuedCode, Joining, Link, Verdict};
+use crate::engine::{IssuedCode, IssuedSignIn, Joining, Link, Verdict};
 
 pub use card::{Card, CardRow, Tally};
 pub use digest::digest;
@@ -72,6 +73,8 @@ pub enum Reply {
     Joined(Joining),
     /// This identity is joined no more.
     Parted(Identity),
+    /// Follow this link to sign in to the pages.
+    SignIn(IssuedSignIn),
     /// What can be said.
     Help(Help),
     /// It was not done, and why.

@@ -7,7 +7,7 @@ use super::*;
 use crate::domain::{
     Addresses, Approval, EndReason, HostAddress, MemberName, ResourceName, RuleStatus, SessionId, SessionStatus, Span, Timestamp,
 };
-use crate::engine::JoinCode;
+use crate::engine::{JoinCode, Token};
 use crate::store::Turn;
 
 const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
@@ -198,6 +198,7 @@ fn every_reply_reads_well() {
         Reply::Joining(joining(Some("discord-111"))),
         Reply::Joined(joining(None)),
         Reply::Parted("discord:800/111".parse().unwrap()),
+        Reply::SignIn(IssuedSignIn { token: Token::from_request("0a1b2c"), expires_at: NOON }),
         Reply::Refused("There is no session `ffff` of yours.".to_owned()),
     ];
     let all: Vec<_> = replies.iter().map(|reply| read(&words(reply, "https://guard.example.com", NOON, &Plain))).collect();

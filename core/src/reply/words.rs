@@ -2,7 +2,7 @@
 
 use super::message::{Action, Button, Markup, Message};
 use super::thread::{resources, rows, session_status};
-use super::{Card, Health, Help, Reply, ResourceHealth, join};
+use super::{Card, Health, Help, Reply, ResourceHealth, join, sign_in};
 use crate::domain::{Limit, SessionStatus, Timestamp};
 use crate::engine::{Link, Remembered, Verdict};
 
@@ -59,6 +59,7 @@ pub fn words(reply: &Reply, public_url: &str, now: Timestamp, markup: &dyn Marku
         Reply::JoinCode(issued) => join::code(issued, public_url, markup),
         Reply::Joining(joining) => join::question(joining, markup),
         Reply::Joined(joining) => join::done(joining, markup),
+        Reply::SignIn(issued) => sign_in::link(issued, public_url, markup),
         Reply::Parted(identity) => join::parted(identity, markup),
         Reply::Help(help) => help_message(help, markup),
         Reply::Refused(why) => refused(why, markup),

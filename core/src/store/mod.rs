@@ -30,6 +30,7 @@ mod sweeps;
 mod tables;
 mod time;
 mod turns;
+mod web_sessions;
 
 use secrecy::SecretString;
 use sqlx::{Any, AnyPool, Transaction};
@@ -48,6 +49,7 @@ pub use sweeps::LastSweep;
 pub use time::ClockDoubt;
 use time::StoreTime;
 pub use turns::Turn;
+pub use web_sessions::{SignInLink, WebSession};
 
 use crate::domain::Timestamp;
 

@@ -36,6 +36,9 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
     if settings.github.as_ref().is_some_and(|github| github.login.is_some()) {
         wired.engine = Arc::new(Engine::clone(&wired.engine).with_logins());
     }
+    if server.keeps_sign_ins() {
+        wired.engine = Arc::new(Engine::clone(&wired.engine).with_pages(settings.web));
+    }
     // Before the first request and before the first pass: what a crash left in flight is due.
     wired.reconciler.resume().await?;
     wired.engine.catch_up().await?;
@@ -47,7 +50,7 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
         }
     });
     let mut workers = workers::start(&wired, settings.sweep);
-    let apps = Apps { slack: settings.slack, discord: settings.discord, github: settings.github };
+    let apps = Apps { slack: settings.slack, discord: settings.discord, github: settings.github, oidc: settings.oidc };
     let router = surfaces::start(&wired, &server, apps, &mut workers)?;
     workers.spawn(catch_up(Arc::clone(&wired.engine)));
     let listener = listen(server.listen).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use axum::Router;
-use entryguard_core::config::{DiscordSettings, GithubSettings, ServerSettings, SlackSettings};
+use entryguard_core::config::{DiscordSettings, GithubSettings, OidcSettings, ServerSettings, SlackSettings};
 use tokio::task::JoinSet;
 
 use crate::api::{self, ApiState};
@@ -13,6 +13,10 @@ use crate::discord::{self, DiscordApi, DiscordState, GatewayWorker, LeaversWorke
 use crate::github::{self, GithubState, Teams, Verifier, WebhookState};
 use crate::http::{self, Shared};
 use crate::slack::{self, SlackApi, SlackState, SocketWorker, Standings};
+use crate::web::oidc::{self, Oidc};
+use crate::web::sign_in::{self, WaysIn};
+use crate::web::visitor::{Recognition, WebState, carry_cookies};
+use crate::web::{sessions, sign_out};
 use crate::wiring::Wired;
 
 /// Posts brought up to date at once: a slow answer of a chat's holds up no more than its own.
@@ -26,13 +30,15 @@ pub struct Apps {
     pub discord: Option<DiscordSettings>,
     /// GitHub's.
     pub github: Option<GithubSettings>,
+    /// The issuer's, through which people sign in to the pages.
+    pub oidc: Option<OidcSettings>,
 }
 
 /// Starts the loops of all that there are; their routes, with those that are always there.
 pub fn start(wired: &Wired, server: &Arc<ServerSettings>, apps: Apps, workers: &mut JoinSet<()>) -> anyhow::Result<Router> {
     let shared = Shared { engine: Arc::clone(&wired.engine), server: Arc::clone(server) };
     let mut digest = DigestWorker::new(Arc::clone(&wired.engine));
-    let mut router = http::base_routes(server).merge(crate::web::landing::routes()).with_state(shared.clone());
+    let mut router = http::base_routes(server).with_state(shared.clone()).merge(pages(&shared, &apps)?);
     if let Some(slack) = apps.slack {
         router = router.merge(start_slack(wired, shared.clone(), slack, &mut digest, workers)?);
     }
@@ -44,6 +50,18 @@ pub fn start(wired: &Wired, server: &Arc<ServerSettings>, apps: Apps, workers: &
     }
     workers.spawn(digest.run());
     Ok(http::observed(router, server))
+}
+
+/// The pages, for whoever has signed in.
+fn pages(shared: &Shared, apps: &Apps) -> anyhow::Result<Router> {
+    let oidc = apps.oidc.clone().map(|oidc| Oidc::new(oidc, &shared.server.public_url)).transpose();
+    let oidc = oidc.context("[oidc] issuer or [server] public_url makes no sense")?.map(Arc::new);
+    let chats = [("Slack", apps.slack.is_some()), ("Discord", apps.discord.is_some())];
+    let chats = chats.into_iter().filter_map(|(name, is_there)| is_there.then_some(name)).collect();
+    let ways = WaysIn { works: shared.server.keeps_sign_ins(), chats, oidc };
+    let state = WebState { shared: shared.clone(), recognition: Recognition::SignedIn(Arc::new(ways)) };
+    let routes = sessions::routes().merge(sign_in::routes()).merge(sign_out::routes()).merge(oidc::routes());
+    Ok(routes.layer(axum::middleware::from_fn(carry_cookies)).with_state(state))
 }
 
 fn start_slack(

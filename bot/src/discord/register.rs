@@ -164,6 +164,7 @@ fn command(global: bool) -> CreateCommand {
         sub("deny", "Refuse somebody's request", "Lehnt eine Anfrage ab").add_sub_option(whose()),
         sub("resources", "Show what your roles let you open", "Zeigt, was deine Rollen dich öffnen lassen"),
         sub("whoami", "Show who EntryGuard thinks you are", "Zeigt, für wen EntryGuard dich hält"),
+        sub("web", "Sign in to the Sessions page", "Meldet dich auf der Sitzungsseite an"),
         sub("link", "Be one person in all chats", "Eine Person in allen Chats sein").add_sub_option(text(
             "code",
             "The code that EntryGuard gave you elsewhere; none to get one here",

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use super::GithubState;
 use super::oauth::{Login, authorize_url, login_of};
 use super::sealed::{seal, unseal};
-use crate::http::{Page, SameOrigin};
+use crate::http::{Page, SameOrigin, cookies};
 use crate::web::layout::page;
 use crate::web::problem::problem;
 
@@ -149,9 +149,7 @@ impl Visit {
     }
 
     fn of(headers: &HeaderMap) -> Option<Self> {
-        let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut ours = cookies.flat_map(|line| line.split("; ")).filter_map(|pair| pair.strip_prefix(COOKIE)?.strip_prefix('='));
-        let (secret, code) = ours.next()?.split_once('.')?;
+        let (secret, code) = cookies::sent(headers, COOKIE)?.split_once('.')?;
         Some(Self { secret: secret.to_owned(), code: JoinCode::typed(code) })
     }
 }

@@ -1,6 +1,7 @@
 //! The HTTP server: one router, made of the surfaces that the configuration has.
 
 pub mod client_address;
+pub mod cookies;
 mod health;
 mod metrics;
 mod observed;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use http::{Request, StatusCode};
-use http_body_util::{BodyExt, Empty, Limited};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -43,6 +43,22 @@ pub enum FetchError {
 pub fn connector(plain: bool) -> std::io::Result<HttpsConnector<HttpConnector>> {
     let builder = HttpsConnectorBuilder::new().with_native_roots()?;
     Ok(if plain { builder.https_or_http() } else { builder.https_only() }.enable_all_versions().build())
+}
+
+/// Sends a request of another crate's, and takes whatever is answered; nothing is followed.
+pub async fn send(request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, FetchError> {
+    let url = request.uri().to_string();
+    let senseless = |why: String| FetchError::Senseless { url: url.clone(), why };
+    let unreachable = || FetchError::Unreachable(url.clone());
+    let connector = connector(url.starts_with("http://")).map_err(|error| senseless(error.to_string()))?;
+    let client: Client<_, Full<bytes::Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
+    let sending = async {
+        let answer = client.request(request.map(|body| Full::new(body.into()))).await.map_err(|_| unreachable())?;
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, LARGEST).collect().await.map_err(|error| senseless(error.to_string()))?;
+        Ok(Response::from_parts(head, body.to_bytes().to_vec()))
+    };
+    tokio::time::timeout(PATIENCE, sending).await.map_err(|_| unreachable())?
 }
 
 /// Fetches a document.

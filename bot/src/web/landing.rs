@@ -1,25 +1,47 @@
-//! What a browser sees that comes without a link: where to begin.
+//! What a browser sees that is not signed in: where to begin.
 
-use axum::Router;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use http::StatusCode;
+use http::request::Parts;
+use http::{Method, StatusCode};
 use maud::html;
 
 use super::layout::page;
-use crate::http::{Page, Shared};
+use super::next::Next;
+use super::problem::problem;
+use super::sign_in::WaysIn;
+use crate::http::Page;
 
-/// The landing page's route.
-pub fn routes() -> Router<Shared> {
-    Router::new().route("/", get(landing))
+/// The answer to whoever is not signed in. A form does nothing; a page is replaced by one that leads back to it.
+pub fn not_signed_in(parts: &Parts, ways: &WaysIn) -> Response {
+    if parts.method != Method::GET && parts.method != Method::HEAD {
+        let why = "You are not signed in, or not any more, so nothing was done. Sign in again, and repeat it.";
+        return problem(StatusCode::UNAUTHORIZED, "Nothing was done", why);
+    }
+    let wanted = parts.uri.path_and_query().map(http::uri::PathAndQuery::as_str);
+    let status = if parts.uri.path() == "/" { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+    landing(status, ways, &Next::of(wanted))
 }
 
-async fn landing() -> Response {
+fn landing(status: StatusCode, ways: &WaysIn, next: &Next) -> Response {
     let content = html! {
         section {
             h1 { "EntryGuard" }
-            p { "Sessions are started from chat. In Slack, write " code { "/entryguard start 2h" } " and follow the link to confirm your address." }
+            @if !ways.works {
+                p { "Nobody can sign in to these pages: their address is plain HTTP, over which browsers keep no sign-in. Ask whoever runs "
+                    "EntryGuard to serve it behind HTTPS, and to say so in " code { "[server] public_url" } "." }
+            } @else {
+                @if let Some(oidc) = &ways.oidc {
+                    p { a class="button primary" href={ "/sign-in/oidc" (next.query()) } { "Sign in at " (oidc.host()) } }
+                }
+                @if !ways.chats.is_empty() {
+                    p { "To sign in, write " code { "/entryguard web" } " in " (ways.chats.join(" or ")) ", and follow the link." }
+                }
+            }
+            @if !ways.chats.is_empty() {
+                p { "Sessions are also started from chat: write " code { "/entryguard start 2h" } " in " (ways.chats.join(" or "))
+                    ", and follow the link to confirm your address." }
+            }
         }
     };
-    Page { status: StatusCode::OK, markup: page("Start from chat", None, &content) }.into_response()
+    Page { status, markup: page("Sign in", None, &content) }.into_response()
 }

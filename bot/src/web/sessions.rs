@@ -12,6 +12,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::layout::{page, rule_badge, session_badge};
+use super::sign_out;
 use super::visitor::{FormToken, Recognition, Sent, Visitor, WebState};
 use crate::http::Page;
 use crate::http::client_address::{AddressDoubt, ClientAddress};
@@ -93,7 +94,7 @@ async fn show(state: &WebState, visitor: &Visitor, client: &ClientAddress, error
         client: &client.0,
         error,
         form_token: &visitor.form_token,
-        aside: aside(state),
+        aside: aside(state, visitor),
         now,
     }
     .render();
@@ -106,9 +107,9 @@ fn unavailable(error: &EngineError) -> Response {
     Page { status: StatusCode::SERVICE_UNAVAILABLE, markup: page("Not now", None, &content) }.into_response()
 }
 
-/// What to try next, where this is the demo.
-fn aside(state: &WebState) -> Markup {
-    let Recognition::ThisMachine(_) = &state.recognition;
+/// What to try next, where this is the demo; else the way out.
+fn aside(state: &WebState, visitor: &Visitor) -> Markup {
+    let Recognition::ThisMachine(_) = &state.recognition else { return sign_out::form(&visitor.form_token) };
     html! {
         section {
             p { "This demo guards " a href="/guarded" { "a page" } " with an allowlist file. Before a session it answers 403, during one 200. Try it:" }

@@ -2,24 +2,29 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Form;
 use axum::extract::{ConnectInfo, FromRef, FromRequest, FromRequestParts, Request};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use entryguard_core::domain::{Identity, Surface};
-use entryguard_core::engine::Caller;
+use entryguard_core::domain::{Identity, Surface, WebSessionId};
+use entryguard_core::engine::{Caller, EngineError, Token, Visit};
 use entryguard_core::random::{Random, bytes};
 use hmac::{Hmac, KeyInit, Mac};
 use http::request::Parts;
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use maud::{Markup, html};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sha2::Sha256;
 
+use super::landing::not_signed_in;
 use super::problem::problem;
+use super::sign_in::{SIGNED_IN, WaysIn, refusal};
 use crate::http::client_address::ClientAddress;
-use crate::http::{SameOrigin, Shared};
+use crate::http::{SameOrigin, Shared, cookies};
 
 /// What the pages' handlers may use.
 #[derive(Clone)]
@@ -35,6 +40,8 @@ pub struct WebState {
 pub enum Recognition {
     /// Whoever sits at this machine is the demo's administrator.
     ThisMachine(FormKey),
+    /// Whoever has signed in, by the cookie that their browser was given; and how others can.
+    SignedIn(Arc<WaysIn>),
 }
 
 /// A member who looks at a page.
@@ -43,6 +50,8 @@ pub struct Visitor {
     pub caller: Caller,
     /// What every form of the page has to bring back.
     pub form_token: FormToken,
+    /// Which browser has signed in; none where nobody has to.
+    pub browser: Option<WebSessionId>,
 }
 
 /// A form that a visitor sent, from a page of ours that was made for them.
@@ -69,6 +78,13 @@ impl FormKey {
         Self(bytes(random))
     }
 
+    /// A key that all replicas know.
+    pub fn shared(secret: &SecretString) -> Self {
+        let mut key = [0; 64];
+        key.iter_mut().zip(secret.expose_secret().bytes()).for_each(|(place, byte)| *place = byte);
+        Self(key)
+    }
+
     /// The token for the pages of whoever is recognized by this.
     pub fn token_for(&self, recognized_by: &str) -> FormToken {
         FormToken(hex::encode(self.mac(recognized_by).finalize().into_bytes()))
@@ -88,7 +104,7 @@ impl FormToken {
     }
 
     /// Whether a form brought it back.
-    fn is(&self, given: &str) -> bool {
+    pub fn is(&self, given: &str) -> bool {
         // As long as it takes for any other text of this length: it tells nothing of where they differ.
         given.len() == self.0.len() && given.bytes().zip(self.0.bytes()).fold(0, |all, (a, b)| all | (a ^ b)) == 0
     }
@@ -114,8 +130,9 @@ impl FromRequestParts<WebState> for Visitor {
             Recognition::ThisMachine(key) => {
                 let here = whoever_is_here(parts, &state.shared);
                 let caller = here.map_err(|why| (StatusCode::FORBIDDEN, why).into_response())?;
-                Ok(Self { caller, form_token: key.token_for("this machine") })
+                Ok(Self { caller, form_token: key.token_for("this machine"), browser: None })
             }
+            Recognition::SignedIn(ways) => whoever_signed_in(parts, &state.shared, ways).await,
         }
     }
 }
@@ -133,6 +150,8 @@ impl<T: DeserializeOwned> FromRequest<WebState> for Sent<T> {
         }
         let (mut parts, body) = request.into_parts();
         let visitor = Visitor::from_request_parts(&mut parts, state).await?;
+        // Over plain HTTP, on this machine, our pages have no name (`SameOrigin::Unnamed`), and a program sends none: the form's token,
+        // which no page elsewhere can read, is the other proof.
         SameOrigin::from_request_parts(&mut parts, state).await?;
         let Ok(client) = ClientAddress::from_request_parts(&mut parts, state).await;
         let sent = Form::<WithToken<T>>::from_request(Request::from_parts(parts, body), state).await;
@@ -144,6 +163,47 @@ impl<T: DeserializeOwned> FromRequest<WebState> for Sent<T> {
         }
         Ok(Self { visitor, client, form })
     }
+}
+
+/// Whoever has signed in. Who they are is looked up at each request, so a sign-in is worth nothing once its member is gone.
+async fn whoever_signed_in(parts: &Parts, shared: &Shared, ways: &WaysIn) -> Result<Visitor, Response> {
+    let Some(token) = cookies::sent(&parts.headers, SIGNED_IN) else { return Err(not_signed_in(parts, ways)) };
+    match shared.engine.visit(&Token::from_request(token)).await {
+        Ok(Visit { caller, browser, form_key, renewed }) => {
+            if let (Some(token), Some(renewed_cookie)) = (renewed, parts.extensions.get::<RenewedCookie>()) {
+                renewed_cookie.put(cookies::kept(SIGNED_IN, token.expose(), shared.engine.stays_signed_in()));
+            }
+            Ok(Visitor { caller, form_token: FormKey::shared(&form_key).token_for("pages"), browser: Some(browser) })
+        }
+        Err(EngineError::SignedOut | EngineError::NoSignIn) => Err(not_signed_in(parts, ways)),
+        Err(error) => Err(refusal(&error)),
+    }
+}
+
+/// Where the cookie waits that was exchanged while a request was looked at.
+#[derive(Clone, Default)]
+struct RenewedCookie(Arc<Mutex<Option<HeaderValue>>>);
+
+impl RenewedCookie {
+    fn put(&self, cookie: Option<HeaderValue>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = cookie;
+    }
+
+    fn take(&self) -> Option<HeaderValue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Gives a browser the cookie that its own was exchanged for: to be laid around all pages.
+pub async fn carry_cookies(mut request: Request, next: Next) -> Response {
+    let renewed = RenewedCookie::default();
+    request.extensions_mut().insert(renewed.clone());
+    let mut response = next.run(request).await;
+    // What a page has said of its visitor's cookie itself, such as its end, is newer.
+    if !response.headers().contains_key(header::SET_COOKIE) {
+        response.headers_mut().extend(renewed.take().map(|cookie| (header::SET_COOKIE, cookie)));
+    }
+    response
 }
 
 /// Whoever sits at this machine. The connection must come from it, and the page must have been asked for by its own name: a page

@@ -7,10 +7,12 @@ CREATE TABLE sign_in_links (
     used_at     BIGINT
 );
 
--- Browsers that are signed in, each by a cookie of which only the hash is kept. The cookie is exchanged from time to time; `before_hash`
--- is of the one before, which counts until `before_until`, or for as long as the new one was not seen. `form_key` makes the form tokens.
+-- Browsers that are signed in, each by a cookie of which only hashes are kept. Its one half stays (`family_hash`), so that an old one is
+-- known for what it is; the other (`token_hash`) is exchanged from time to time. `before_hash` is of the one before, which counts until
+-- `before_until`, or for as long as the new one was not seen. `form_key` makes the form tokens.
 CREATE TABLE web_sessions (
     id            TEXT   NOT NULL PRIMARY KEY,
+    family_hash   TEXT   NOT NULL,
     token_hash    TEXT   NOT NULL,
     before_hash   TEXT,
     before_until  BIGINT,
@@ -23,6 +25,5 @@ CREATE TABLE web_sessions (
     expires_at    BIGINT NOT NULL,
     ended_at      BIGINT
 );
-CREATE UNIQUE INDEX web_sessions_by_token ON web_sessions (token_hash);
-CREATE UNIQUE INDEX web_sessions_by_token_before ON web_sessions (before_hash) WHERE before_hash IS NOT NULL;
+CREATE UNIQUE INDEX web_sessions_by_family ON web_sessions (family_hash);
 CREATE INDEX web_sessions_by_member ON web_sessions (member) WHERE ended_at IS NULL;

@@ -63,6 +63,7 @@ async fn what_a_member_reads_from_help_to_the_end_of_a_session() {
     data("stranger", 999, "start", &[("duration", "2h")]).await;
     data("mistake", ANA, "start", &[("duration", "2")]).await;
     data("resources", ANA, "resources", &[]).await;
+    data("sign_in", ANA, "web", &[]).await;
     data("too_long", ANA, "start", &[("duration", "9d")]).await;
     let form = from.press(ANA, &help.message(), "More…").await;
     keep("form", &[&form.body["data"]]);

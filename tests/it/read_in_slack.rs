@@ -58,6 +58,7 @@ async fn what_a_member_reads_from_help_to_the_end_of_a_session() {
     let help = world.slack.command("U111", "").await;
     keep("help", &[&help.body]);
     keep("stranger", &[&world.slack.command("U999", "start 2h").await.body]);
+    keep("sign_in", &[&world.slack.command("U111", "web").await.body]);
     keep("mistake", &[&world.slack.command("U111", "stat 2h").await.body]);
     keep("too_long", &[&world.slack.command("U111", "start 9d").await.body]);
 

@@ -37,6 +37,7 @@ pub fn settings(guide: &str, description: &str, own: &[(&str, &str)]) -> Setting
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "0a1b2c3d-0000-4000-8000-000000000000"),
         ("`[0-9a-f]{8}`", "`0a1b2c3d`"),
         ("/confirm/[0-9a-f]{64}", "/confirm/…"),
+        ("/sign-in/[0-9a-f]{64}", "/sign-in/…"),
         (r"http://127\.0\.0\.1:\d+", "https://entryguard.example.com"),
         (r"closed in \d+\.\d s", "closed in 0.4 s"),
         (r"Closed, \d+\.\d s", "Closed, 0.4 s"),

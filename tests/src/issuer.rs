@@ -1,4 +1,7 @@
-//! A double of what signs the tokens of GitHub's workflows: a discovery document, its keys, and tokens with anything at all in them.
+//! A double of an OpenID Connect issuer, be it of people or of GitHub's workflows: a discovery document, its keys, and tokens with
+//! anything at all in them.
+
+mod people;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +18,9 @@ use sha2::Sha256;
 use crate::clock::unix_seconds;
 use crate::loopback::Listener;
 use crate::unique::unique;
+
+pub use people::Forged;
+use people::People;
 
 /// What a job shows that asks for a token.
 const JOB: &str = "request-token-of-the-job";
@@ -36,6 +42,7 @@ struct Shared {
     silent: Mutex<bool>,
     // What the tokens of jobs claim besides.
     more: Mutex<Value>,
+    people: People,
 }
 
 /// What deliveries of GitHub's webhook are signed with.
@@ -90,11 +97,13 @@ impl Issuer {
             away: Mutex::default(),
             silent: Mutex::default(),
             more: Mutex::default(),
+            people: People::default(),
         });
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(discovery))
             .route("/.well-known/jwks", get(keys))
             .route("/token", get(token))
+            .merge(people::routes())
             .with_state(Arc::clone(&shared));
         let listener = Listener::serve(router).await;
         listener.address.clone_into(&mut lock(&shared.url));
@@ -169,28 +178,41 @@ impl Issuer {
 
     /// Signs with HMAC, with the public key for a secret: what a verifier takes that believes the token's own header.
     pub fn sign_with_public_key(&self, claims: &Value) -> String {
-        let header = Header { kid: Some(Key::First.id()), ..Header::new(Algorithm::HS256) };
-        let modulus = Key::First.public()["n"].as_str().unwrap().to_owned();
-        encode(&header, claims, &EncodingKey::from_secret(modulus.as_bytes())).unwrap()
+        with_public_key(claims)
     }
 
     /// A token without any signature, `alg: none`.
     pub fn unsigned(&self, claims: &Value) -> String {
-        let [header, claims] = [json!({ "alg": "none", "typ": "JWT", "kid": Key::First.id() }), claims.clone()]
-            .map(|part| base64url(part.to_string().as_bytes()));
-        format!("{header}.{claims}.")
+        unsigned(claims)
     }
+}
+
+fn with_public_key(claims: &Value) -> String {
+    let header = Header { kid: Some(Key::First.id()), ..Header::new(Algorithm::HS256) };
+    let modulus = Key::First.public()["n"].as_str().unwrap().to_owned();
+    encode(&header, claims, &EncodingKey::from_secret(modulus.as_bytes())).unwrap()
+}
+
+fn unsigned(claims: &Value) -> String {
+    let [header, claims] = [json!({ "alg": "none", "typ": "JWT", "kid": Key::First.id() }), claims.clone()]
+        .map(|part| base64url(part.to_string().as_bytes()));
+    format!("{header}.{claims}.")
 }
 
 /// What a token of a workflow of `acme/api` claims.
 fn claims(issuer: &str, audience: &str, other: &Value) -> Value {
     let now = unix_seconds();
-    let mut claims = json!({
+    let claims = json!({
         "iss": issuer, "aud": audience, "iat": now, "nbf": now - 5, "exp": now + 300, "jti": unique("jti"),
         "sub": "repo:acme/api:ref:refs/heads/main", "repository": "acme/api", "repository_id": "42",
         "repository_owner": "acme", "repository_owner_id": "7", "ref": "refs/heads/main", "event_name": "push",
         "actor": "ana", "actor_id": "583231", "run_id": "1001", "run_attempt": "1", "runner_environment": "github-hosted",
     });
+    with(claims, other)
+}
+
+/// Claims of which some are others; null takes one away.
+fn with(mut claims: Value, other: &Value) -> Value {
     for (name, value) in other.as_object().into_iter().flatten() {
         match value {
             Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
@@ -238,7 +260,11 @@ async fn discovery(Given(shared): Given<Arc<Shared>>) -> Result<Json<Value>, Sta
         return Err(StatusCode::SERVICE_UNAVAILABLE);
     }
     let url = lock(&shared.url).clone();
-    Ok(Json(json!({ "issuer": url, "jwks_uri": format!("{url}/.well-known/jwks") })))
+    Ok(Json(json!({
+        "issuer": url, "jwks_uri": format!("{url}/.well-known/jwks"), "authorization_endpoint": format!("{url}/authorize"),
+        "token_endpoint": format!("{url}/oauth/token"), "response_types_supported": ["code"],
+        "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": ["RS256", "HS256", "none"],
+    })))
 }
 
 async fn keys(Given(shared): Given<Arc<Shared>>) -> Json<Value> {

@@ -41,7 +41,7 @@ pub use eventually::{SOON, eventually};
 pub use figure::show_figure;
 pub use github::GithubDouble;
 pub use ingress::Ingress;
-pub use issuer::{Issuer, Key as SigningKey, WEBHOOK_SECRET, github_signature};
+pub use issuer::{Forged, Issuer, Key as SigningKey, WEBHOOK_SECRET, github_signature};
 pub use load::{busy, quiet};
 pub use loopback::{Listener, free_port};
 pub use moto::{Ec2, GroupId, Rule};

@@ -104,7 +104,7 @@ pub async fn finish(state: &WebState, before: Option<&Visitor>, signed_in: &Sign
         tracing::error!(error = ?error, "somebody could not be signed out; the limits do it");
     }
     let mut response = Redirect::to(next.as_str()).into_response();
-    set(&mut response, cookies::kept(SIGNED_IN, signed_in.token.expose(), state.shared.engine.stays_signed_in()));
+    set(&mut response, cookies::kept(SIGNED_IN, &signed_in.cookie.expose(), state.shared.engine.stays_signed_in()));
     set(&mut response, cookies::dropped(SHOWN));
     response.headers_mut().insert(header::CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
     response

@@ -9,7 +9,7 @@ use axum::extract::{ConnectInfo, FromRef, FromRequest, FromRequestParts, Request
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use entryguard_core::domain::{Identity, Surface, WebSessionId};
-use entryguard_core::engine::{Caller, EngineError, Token, Visit};
+use entryguard_core::engine::{Caller, EngineError, Visit, WebCookie};
 use entryguard_core::random::{Random, bytes};
 use hmac::{Hmac, KeyInit, Mac};
 use http::request::Parts;
@@ -167,11 +167,13 @@ impl<T: DeserializeOwned> FromRequest<WebState> for Sent<T> {
 
 /// Whoever has signed in. Who they are is looked up at each request, so a sign-in is worth nothing once its member is gone.
 async fn whoever_signed_in(parts: &Parts, shared: &Shared, ways: &WaysIn) -> Result<Visitor, Response> {
-    let Some(token) = cookies::sent(&parts.headers, SIGNED_IN) else { return Err(not_signed_in(parts, ways)) };
-    match shared.engine.visit(&Token::from_request(token)).await {
+    let Some(cookie) = cookies::sent(&parts.headers, SIGNED_IN).and_then(WebCookie::from_request) else {
+        return Err(not_signed_in(parts, ways));
+    };
+    match shared.engine.visit(&cookie).await {
         Ok(Visit { caller, browser, form_key, renewed }) => {
-            if let (Some(token), Some(renewed_cookie)) = (renewed, parts.extensions.get::<RenewedCookie>()) {
-                renewed_cookie.put(cookies::kept(SIGNED_IN, token.expose(), shared.engine.stays_signed_in()));
+            if let (Some(renewed), Some(carried)) = (renewed, parts.extensions.get::<RenewedCookie>()) {
+                carried.put(cookies::kept(SIGNED_IN, &renewed.expose(), shared.engine.stays_signed_in()));
             }
             Ok(Visitor { caller, form_token: FormKey::shared(&form_key).token_for("pages"), browser: Some(browser) })
         }

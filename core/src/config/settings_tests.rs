@@ -63,6 +63,40 @@ fn refusal(from: &str, to: &str) -> String {
 }
 
 #[test]
+fn a_browser_stays_signed_in_for_as_long_as_it_is_said_and_over_plain_http_not_at_all() {
+    let with = |url: &str, more: &str| {
+        let text = EXAMPLE_FOR_SIGN_IN.replace("URL", url) + more;
+        Settings::parse(&text, Path::new("test"), &|_| Some("secret".to_owned()))
+    };
+    let https = "https://entryguard.example.com";
+    let usual = with(https, "").unwrap();
+    assert_eq!((usual.web, usual.server.keeps_sign_ins()), (WebLimits::default(), true));
+    let short = with(https, "[web]\nlongest = \"1h\"\n").unwrap().web;
+    assert_eq!(short, WebLimits { idle: Span::from_hours(1), longest: Span::from_hours(1) });
+    for url in ["http://127.0.0.1:8080", "http://localhost:8080", "http://[::1]:8080"] {
+        assert!(with(url, "").unwrap().server.keeps_sign_ins(), "{url}");
+    }
+    for url in ["http://10.0.0.1:8080", "http://127.0.0.1.example.com", "http://localhost.example.com:80"] {
+        assert!(!with(url, "").unwrap().server.keeps_sign_ins(), "{url}");
+    }
+    let oidc = |issuer: &str| format!("[oidc]\nissuer = \"{issuer}\"\nclient_id = \"x\"\nclient_secret = {{ env = \"X\" }}\n");
+    let issuer = with(https, &oidc("https://login.example.com/realms/acme")).unwrap().oidc.unwrap();
+    assert_eq!((issuer.host.as_str(), issuer.match_email), ("login.example.com", false));
+    let error = |url: &str, more: &str| with(url, more).unwrap_err().to_string();
+    insta::assert_snapshot!(error(https, "[web]\nidle = \"8d\"\n"), @"[web] idle 192h has to be longer than nothing and no longer than longest, which is 168h");
+    insta::assert_snapshot!(error("http://entryguard.example.com", &oidc("https://login.example.com")), @"[oidc] needs HTTPS: browsers keep no sign-in over http://entryguard.example.com; serve EntryGuard behind HTTPS, and say so in [server] public_url");
+    insta::assert_snapshot!(error(https, &oidc("http://login.example.com")), @"[oidc] issuer must be like https://login.example.com, as the issuer itself writes it; it is http://login.example.com");
+    let twice = format!(
+        "{}match_email = true\n[[member]]\nname = \"bo\"\nemail = \"Ana@example.com\"\n",
+        oidc("https://login.example.com")
+    );
+    insta::assert_snapshot!(error(https, &twice), @"email Ana@example.com is of ana and of bo; with [oidc] match_email it has to be of one");
+}
+
+const EXAMPLE_FOR_SIGN_IN: &str = "[server]\npublic_url = \"URL\"\n[organization]\nname = \"Acme\"\ntier = \"team\"\n[[tier]]\nname = \"team\"\n\
+    durations = [\"1h\"]\ndefault_duration = \"1h\"\nmax_duration = \"1h\"\n[[member]]\nname = \"ana\"\nemail = \"ana@example.com\"\n";
+
+#[test]
 fn the_documented_configuration_is_accepted() {
     let settings = parse(GOOD).unwrap();
     let ana = settings.directory.member_of(&"slack:T0123456/U111".parse::<Identity>().unwrap()).unwrap();

@@ -30,7 +30,7 @@ impl WebLimits {
 
     /// How long the cookie before counts once the new one was seen.
     pub fn grace(self) -> Span {
-        GRACE.min(self.part(4))
+        GRACE.min(self.part(16))
     }
 
     /// How exactly it is noted when a browser was seen: a write for every request would cost more than it tells.
@@ -59,13 +59,15 @@ pub struct CookieTimes {
 /// Which cookie was shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShownCookie {
-    /// The newest, and whether there is one before it that still counts without an end.
+    /// The newest.
     Newest {
         /// Whether nobody has shown the newest before.
         first: bool,
     },
     /// The one before, and until when it counts; without an end where the newest was never shown.
     Before(Option<Timestamp>),
+    /// One of the same sign-in that is neither.
+    Older,
 }
 
 /// What a cookie is worth.
@@ -90,6 +92,7 @@ impl CookieTimes {
         match self.shown {
             ShownCookie::Newest { .. } if now >= self.renewed_at.plus(limits.renewed_after()) => CookieWorth::Renew,
             ShownCookie::Newest { .. } => CookieWorth::Good,
+            ShownCookie::Older => CookieWorth::Stale,
             ShownCookie::Before(Some(until)) if now >= until => CookieWorth::Stale,
             // The answer with the new cookie was lost on its way, it seems.
             ShownCookie::Before(None) if now >= self.renewed_at.plus(limits.grace()) => CookieWorth::Renew,
@@ -127,6 +130,7 @@ mod tests {
         let just_before = Timestamp::from_millis(until.as_millis() - 1);
         assert_eq!(times(ShownCookie::Before(Some(until))).worth(just_before, limits), CookieWorth::Good);
         assert_eq!(times(ShownCookie::Before(Some(until))).worth(until, limits), CookieWorth::Stale);
+        assert_eq!(times(ShownCookie::Older).worth(NOON, limits), CookieWorth::Stale);
         assert_eq!(times(ShownCookie::Before(None)).worth(just_before, limits), CookieWorth::Good);
         assert_eq!(times(ShownCookie::Before(None)).worth(until, limits), CookieWorth::Renew, "a lost answer signs nobody out");
     }

@@ -55,7 +55,7 @@ pub use offer::{Link, Offer, OfferRequest, Token};
 pub use panic::{PanicClosed, close_at_once, lift_panic, panics_in_force};
 pub use readiness::{OpeningsRefused, Readiness};
 pub use session_key::{NoSessionKey, SessionKey};
-pub use sign_in::{IssuedSignIn, SignedIn, SigningIn, Visit};
+pub use sign_in::{IssuedSignIn, SignedIn, SigningIn, Visit, WebCookie};
 pub use start::{StartRequest, Started};
 pub use stats::Stats;
 pub use stop::Which;

@@ -10,7 +10,7 @@ use crate::domain::{
     WebLimits, WebSessionId,
 };
 use crate::random;
-use crate::store::{SignInLink, Tx, WebSession};
+use crate::store::{CookieHashes, SignInLink, Tx, WebSession};
 
 /// A one-time link, handed out.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ pub struct SigningIn {
 #[derive(Clone, Debug)]
 pub struct SignedIn {
     /// What its cookie holds.
-    pub token: Token,
+    pub cookie: WebCookie,
     /// Who it is.
     pub caller: Caller,
 }
@@ -51,7 +51,15 @@ pub struct Visit {
     /// What its forms' tokens are made with: the same in every replica, and for as long as it is signed in.
     pub form_key: SecretString,
     /// What its cookie has to hold from now on, where it was exchanged.
-    pub renewed: Option<Token>,
+    pub renewed: Option<WebCookie>,
+}
+
+/// What a signed-in browser's cookie holds: one secret that stays for as long as it is signed in, and one that is exchanged. So a copy that
+/// is shown later is known for what it is, however often its original was exchanged.
+#[derive(Clone, Debug)]
+pub struct WebCookie {
+    family: Token,
+    token: Token,
 }
 
 impl Engine {
@@ -101,12 +109,11 @@ impl Engine {
     }
 
     /// Whose request it is that shows this cookie. Who they are is looked up each time.
-    pub async fn visit(&self, token: &Token) -> Result<Visit, EngineError> {
+    pub async fn visit(&self, cookie: &WebCookie) -> Result<Visit, EngineError> {
         let limits = self.web_limits()?;
         let mut tx = self.store.begin().await?;
         self.catch_up_in(&mut tx).await?;
-        let shown = token.hash();
-        let session = tx.web_session(&shown).await?.ok_or(EngineError::SignedOut)?;
+        let session = tx.web_session(&cookie.hashes()).await?.ok_or(EngineError::SignedOut)?;
         let worth = session.times.worth(tx.now(), limits);
         let caller = self.caller(&session.identity, Surface::Web).ok().filter(|caller| *caller.name() == session.member);
         let caller = match (worth, caller) {
@@ -116,7 +123,7 @@ impl Engine {
             (CookieWorth::Good | CookieWorth::Renew, Some(caller)) => caller,
         };
         let renewed = match worth {
-            CookieWorth::Renew => self.renew(&mut tx, &session, &shown).await?,
+            CookieWorth::Renew => self.renew(&mut tx, &session, cookie).await?,
             _ => None,
         };
         let noted = renewed.is_some() || note(&mut tx, &session, limits).await?;
@@ -211,7 +218,8 @@ impl Engine {
 
     async fn begin_web_session(&self, mut tx: Tx, caller: Caller, by: &str) -> Result<SignedIn, EngineError> {
         let limits = self.web_limits()?;
-        let (now, token) = (tx.now(), Token::new(self.random.as_ref()));
+        let now = tx.now();
+        let cookie = WebCookie { family: Token::new(self.random.as_ref()), token: Token::new(self.random.as_ref()) };
         let session = WebSession {
             id: WebSessionId::new(now, self.random.as_ref()),
             identity: caller.identity().clone(),
@@ -224,19 +232,20 @@ impl Engine {
                 shown: ShownCookie::Newest { first: false },
             },
         };
-        tx.insert_web_session(&session, &token.hash()).await?;
+        tx.insert_web_session(&session, &cookie.hashes()).await?;
         let details = json!({
             "member": caller.name().as_str(), "identity": caller.identity().to_string(), "by": by, "browser": session.id.as_str(),
         });
         let actor = Actor::Member(caller.name().clone(), Surface::Web);
         self.record_of_web(&mut tx, actor, AuditAction::WebSignedIn, details).await?;
         tx.commit().await?;
-        Ok(SignedIn { token, caller })
+        Ok(SignedIn { cookie, caller })
     }
 
-    async fn renew(&self, tx: &mut Tx, session: &WebSession, shown: &str) -> Result<Option<Token>, EngineError> {
+    async fn renew(&self, tx: &mut Tx, session: &WebSession, shown: &WebCookie) -> Result<Option<WebCookie>, EngineError> {
         let token = Token::new(self.random.as_ref());
-        Ok(tx.renew_cookie(session, shown, &token.hash()).await?.then_some(token))
+        let renewed = tx.renew_cookie(session, &shown.token.hash(), &token.hash()).await?;
+        Ok(renewed.then(|| WebCookie { family: shown.family.clone(), token }))
     }
 
     async fn end_for(&self, mut tx: Tx, session: &WebSession, why: &str) -> Result<Visit, EngineError> {
@@ -257,6 +266,23 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let event = AuditEvent { at: tx.now(), actor, action, session: None, details };
         Ok(tx.record(&event, self.random.as_ref()).await?)
+    }
+}
+
+impl WebCookie {
+    /// A cookie as it came in a request.
+    pub fn from_request(text: &str) -> Option<Self> {
+        let (family, token) = text.split_once('.')?;
+        Some(Self { family: Token::from_request(family), token: Token::from_request(token) })
+    }
+
+    /// The secrets themselves, for the browser alone.
+    pub fn expose(&self) -> String {
+        format!("{}.{}", self.family.expose(), self.token.expose())
+    }
+
+    fn hashes(&self) -> CookieHashes {
+        CookieHashes { family: self.family.hash(), token: self.token.hash() }
     }
 }
 

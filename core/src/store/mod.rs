@@ -49,7 +49,7 @@ pub use sweeps::LastSweep;
 pub use time::ClockDoubt;
 use time::StoreTime;
 pub use turns::Turn;
-pub use web_sessions::{SignInLink, WebSession};
+pub use web_sessions::{CookieHashes, SignInLink, WebSession};
 
 use crate::domain::Timestamp;
 

@@ -21,6 +21,15 @@ pub struct SignInLink {
     pub used_at: Option<Timestamp>,
 }
 
+/// What is kept of a cookie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CookieHashes {
+    /// Of the half that stays.
+    pub family: String,
+    /// Of the half that is exchanged.
+    pub token: String,
+}
+
 /// A browser that is signed in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebSession {
@@ -74,16 +83,18 @@ impl Tx {
         Ok(used.rows_affected() == 1)
     }
 
-    /// Adds a browser that has signed in, by its cookie's hash; those whose time is long over go.
-    pub async fn insert_web_session(&mut self, session: &WebSession, token_hash: &str) -> Result<(), StoreError> {
+    /// Adds a browser that has signed in, by its cookie's hashes; those whose time is long over go.
+    pub async fn insert_web_session(&mut self, session: &WebSession, cookie: &CookieHashes) -> Result<(), StoreError> {
         let now = self.now.as_millis();
         sqlx::query("DELETE FROM web_sessions WHERE expires_at < $1").bind(now).execute(&mut *self.inner).await?;
         sqlx::query(
-            "INSERT INTO web_sessions (id, token_hash, form_key, identity, member, created_at, renewed_at, seen_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $6, $6, $7)",
+            "INSERT INTO web_sessions
+                (id, family_hash, token_hash, form_key, identity, member, created_at, renewed_at, seen_at, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $7, $8)",
         )
         .bind(session.id.as_str())
-        .bind(token_hash)
+        .bind(&cookie.family)
+        .bind(&cookie.token)
         .bind(&session.form_key)
         .bind(session.identity.to_string())
         .bind(session.member.as_str())
@@ -94,13 +105,13 @@ impl Tx {
         Ok(())
     }
 
-    /// The signed-in browser whose cookie, or whose cookie before, has this hash.
-    pub async fn web_session(&mut self, token_hash: &str) -> Result<Option<WebSession>, StoreError> {
-        let row = sqlx::query("SELECT * FROM web_sessions WHERE (token_hash = $1 OR before_hash = $1) AND ended_at IS NULL")
-            .bind(token_hash)
+    /// The signed-in browser that a cookie is of, be it the newest or an old one.
+    pub async fn web_session(&mut self, cookie: &CookieHashes) -> Result<Option<WebSession>, StoreError> {
+        let row = sqlx::query("SELECT * FROM web_sessions WHERE family_hash = $1 AND ended_at IS NULL")
+            .bind(&cookie.family)
             .fetch_optional(&mut *self.inner)
             .await?;
-        row.as_ref().map(|row| session_from(row, token_hash)).transpose()
+        row.as_ref().map(|row| session_from(row, &cookie.token)).transpose()
     }
 
     /// Notes that a browser was seen.
@@ -127,7 +138,7 @@ impl Tx {
                 "UPDATE web_sessions SET before_hash = token_hash, before_until = NULL, token_hash = $1, renewed_at = $2, seen_at = $2
                  WHERE id = $3 AND token_hash = $4 AND renewed_at = $5 AND ended_at IS NULL"
             }
-            ShownCookie::Before(_) => {
+            ShownCookie::Before(_) | ShownCookie::Older => {
                 "UPDATE web_sessions SET token_hash = $1, renewed_at = $2, seen_at = $2
                  WHERE id = $3 AND before_hash = $4 AND before_until IS NULL AND renewed_at = $5 AND ended_at IS NULL"
             }
@@ -192,10 +203,11 @@ impl Tx {
 fn session_from(row: &AnyRow, token_hash: &str) -> Result<WebSession, StoreError> {
     let read = Reader::new(row, "web_sessions", "id")?;
     let before_until = read.optional_time("before_until")?;
-    let is_newest = read.text("token_hash")? == token_hash;
-    let shown = match is_newest {
-        true => ShownCookie::Newest { first: read.optional_text("before_hash")?.is_some() && before_until.is_none() },
-        false => ShownCookie::Before(before_until),
+    let (newest, before) = (read.text("token_hash")?, read.optional_text("before_hash")?);
+    let shown = match token_hash {
+        shown if shown == newest => ShownCookie::Newest { first: before.is_some() && before_until.is_none() },
+        shown if before.as_deref() == Some(shown) => ShownCookie::Before(before_until),
+        _ => ShownCookie::Older,
     };
     Ok(WebSession {
         id: WebSessionId::from_stored(read.text("id")?),

@@ -46,6 +46,12 @@ impl Browser {
         Self { ip: ip.to_owned(), http: loopback::client_that_stays(), cookies: Mutex::default() }
     }
 
+    /// A browser somewhere else that somebody has copied this one's cookies to.
+    pub fn copied(&self) -> Self {
+        let cookies = self.cookies.lock().unwrap().clone();
+        Self { cookies: Mutex::new(cookies), ..Self::at(&self.ip) }
+    }
+
     /// Opens a link, and follows wherever it leads.
     pub async fn open(&self, url: &str) -> Page {
         let mut page = self.send(self.request(Method::GET, url)).await;
@@ -67,7 +73,8 @@ impl Browser {
     pub async fn follow(&self, page: &Page) -> Page {
         let (_, rest) = page.body.split_once("<a class=\"button primary\" href=\"").expect("a link");
         let (url, _) = rest.split_once('"').expect("the link's end");
-        self.open(&url.replace("&amp;", "&")).await
+        let url = reqwest::Url::parse(&page.url).unwrap().join(&url.replace("&amp;", "&")).unwrap();
+        self.open(url.as_str()).await
     }
 
     /// Fills in the page's form (`typed` adds to its hidden fields) and presses its button.
@@ -106,7 +113,9 @@ impl Browser {
             if let Some((name, value)) = pair.split_once('=') {
                 let mut cookies = self.cookies.lock().unwrap();
                 cookies.retain(|(known, _)| known != name);
-                cookies.push((name.to_owned(), value.to_owned()));
+                if !cookie.contains("Max-Age=0;") {
+                    cookies.push((name.to_owned(), value.to_owned()));
+                }
             }
         }
         Ok(Page { url, status, headers, body: answer.text().await? })

@@ -8,6 +8,7 @@ use crate::database::Database;
 use crate::discord::DiscordDouble;
 use crate::eventually::SOON;
 use crate::github::GithubDouble;
+use crate::issuer::Issuer;
 use crate::loopback::free_port;
 use crate::moto::{Ec2, GroupId};
 use crate::proxy::Proxy;
@@ -64,6 +65,12 @@ impl WorldBuilder {
     pub fn discord_member(mut self, name: &str, user: u64) -> Self {
         let identity = format!("discord:{}/{user}", DiscordDouble::GUILD);
         self.members.push(Member { name: name.to_owned(), identity, admin: false });
+        self
+    }
+
+    /// With a member whom the configuration names so, `oidc:ISSUER_HOST/SUB`.
+    pub fn member_named(mut self, name: &str, identity: &str) -> Self {
+        self.members.push(Member { name: name.to_owned(), identity: identity.to_owned(), admin: false });
         self
     }
 
@@ -174,6 +181,7 @@ fn setup(place: &Path, port: u16, config: &str) -> Setup {
         ("GITHUB_WEBHOOK_SECRET", crate::issuer::WEBHOOK_SECRET),
         ("GITHUB_TOKEN_OF_THE_SERVER", GithubDouble::TOKEN),
         ("GITHUB_CLIENT_SECRET", GithubDouble::CLIENT_SECRET),
+        ("OIDC_CLIENT_SECRET", Issuer::CLIENT_SECRET),
         ("NO_PROXY", "*"),
         ("RUST_BACKTRACE", "1"),
         ("RUST_LOG", "info,entryguard=debug,entryguard_core=debug"),

@@ -85,7 +85,14 @@ pub struct Issuer {
     settings: OidcSettings,
     redirect: RedirectUrl,
     url: IssuerUrl,
-    known: Mutex<Option<Known>>,
+    asked: Mutex<Asked>,
+}
+
+/// What came of asking the issuer.
+#[derive(Default)]
+struct Asked {
+    known: Option<Known>,
+    failed: Option<Instant>,
 }
 
 #[derive(Clone)]
@@ -101,7 +108,7 @@ impl Issuer {
     pub fn new(settings: OidcSettings, public_url: &str) -> anyhow::Result<Self> {
         let redirect = RedirectUrl::new(format!("{public_url}/sign-in/oidc/callback"))?;
         let url = IssuerUrl::new(settings.issuer.clone())?;
-        Ok(Self { settings, redirect, url, known: Mutex::default() })
+        Ok(Self { settings, redirect, url, asked: Mutex::default() })
     }
 
     /// The issuer as the configuration has it.
@@ -187,20 +194,29 @@ impl Issuer {
 
     /// The issuer's description and keys, no older than this where it can be asked.
     async fn known(&self, no_older: Duration) -> Result<Known, IssuerError> {
-        let mut known = self.known.lock().await;
-        if let Some(known) = known.as_ref().filter(|known| known.fetched.elapsed() < no_older) {
+        let began = Instant::now();
+        let mut asked = self.asked.lock().await;
+        if let Some(known) = asked.known.as_ref().filter(|known| known.fetched.elapsed() < no_older) {
             return Ok(known.clone());
         }
-        match CoreProviderMetadata::discover_async(self.url.clone(), &outgoing::send).await {
-            Ok(metadata) => Ok(known.insert(Known { metadata, fetched: Instant::now() }).clone()),
-            Err(error) => match known.clone() {
-                // Keys that are an hour old are as good as any while there are no others.
-                Some(known) => {
-                    tracing::warn!(error = causes(&error), "the issuer's description could not be had anew");
-                    Ok(known)
+        let cause = match asked.failed {
+            // Whoever was before us waited for nothing, and so would we.
+            Some(at) if at > began => "there was no answer a moment ago".to_owned(),
+            _ => match CoreProviderMetadata::discover_async(self.url.clone(), &outgoing::send).await {
+                Ok(metadata) => return Ok(asked.known.insert(Known { metadata, fetched: Instant::now() }).clone()),
+                Err(error) => {
+                    asked.failed = Some(Instant::now());
+                    causes(&error)
                 }
-                None => Err(IssuerError::Away(causes(&error))),
             },
+        };
+        match asked.known.clone() {
+            // Keys that are an hour old are as good as any while there are no others.
+            Some(known) => {
+                tracing::warn!(cause, "the issuer's description could not be had anew");
+                Ok(known)
+            }
+            None => Err(IssuerError::Away(cause)),
         }
     }
 }

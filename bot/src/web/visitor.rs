@@ -1,13 +1,14 @@
 //! Whoever looks at a page, as the server recognizes them, and what they send from one.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Form;
 use axum::extract::{ConnectInfo, FromRef, FromRequest, FromRequestParts, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use entryguard_core::config::is_this_machine;
 use entryguard_core::domain::{Identity, Surface, WebSessionId};
 use entryguard_core::engine::{Caller, EngineError, Visit, WebCookie};
 use entryguard_core::random::{Random, bytes};
@@ -218,12 +219,6 @@ fn whoever_is_here(parts: &Parts, shared: &Shared) -> Result<Caller, &'static st
     }
     let local = shared.engine.caller(&Identity::Local, Surface::Web);
     local.map_err(|_| "The demo has no local administrator.\n")
-}
-
-fn is_this_machine(host: &str) -> bool {
-    let name = host.rsplit_once(':').filter(|(_, port)| port.chars().all(|c| c.is_ascii_digit())).map_or(host, |(name, _)| name);
-    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

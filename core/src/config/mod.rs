@@ -10,4 +10,5 @@ pub use error::ConfigError;
 pub use settings::{
     DiscordSettings, GithubLoginSettings, GithubSettings, OidcSettings, ServerSettings, Settings, SlackSettings, SweepSchedule,
     TelemetrySettings,
+    is_this_machine,
 };

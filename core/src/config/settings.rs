@@ -164,7 +164,11 @@ impl ServerSettings {
 /// Whether nobody between can read along.
 fn is_private(url: &str) -> bool {
     let Some(host) = url.strip_prefix("http://") else { return true };
-    let host = host.split('/').next().unwrap_or(host);
+    is_this_machine(host.split('/').next().unwrap_or(host))
+}
+
+/// Whether a host, with its port or without, is this machine by its name alone.
+pub fn is_this_machine(host: &str) -> bool {
     let name = host.rsplit_once(':').filter(|(_, port)| port.chars().all(|c| c.is_ascii_digit())).map_or(host, |(name, _)| name);
     let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     name == "localhost" || address.is_ok_and(|address| address.is_loopback())

@@ -28,6 +28,7 @@ mod start;
 mod stats;
 mod stop;
 mod telling;
+mod visit;
 
 use std::sync::Arc;
 
@@ -55,11 +56,12 @@ pub use offer::{Link, Offer, OfferRequest, Token};
 pub use panic::{PanicClosed, close_at_once, lift_panic, panics_in_force};
 pub use readiness::{OpeningsRefused, Readiness};
 pub use session_key::{NoSessionKey, SessionKey};
-pub use sign_in::{IssuedSignIn, SignedIn, SigningIn, Visit, WebCookie};
+pub use sign_in::{IssuedSignIn, SignedIn, SigningIn};
 pub use start::{StartRequest, Started};
 pub use stats::Stats;
 pub use stop::Which;
 pub use telling::ANNOUNCEMENT;
+pub use visit::{Visit, WebCookie};
 
 /// The use cases.
 #[derive(Clone)]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use entryguard_core::domain::{Anchor, MemberName, PanicScope, ResourceName, Timestamp};
+use entryguard_core::domain::{Anchor, ApiKeyName, MemberName, PanicScope, ResourceName, Scopes, Span, Timestamp};
 
 /// Opens every resource that a person or a job may reach, for its address alone, for a few hours, and closes it again.
 #[derive(Parser)]
@@ -34,6 +34,9 @@ pub enum Verb {
     /// Print the audit log, or check that nobody has changed it.
     #[command(subcommand)]
     Audit(AuditVerb),
+    /// Make keys with which programs use the API, and take them back.
+    #[command(subcommand)]
+    ApiKey(ApiKeyVerb),
     /// Print the least AWS policy for the configured resources, or for jobs without a server.
     IamPolicy(IamPolicyOptions),
     /// Print the Slack app's manifest (YAML).
@@ -234,6 +237,62 @@ pub struct RegisterOptions {
     /// Where the configuration is.
     #[command(flatten)]
     pub config: ConfigOptions,
+}
+
+/// What to do about keys of the API.
+#[derive(Subcommand)]
+pub enum ApiKeyVerb {
+    /// Make a key, and print it this once.
+    Create(CreateKeyOptions),
+    /// Show every key there is or was; never the keys themselves.
+    List(ListKeysOptions),
+    /// Take a key back.
+    Revoke(RevokeKeyOptions),
+}
+
+/// What key to make.
+#[derive(Args)]
+pub struct CreateKeyOptions {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigOptions,
+    /// As whom the key acts: a member of the configuration.
+    #[arg(long, value_name = "NAME")]
+    pub member: MemberName,
+    /// What it may do, with commas between: sessions:read, sessions:write (without reading), resources:read, audit:read.
+    #[arg(long, value_name = "SCOPES")]
+    pub scopes: Scopes,
+    /// What to call it, in `api-key list` and in the audit log.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<ApiKeyName>,
+    /// For how long it is good (90d); without it, until it is revoked.
+    #[arg(long, value_name = "DURATION")]
+    pub expires_in: Option<Span>,
+}
+
+/// How to show keys.
+#[derive(Args)]
+pub struct ListKeysOptions {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigOptions,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which key to take back.
+#[derive(Args)]
+pub struct RevokeKeyOptions {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigOptions,
+    /// The key's name, as `api-key list` shows it.
+    #[arg(value_name = "NAME")]
+    pub name: ApiKeyName,
+    /// End the sessions that were started with it, too; without this they go on to their end.
+    #[arg(long)]
+    pub close: bool,
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use entryguard_core::config::Settings;
 use entryguard_core::random::SystemRandom;
 use tokio::net::TcpListener;
 
+use crate::api::{self, ApiState};
 use crate::cli::DemoOptions;
 use crate::http::{self, Shared};
 use crate::serve::told_to_stop;
@@ -35,8 +36,9 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<ExitCode> {
     let recognition = Recognition::ThisMachine(FormKey::new(&SystemRandom));
     let pages = sessions::routes().merge(demo::routes(GuardFile(Arc::new(guard))));
     let pages = pages.with_state(WebState { shared: shared.clone(), recognition });
+    let api = api::routes(ApiState::new(shared.clone(), settings.api, None));
     let server = Arc::clone(&shared.server);
-    let router = http::base_routes(&server).with_state(shared).merge(pages);
+    let router = http::base_routes(&server).with_state(shared).merge(pages).merge(api);
     let router = http::observed(router, &server);
     let mut workers = workers::start(&wired, settings.sweep);
     greet(address);

@@ -1,6 +1,7 @@
 //! `entryguard`: the server and the command-line program.
 
 mod api;
+mod api_key;
 mod audit;
 mod chat;
 mod check;
@@ -11,6 +12,7 @@ mod github;
 mod health;
 mod http;
 mod iam_policy;
+mod operator;
 mod panic;
 mod serve;
 mod slack;
@@ -58,6 +60,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
             Verb::Sweep(options) => sweep::run(options).await,
             Verb::Panic(verb) => panic::run(verb).await,
             Verb::Audit(verb) => audit::run(verb).await,
+            Verb::ApiKey(verb) => api_key::run(verb).await,
             Verb::IamPolicy(options) => iam_policy::run(&options),
             Verb::SlackManifest(options) => slack::manifest::run(&options),
             Verb::DiscordRegister(options) => discord::register::run(&options).await,

@@ -13,6 +13,7 @@ use entryguard_core::random::SystemRandom;
 use entryguard_core::store::{Store, StoreError};
 
 use crate::cli::{PanicOptions, PanicVerb};
+use crate::operator::operator;
 use crate::wiring::Wired;
 
 /// How long to wait until a running server has removed every rule.
@@ -110,9 +111,4 @@ async fn list(store: &Store) -> anyhow::Result<ExitCode> {
         println!("{} closed by {} at {}{reason}", panic.scope, panic.by, panic.at);
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Who runs the command, as far as the system says; the audit log keeps it.
-fn operator() -> String {
-    ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "operator".to_owned())
 }

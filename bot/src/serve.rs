@@ -50,7 +50,13 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
         }
     });
     let mut workers = workers::start(&wired, settings.sweep);
-    let apps = Apps { slack: settings.slack, discord: settings.discord, github: settings.github, oidc: settings.oidc };
+    let apps = Apps {
+        slack: settings.slack,
+        discord: settings.discord,
+        github: settings.github,
+        oidc: settings.oidc,
+        api: settings.api,
+    };
     let router = surfaces::start(&wired, &server, apps, &mut workers)?;
     workers.spawn(catch_up(Arc::clone(&wired.engine)));
     let listener = listen(server.listen).await?;

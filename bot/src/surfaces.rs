@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use axum::Router;
-use entryguard_core::config::{DiscordSettings, GithubSettings, OidcSettings, ServerSettings, SlackSettings};
+use entryguard_core::config::{ApiSettings, DiscordSettings, GithubSettings, OidcSettings, ServerSettings, SlackSettings};
 use tokio::task::JoinSet;
 
 use crate::api::{self, ApiState};
@@ -32,6 +32,8 @@ pub struct Apps {
     pub github: Option<GithubSettings>,
     /// The issuer's, through which people sign in to the pages.
     pub oidc: Option<OidcSettings>,
+    /// What callers of the API may ask of it.
+    pub api: ApiSettings,
 }
 
 /// Starts the loops of all that there are; their routes, with those that are always there.
@@ -45,6 +47,9 @@ pub fn start(wired: &Wired, server: &Arc<ServerSettings>, apps: Apps, workers: &
     if let Some(discord) = apps.discord {
         router = router.merge(start_discord(wired, shared.clone(), discord, &mut digest, workers)?);
     }
+    let verifier = |github: &GithubSettings| Verifier::new(github.oidc_issuer.clone(), github.audience.clone());
+    let workflows = apps.github.as_ref().map(verifier);
+    router = router.merge(api::routes(ApiState::new(shared.clone(), apps.api, workflows)));
     if let Some(github) = apps.github {
         router = router.merge(start_github(wired, shared, github, workers)?);
     }
@@ -106,11 +111,9 @@ fn start_github(wired: &Wired, shared: Shared, github: GithubSettings, workers: 
     if let Some(teams) = &teams {
         workers.spawn(Arc::clone(teams).run());
     }
-    let workflows = Verifier::new(github.oidc_issuer, github.audience);
-    let router = api::routes(ApiState::new(shared.clone(), workflows));
     let router = match github.webhook_secret {
-        Some(secret) => router.merge(github::webhook_routes(WebhookState::new(shared.clone(), secret))),
-        None => router,
+        Some(secret) => github::webhook_routes(WebhookState::new(shared.clone(), secret)),
+        None => Router::new(),
     };
     Ok(match github.login {
         Some(login) => router.merge(github::routes(GithubState::new(shared, login, teams))),

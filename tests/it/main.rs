@@ -3,6 +3,8 @@
 
 mod action;
 mod api;
+mod api_keys;
+mod api_routes;
 mod approval;
 mod audit;
 mod commands;

@@ -20,6 +20,7 @@ pub mod judges;
 mod load;
 mod loopback;
 mod moto;
+mod program;
 mod proxy;
 mod records;
 mod server;
@@ -45,6 +46,7 @@ pub use issuer::{Forged, Issuer, Key as SigningKey, WEBHOOK_SECRET, github_signa
 pub use load::{busy, quiet};
 pub use loopback::{Listener, free_port};
 pub use moto::{Ec2, GroupId, Rule};
+pub use program::{Answered, Program};
 pub use proxy::{Call, CallId, Fate, Proxy};
 pub use records::{AuditEntry, Records, Wish};
 pub use server::{Server, Setup, program};

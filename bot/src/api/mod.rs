@@ -1,15 +1,32 @@
-//! The HTTP API: programs ask for sessions, and see and end the ones that they asked for.
+//! The HTTP API: programs ask for sessions, see them, extend and end them.
 
+mod asked;
+mod audit_logs;
 mod auth;
 mod body;
+mod codes;
+mod current;
+mod document;
+mod events;
+mod limits;
 mod problem;
+mod refusals;
+mod resources;
 mod sessions;
+mod viewer;
+mod waiting;
+mod whoami;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
+use entryguard_core::config::ApiSettings;
+use http::Uri;
+
+use limits::Limits;
+use problem::Problem;
 
 use crate::github::Verifier;
 use crate::http::Shared;
@@ -21,13 +38,14 @@ const LARGEST_BODY: usize = 16 * 1024;
 #[derive(Clone)]
 pub struct ApiState {
     shared: Shared,
-    workflows: Arc<Verifier>,
+    workflows: Option<Arc<Verifier>>,
+    limits: Arc<Limits>,
 }
 
 impl ApiState {
-    /// For callers whom `workflows` verifies.
-    pub fn new(shared: Shared, workflows: Verifier) -> Self {
-        Self { shared, workflows: Arc::new(workflows) }
+    /// For callers who show API keys, and for those whom `workflows` verifies.
+    pub fn new(shared: Shared, settings: ApiSettings, workflows: Option<Verifier>) -> Self {
+        Self { shared, workflows: workflows.map(Arc::new), limits: Arc::new(Limits::new(settings)) }
     }
 }
 
@@ -37,12 +55,43 @@ impl FromRef<ApiState> for Shared {
     }
 }
 
-/// The API's routes.
+/// The API's routes. What is not among them is answered as a problem, like everything that the API refuses.
 pub fn routes(state: ApiState) -> Router {
-    Router::new()
-        .route("/api/v1/sessions", post(sessions::start))
-        .route("/api/v1/sessions/current", get(sessions::show))
-        .route("/api/v1/sessions/current/stop", post(sessions::stop))
-        .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .with_state(state)
+    let mut api = Router::new();
+    for (path, methods) in all() {
+        api = api.route(path, methods);
+    }
+    let api = api.fallback(nothing_here).method_not_allowed_fallback(not_with_this_method);
+    Router::new().nest(BASE, api.layer(DefaultBodyLimit::max(LARGEST_BODY))).with_state(state)
+}
+
+/// Where all of them are.
+const BASE: &str = "/api/v1";
+
+/// Each path below it, with its methods; the description has the same.
+fn all() -> [(&'static str, MethodRouter<ApiState>); 13] {
+    [
+        ("/sessions", post(sessions::start).get(sessions::list)),
+        ("/sessions/admin", get(sessions::list_all)),
+        ("/sessions/current", get(current::show)),
+        ("/sessions/current/stop", post(current::stop)),
+        ("/sessions/{id}", get(sessions::show)),
+        ("/sessions/{id}/stop", post(sessions::stop)),
+        ("/sessions/{id}/extend", post(sessions::extend)),
+        ("/sessions/{id}/events", get(events::follow)),
+        ("/resources", get(resources::list)),
+        ("/audit-logs", get(audit_logs::list)),
+        ("/whoami", get(whoami::show)),
+        ("/openapi.json", get(document::show)),
+        ("/docs", get(viewer::show)),
+    ]
+}
+
+async fn nothing_here(uri: Uri) -> Problem {
+    let path: String = uri.path().chars().take(100).collect();
+    Problem::new(codes::NOT_FOUND, format!("There is nothing at {path} of the API; {BASE}/docs says what there is."))
+}
+
+async fn not_with_this_method() -> Problem {
+    Problem::new(codes::METHOD_NOT_ALLOWED, format!("This is asked for with another method: see `Allow`, and {BASE}/docs."))
 }

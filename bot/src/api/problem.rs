@@ -1,22 +1,33 @@
 //! Errors as `application/problem+json` (RFC 9457): a stable code for programs, a sentence for people.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use entryguard_core::engine::EngineError;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::codes::{self, Code};
 use crate::github::TokenRefused;
 use crate::http::request_id;
 
-/// Why a request was not granted.
-#[derive(Debug, Serialize)]
+/// Why a request was not granted (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
     #[serde(skip)]
-    status: StatusCode,
+    of: Code,
+    #[serde(skip)]
+    wait: Option<Duration>,
+    /// The status, once more.
+    status: u16,
+    /// What programs go by; it stays what it is for ever.
     code: &'static str,
+    /// The same in a few words.
     title: &'static str,
+    /// What happened, why, and what to do next.
     detail: String,
     /// By which the request is found in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -24,9 +35,29 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem. `code` stays what it is for ever.
-    pub fn new(status: StatusCode, code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, title, detail: detail.into(), request_id: request_id::current() }
+    /// A problem.
+    pub fn new(of: Code, detail: impl Into<String>) -> Self {
+        Self { of, wait: None, status: of.status.as_u16(), code: of.code, title: of.title, detail: detail.into(), request_id: request_id::current() }
+    }
+
+    /// A request that makes no sense.
+    pub fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(codes::MALFORMED, detail)
+    }
+
+    /// The same, to be asked again after so long.
+    pub fn after(self, wait: Duration) -> Self {
+        Self { wait: Some(wait), ..self }
+    }
+
+    /// What happened, why, and what to do next.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Whether it is about what the caller showed.
+    pub fn is_about_who_asks(&self) -> bool {
+        self.of.status == StatusCode::UNAUTHORIZED || self.code == codes::SESSION_UNKNOWN.code
     }
 }
 
@@ -35,22 +66,50 @@ impl From<EngineError> for Problem {
         if error.is_ours() {
             tracing::error!(error = ?error, "an API request failed");
         }
-        let (status, code, title) = match &error {
-            EngineError::UnknownMember { .. } | EngineError::MemberLeft(_) => {
-                (StatusCode::FORBIDDEN, "unknown_member", "Not a member")
-            }
-            EngineError::NoResources { .. } => (StatusCode::FORBIDDEN, "no_resources", "No resources"),
-            EngineError::Duration(_) => (StatusCode::UNPROCESSABLE_ENTITY, "duration_refused", "Duration refused"),
-            EngineError::TooManySessions { .. } => (StatusCode::CONFLICT, "too_many_sessions", "Too many sessions"),
-            EngineError::Address(_) => (StatusCode::UNPROCESSABLE_ENTITY, "address_refused", "Address refused"),
-            EngineError::NotByHand => (StatusCode::FORBIDDEN, "address_by_hand", "An address by hand is not taken"),
-            EngineError::Refused(_) => (StatusCode::SERVICE_UNAVAILABLE, "not_opening", "Nothing is opened for now"),
-            EngineError::Panic { .. } => (StatusCode::FORBIDDEN, "closed", "Closed by an administrator"),
-            EngineError::SessionKeyUnknown => (StatusCode::NOT_FOUND, "session_unknown", "No such session"),
-            EngineError::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not now"),
-            _ => (StatusCode::FORBIDDEN, "refused", "Refused"),
-        };
-        Self::new(status, code, title, error.to_string())
+        Self::new(code_of(&error), error.to_string())
+    }
+}
+
+/// Without a branch for all others: a new refusal gets its code where it is added.
+fn code_of(error: &EngineError) -> Code {
+    match error {
+        EngineError::UnknownMember { .. } | EngineError::MemberLeft(_) => codes::UNKNOWN_MEMBER,
+        EngineError::ApiKey(_) => codes::KEY_REFUSED,
+        EngineError::ScopeMissing(_) => codes::SCOPE_MISSING,
+        EngineError::AdministratorsOnly => codes::ADMINISTRATORS_ONLY,
+        EngineError::NoResources { .. } => codes::NO_RESOURCES,
+        EngineError::Duration(_) => codes::DURATION_REFUSED,
+        EngineError::TooManySessions { .. } => codes::TOO_MANY_SESSIONS,
+        EngineError::Address(_) => codes::ADDRESS_REFUSED,
+        EngineError::NotByHand => codes::ADDRESS_BY_HAND,
+        EngineError::NoGlassToBreak => codes::NO_GLASS_TO_BREAK,
+        EngineError::BreakGlassRefused => codes::BREAK_GLASS_REFUSED,
+        EngineError::NobodyToApprove { .. } => codes::NOBODY_TO_APPROVE,
+        EngineError::IdempotencyKeyReused => codes::IDEMPOTENCY_KEY_REUSED,
+        EngineError::Refused(_) => codes::NOT_OPENING,
+        EngineError::Panic { .. } => codes::CLOSED,
+        EngineError::SessionKeyUnknown | EngineError::SessionUnknown(_) => codes::SESSION_UNKNOWN,
+        EngineError::SessionAmbiguous(_) | EngineError::WhichSession(_) => codes::SESSION_AMBIGUOUS,
+        EngineError::Over { .. } => codes::SESSION_OVER,
+        EngineError::NotOpen { .. } => codes::SESSION_NOT_OPEN,
+        EngineError::AtTheLimit { .. } => codes::AT_THE_LIMIT,
+        EngineError::Store(_) => codes::UNAVAILABLE,
+        // What no route of ours asks for: links, codes, answers to requests, a session that is not named.
+        EngineError::GuestsJoinOthers { .. }
+        | EngineError::JoinCodeUnknown(_)
+        | EngineError::JoinedAlready(_)
+        | EngineError::SomebodyElses { .. }
+        | EngineError::NotJoined(_)
+        | EngineError::NothingRemembered
+        | EngineError::OwnRequest
+        | EngineError::NotAnApprover { .. }
+        | EngineError::NotSeen(_)
+        | EngineError::RequestUnknown(_)
+        | EngineError::AnsweredAlready { .. }
+        | EngineError::LinkUnknown
+        | EngineError::LinkExpired(_)
+        | EngineError::LinkUsed
+        | EngineError::NoLiveSession => codes::REFUSED,
     }
 }
 
@@ -58,24 +117,24 @@ impl From<TokenRefused> for Problem {
     fn from(refused: TokenRefused) -> Self {
         match refused {
             TokenRefused::Engine(error) => error.into(),
-            TokenRefused::NoKeys(_) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "issuer_unavailable", "The issuer is away", refused.to_string())
-            }
-            refused => {
-                tracing::warn!(reason = %refused, "refused a token");
-                Self::new(StatusCode::UNAUTHORIZED, "token_refused", "Token refused", refused.to_string())
-            }
+            TokenRefused::NoKeys(_) => Self::new(codes::ISSUER_UNAVAILABLE, refused.to_string()),
+            refused => Self::new(codes::TOKEN_REFUSED, refused.to_string()),
         }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = self.status;
-        let mut response = (status, Json(self)).into_response();
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        let (of, wait) = (self.of, self.wait);
+        let mut response = (of.status, Json(self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if of.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(wait) = wait {
+            // Whole seconds, and never too early.
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
         }
         response
     }

@@ -1,85 +1,176 @@
-//! Sessions: asked for with a token, seen and ended by a key.
+//! Sessions: started, listed, seen, extended and stopped by members.
 
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
+use axum::response::{IntoResponse, Response};
 use entryguard_core::command::reason_from;
-use entryguard_core::domain::{Addresses, HostAddress, LearntBy, Span};
-use entryguard_core::engine::{SessionKey, StartRequest, Which};
+use entryguard_core::domain::{Addresses, HostAddress, LearntBy};
+use entryguard_core::engine::{Caller, Idempotency, Page, SessionKey, StartRequest, Which, Whose};
 use entryguard_core::store::SessionView;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode, header};
 
 use super::ApiState;
-use super::auth::{KeyHolder, Workflow};
-use super::body::{SessionBody, StartBody};
+use super::asked::{AllSessionsQuery, Asked, Body, Named, Part, SessionsQuery, WaitQuery};
+use super::auth::{Granted, ToOpen, ToSee, ToStop};
+use super::body::{ExtendBody, ExtendedBody, SessionBody, SessionsBody, StartBody, duration};
+use super::codes;
 use super::problem::Problem;
+use super::refusals::{OfAll, OfChange, OfOne, OfStart};
+use super::waiting::Waiting;
 use crate::http::client_address::ClientAddress;
 
 type Answer = Result<Json<SessionBody>, Problem>;
 
 /// Starts a session for the address that the request came from, or for the ones that it gives.
+#[utoipa::path(
+    post, path = "/api/v1/sessions", tag = "sessions", operation_id = "startSession", request_body = StartBody,
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$",
+        description = "A name of your choice for this request, good for 24 hours: sent again with it, the request starts no second session")),
+    responses((status = 201, description = "The session, on its way; `Location` says where it is", body = SessionBody), OfStart)
+)]
 pub async fn start(
     State(state): State<ApiState>,
-    Workflow(caller, run): Workflow,
+    Granted { caller, run, .. }: Granted<ToOpen>,
     client: ClientAddress,
-    body: Result<Json<StartBody>, JsonRejection>,
-) -> Result<(StatusCode, Json<SessionBody>), Problem> {
-    let Json(body) = body.map_err(|error| malformed(error.body_text()))?;
+    headers: HeaderMap,
+    Body(body): Body<StartBody>,
+) -> Result<Response, Problem> {
+    let once = idempotency(&headers, &body)?;
+    let (addresses, learnt_by) = addresses(&body, client)?;
+    let key = body.key.as_deref().map(SessionKey::parse).transpose().map_err(|error| Problem::malformed(error.to_string()))?;
+    let duration = duration(body.duration.as_deref(), body.duration_hours)?;
+    let reason = reason_from(body.reason.as_deref().unwrap_or_default());
+    let reason = reason.map_err(|error| Problem::malformed(format!("{error}.")))?;
+    let break_glass = body.break_glass;
+    let request = StartRequest { duration, reason, break_glass, addresses, learnt_by, place: None, key, run, once };
+    let started = state.shared.engine.start(&caller, request).await?;
+    let session = shown(&state, &started.view);
+    let location = format!("/api/v1/sessions/{}", session.id());
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(session)).into_response())
+}
+
+/// Lists the caller's sessions, the newest first.
+#[utoipa::path(
+    get, path = "/api/v1/sessions", tag = "sessions", operation_id = "listSessions", params(SessionsQuery),
+    responses((status = 200, description = "A part of the list", body = SessionsBody), OfAll)
+)]
+pub async fn list(
+    State(state): State<ApiState>,
+    Granted { caller, .. }: Granted<ToSee>,
+    Asked(query): Asked<SessionsQuery>,
+) -> Result<Json<SessionsBody>, Problem> {
+    listed(&state, &caller, &Whose::Own, query.part()?).await
+}
+
+/// Lists everybody's sessions, for administrators, the newest first.
+#[utoipa::path(
+    get, path = "/api/v1/sessions/admin", tag = "sessions", operation_id = "listAllSessions", params(AllSessionsQuery),
+    responses((status = 200, description = "A part of the list", body = SessionsBody), OfAll)
+)]
+pub async fn list_all(
+    State(state): State<ApiState>,
+    Granted { caller, .. }: Granted<ToSee>,
+    Asked(query): Asked<AllSessionsQuery>,
+) -> Result<Json<SessionsBody>, Problem> {
+    if !caller.is_admin() {
+        return Err(entryguard_core::engine::EngineError::AdministratorsOnly.into());
+    }
+    let whose = query.member()?.map_or(Whose::Everybodys, Whose::Of);
+    listed(&state, &caller, &whose, query.part()?).await
+}
+
+/// Shows a session.
+#[utoipa::path(
+    get, path = "/api/v1/sessions/{id}", tag = "sessions", operation_id = "showSession",
+    params(("id" = String, Path, description = "The session's id, or its beginning"), WaitQuery),
+    responses((status = 200, description = "The session", body = SessionBody), OfOne)
+)]
+pub async fn show(
+    State(state): State<ApiState>,
+    Granted { caller, .. }: Granted<ToSee>,
+    Named(id): Named,
+    Asked(query): Asked<WaitQuery>,
+) -> Answer {
+    let engine = &state.shared.engine;
+    let mut waiting = Waiting::begin(engine, query.span()?);
+    loop {
+        let view = engine.look_again(&caller, &id).await?;
+        if !waiting.goes_on(&view).await {
+            return Ok(Json(shown(&state, &view)));
+        }
+    }
+}
+
+/// Stops a session. Stopping what is over changes nothing. It is never refused for having been asked too often.
+#[utoipa::path(
+    post, path = "/api/v1/sessions/{id}/stop", tag = "sessions", operation_id = "stopSession",
+    params(("id" = String, Path, description = "The session's id, or its beginning")),
+    responses((status = 200, description = "The session, EXPIRING until its last rule is gone", body = SessionBody), OfOne)
+)]
+pub async fn stop(State(state): State<ApiState>, Granted { caller, .. }: Granted<ToStop>, Named(id): Named) -> Answer {
+    let stopped = state.shared.engine.stop(&caller, &Which::Named(id.clone())).await?;
+    match stopped.first() {
+        Some(view) => Ok(Json(shown(&state, view))),
+        None => Err(entryguard_core::engine::EngineError::SessionUnknown(id).into()),
+    }
+}
+
+/// Extends a session, as far as its limit.
+#[utoipa::path(
+    post, path = "/api/v1/sessions/{id}/extend", tag = "sessions", operation_id = "extendSession", request_body = ExtendBody,
+    params(("id" = String, Path, description = "The session's id, or its beginning")),
+    responses((status = 200, description = "The session with its new end", body = ExtendedBody), OfChange)
+)]
+pub async fn extend(
+    State(state): State<ApiState>,
+    Granted { caller, .. }: Granted<ToOpen>,
+    Named(id): Named,
+    Body(body): Body<ExtendBody>,
+) -> Result<Json<ExtendedBody>, Problem> {
+    let by = duration(body.duration.as_deref(), body.duration_hours)?;
+    let extended = state.shared.engine.extend(&caller, &Which::Named(id), by).await?;
+    let capped_by = extended.capped_by.map(|limit| limit.set_by.to_string());
+    Ok(Json(ExtendedBody::new(shown(&state, &extended.view), capped_by)))
+}
+
+/// A session as the API shows it.
+pub fn shown(state: &ApiState, view: &SessionView) -> SessionBody {
+    let directory = state.shared.engine.directory();
+    SessionBody::new(view, directory.members.get(&view.session.member))
+}
+
+async fn listed(state: &ApiState, caller: &Caller, whose: &Whose, part: Part) -> Result<Json<SessionsBody>, Problem> {
+    let Page { sessions, next } = state.shared.engine.page(caller, whose, part.listed, part.after, part.at_most).await?;
+    let sessions = sessions.iter().map(|view| shown(state, view)).collect();
+    Ok(Json(SessionsBody { sessions, next_cursor: next.map(|cursor| cursor.to_string()) }))
+}
+
+/// The addresses that the request gives, or the one that it came from.
+fn addresses(body: &StartBody, client: ClientAddress) -> Result<(Addresses, LearntBy), Problem> {
     let by_hand = [&body.ipv4_address, &body.ipv6_address].into_iter().flatten();
     let by_hand = by_hand.map(|text| HostAddress::parse(text)).collect::<Result<Vec<_>, _>>();
-    let by_hand = by_hand.map_err(|error| malformed(error.to_string()))?;
+    let by_hand = by_hand.map_err(|error| Problem::malformed(error.to_string()))?;
     let (addresses, learnt_by) = match by_hand.as_slice() {
         [] => {
-            let seen = client.0.map_err(|doubt| {
-                Problem::new(
-                    StatusCode::UNPROCESSABLE_ENTITY,
-                    "address_doubtful",
-                    "Your address is not certain",
-                    doubt.to_string(),
-                )
-            })?;
+            let seen = client.0.map_err(|doubt| Problem::new(codes::ADDRESS_DOUBTFUL, doubt.to_string()))?;
             (Addresses::new(&[seen]), LearntBy::Request)
         }
         given => (Addresses::new(given), LearntBy::Hand),
     };
-    let addresses = addresses.map_err(|error| malformed(error.to_string()))?;
-    let key = body.key.as_deref().map(SessionKey::parse).transpose().map_err(|error| malformed(error.to_string()))?;
-    let duration = duration(&body)?;
-    let reason = reason_from(body.reason.as_deref().unwrap_or_default()).map_err(|error| malformed(format!("{error}.")))?;
-    let request = StartRequest { duration, reason, break_glass: false, addresses, learnt_by, place: None, key, run };
-    let started = state.shared.engine.start(&caller, request).await?;
-    Ok((StatusCode::CREATED, shown(&state, &started.view)))
+    Ok((addresses.map_err(|error| Problem::malformed(error.to_string()))?, learnt_by))
 }
 
-/// Shows the session of a key.
-pub async fn show(State(state): State<ApiState>, KeyHolder(caller, session): KeyHolder) -> Answer {
-    let view = state.shared.engine.show(&caller, session.as_str()).await?;
-    Ok(shown(&state, &view))
-}
-
-/// Ends the session of a key. Ending what is over changes nothing.
-pub async fn stop(State(state): State<ApiState>, KeyHolder(caller, session): KeyHolder) -> Answer {
-    state.shared.engine.stop(&caller, &Which::Named(session.to_string())).await?;
-    let view = state.shared.engine.show(&caller, session.as_str()).await?;
-    Ok(shown(&state, &view))
-}
-
-fn duration(body: &StartBody) -> Result<Option<Span>, Problem> {
-    match (&body.duration, body.duration_hours) {
-        (Some(_), Some(_)) => Err(malformed("Give `duration` or `durationHours`, and not both.".to_owned())),
-        (Some(text), None) => {
-            text.parse().map(Some).map_err(|error: entryguard_core::domain::SpanError| malformed(error.to_string()))
+/// What the caller calls this request: the same name for another one is refused.
+fn idempotency(headers: &HeaderMap, body: &StartBody) -> Result<Option<Idempotency>, Problem> {
+    let mut given = headers.get_all("idempotency-key").iter();
+    let Some(key) = given.next() else { return Ok(None) };
+    let key = key.to_str().ok().filter(|key| (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()));
+    match (key, given.next()) {
+        (Some(key), None) => {
+            // As it was understood: another order of its fields asks for nothing else.
+            let asked = serde_json::to_vec(body).map_err(|error| Problem::malformed(error.to_string()))?;
+            Ok(Some(Idempotency::new(key, &asked)))
         }
-        (None, Some(hours)) => Ok(Some(Span::from_hours(i64::from(hours)))),
-        (None, None) => Ok(None),
+        _ => Err(Problem::malformed("Idempotency-Key: one of 1 to 255 visible ASCII characters.")),
     }
-}
-
-fn shown(state: &ApiState, view: &SessionView) -> Json<SessionBody> {
-    let directory = state.shared.engine.directory();
-    Json(SessionBody::new(view, directory.members.get(&view.session.member)))
-}
-
-fn malformed(detail: String) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "malformed", "The request makes no sense", detail)
 }

@@ -62,7 +62,8 @@ impl Engine {
             Command::Start { duration, addresses, reason, break_glass } => {
                 let (addresses, learnt_by) = (Addresses::new(&addresses)?, LearntBy::Hand);
                 let place = conversation.place.clone();
-                let request = StartRequest { duration, reason, break_glass, addresses, learnt_by, place, key: None, run: None };
+                let request =
+                    StartRequest { duration, reason, break_glass, addresses, learnt_by, place, key: None, run: None, once: None };
                 Ok(Reply::Started(card(&self.start(caller, request).await?.view)))
             }
             Command::StartSameAddress(link) => Ok(Reply::Started(card(&self.confirm_remembered(caller, &link).await?.view))),

@@ -98,7 +98,7 @@ impl Engine {
                 let learnt_by = LearntBy::Hand;
                 self.start(
                     &caller,
-                    StartRequest { duration, reason, break_glass, addresses, learnt_by, place, key: None, run: None },
+                    StartRequest { duration, reason, break_glass, addresses, learnt_by, place, key: None, run: None, once: None },
                 )
                 .await
             }

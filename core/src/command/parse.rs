@@ -181,8 +181,9 @@ pub fn reason_from(text: &str) -> Result<Option<String>, CommandError> {
     if length > LONGEST_REASON {
         return Err(CommandError::ReasonTooLong(length));
     }
-    // On one line, so that it cannot pass for lines of ours.
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    // On one line, so that it cannot pass for lines of ours; and what is not to be seen says nothing to anybody.
+    let line = text.replace(char::is_control, " ");
+    let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
     Ok((!line.is_empty()).then_some(line))
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -28,6 +29,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) web: Web,
     pub(super) oidc: Option<Oidc>,
+    #[serde(default)]
+    pub(super) api: Api,
     #[serde(default)]
     pub(super) sweep: Sweep,
     #[serde(default)]
@@ -199,6 +202,18 @@ pub(super) enum OneOrTwo {
 
 fn slack_api() -> String {
     "https://slack.com/api".to_owned()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Api {
+    pub(super) requests_per_minute: NonZeroU32,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self { requests_per_minute: NonZeroU32::MIN.saturating_add(119) }
+    }
 }
 
 #[derive(Deserialize)]

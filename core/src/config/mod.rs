@@ -8,7 +8,6 @@ mod settings;
 
 pub use error::ConfigError;
 pub use settings::{
-    DiscordSettings, GithubLoginSettings, GithubSettings, OidcSettings, ServerSettings, Settings, SlackSettings, SweepSchedule,
-    TelemetrySettings,
-    is_this_machine,
+    ApiSettings, DiscordSettings, GithubLoginSettings, GithubSettings, OidcSettings, ServerSettings, Settings, SlackSettings,
+    SweepSchedule, TelemetrySettings, is_this_machine,
 };

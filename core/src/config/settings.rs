@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -33,6 +34,8 @@ pub struct Settings {
     pub web: WebLimits,
     /// Where people sign in to the pages, besides chat.
     pub oidc: Option<OidcSettings>,
+    /// What callers of the API may ask of it.
+    pub api: ApiSettings,
     /// When to sweep.
     pub sweep: SweepSchedule,
     /// When a removal is believed.
@@ -174,6 +177,13 @@ pub fn is_this_machine(host: &str) -> bool {
     name == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
+/// The HTTP API.
+#[derive(Clone, Copy, Debug)]
+pub struct ApiSettings {
+    /// How often one key may ask in a minute.
+    pub requests_per_minute: NonZeroU32,
+}
+
 /// When to sweep: a cron expression with seconds, in UTC.
 #[derive(Clone, Debug)]
 pub struct SweepSchedule(cron::Schedule);
@@ -224,6 +234,7 @@ impl Settings {
             discord,
             github,
             telemetry: file.telemetry.take().map(|telemetry| telemetry_settings(telemetry, env)).transpose()?,
+            api: ApiSettings { requests_per_minute: file.api.requests_per_minute },
             sweep: SweepSchedule::parse(&file.sweep.schedule)?,
             later_reads: later_reads(file.removal.read_again_after.take())?,
             directory: directory(file)?.with_emails_from(emails_from)?,

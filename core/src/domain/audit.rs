@@ -70,6 +70,10 @@ pub enum AuditAction {
     WebSignedIn,
     /// Browsers are signed in no more.
     WebSignedOut,
+    /// A key of the API was made.
+    ApiKeyCreated,
+    /// A key of the API was taken back.
+    ApiKeyRevoked,
     /// A session's end was moved.
     SessionExtended,
     /// A session was stopped by somebody.
@@ -119,6 +123,8 @@ impl AuditAction {
             Self::WebLinkIssued => "web.link_issued",
             Self::WebSignedIn => "web.signed_in",
             Self::WebSignedOut => "web.signed_out",
+            Self::ApiKeyCreated => "api_key.created",
+            Self::ApiKeyRevoked => "api_key.revoked",
             Self::SessionReminded => "session.reminded",
             Self::SessionExtended => "session.extended",
             Self::SessionStopped => "session.stopped",

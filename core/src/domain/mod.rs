@@ -1,6 +1,7 @@
 //! Values and rules of the domain: no I/O, no clock, no database.
 
 mod address;
+mod api_key;
 mod audit;
 mod audit_chain;
 mod bucket;
@@ -19,6 +20,7 @@ mod panic;
 mod post;
 mod removal;
 mod resource;
+mod scope;
 mod session;
 mod status;
 mod terms;
@@ -26,6 +28,7 @@ mod time;
 mod web;
 
 pub use address::{AddressClass, AddressRefused, Addresses, HostAddress, Network};
+pub use api_key::{ApiKey, ApiKeyName, ApiKeyRecord, ApiKeyStanding, NoApiKey, NoApiKeyName};
 pub use audit::{Actor, AuditAction, AuditEvent};
 pub use audit_chain::{Anchor, AnchorError, AuditEntry, CHAIN_START, ChainBreak, ChainCheck, ChainFault, ChainHead, SoundChain};
 pub use bucket::{ApiLimit, Bucket};
@@ -49,6 +52,7 @@ pub use resource::{
     AllowlistFile, AssumedRole, Credential, FileFormat, Ports, PortsError, PortsUnread, Protocol, Resource, ResourceKind,
     SecurityGroup,
 };
+pub use scope::{NoScope, Scope, Scopes};
 pub use session::{Approval, EndReason, Ending, RuleEvent, Session, SessionRule};
 pub use status::{RuleStatus, SessionStatus, session_status};
 pub use terms::{ApprovalRule, ApprovalTerms, Approver, REMEMBERED_FOR, Terms};

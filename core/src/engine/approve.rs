@@ -63,7 +63,7 @@ impl Engine {
         let unknown = || EngineError::SessionUnknown(session.short().to_owned());
         let before = tx.session(session).await?.ok_or_else(unknown)?.session;
         self.lock_member(&mut tx, &before.member).await?;
-        self.still(caller)?;
+        self.still(&mut tx, caller).await?;
         self.check_approver(caller, &before)?;
         match verdict {
             Verdict::Approve => self.approve(&mut tx, caller, before).await?,

@@ -1,6 +1,7 @@
 //! Who is asking.
 
-use crate::domain::{Actor, Identity, Member, MemberName, Surface};
+use crate::domain::{Actor, Identity, Member, MemberName, Scope, Scopes, Surface};
+use crate::store::Tx;
 
 use super::{Engine, EngineError};
 
@@ -10,6 +11,7 @@ pub struct Caller {
     member: Member,
     identity: Identity,
     surface: Surface,
+    scopes: Scopes,
 }
 
 impl Engine {
@@ -17,11 +19,14 @@ impl Engine {
     pub fn caller(&self, identity: &Identity, surface: Surface) -> Result<Caller, EngineError> {
         let directory = self.directory();
         let member = directory.member_of(identity).ok_or_else(|| self.unknown(identity))?;
-        Ok(Caller { member: member.clone(), identity: identity.clone(), surface })
+        Ok(Caller::new(member.clone(), identity.clone(), surface))
     }
 
     /// Whether a caller is who they were when they were recognized: what people are known as can change meanwhile.
-    pub(super) fn still(&self, caller: &Caller) -> Result<(), EngineError> {
+    pub(super) async fn still(&self, tx: &mut Tx, caller: &Caller) -> Result<(), EngineError> {
+        if let Identity::ApiKey(name) = &caller.identity {
+            return self.key_still(tx, name, caller.name()).await;
+        }
         match self.directory().member_of(&caller.identity) {
             Some(member) if member.name == caller.member.name => Ok(()),
             _ => Err(self.unknown(&caller.identity)),
@@ -42,13 +47,42 @@ impl Engine {
 }
 
 impl Caller {
+    fn new(member: Member, identity: Identity, surface: Surface) -> Self {
+        let scopes = match identity {
+            // A token is for opening something, once; whoever has it needs nothing more.
+            Identity::Github(_) => Scopes::of(&[Scope::SessionsWrite]),
+            _ => Scopes::all(),
+        };
+        Self { member, identity, surface, scopes }
+    }
+
+    /// Whoever shows a key of a member's.
+    pub(super) fn by_key(member: Member, name: &str, scopes: Scopes) -> Self {
+        Self { member, identity: Identity::ApiKey(name.to_owned()), surface: Surface::Api, scopes }
+    }
+
     pub(super) fn member(&self) -> Member {
         self.member.clone()
+    }
+
+    /// Refuses where what the caller showed is not for this.
+    pub fn may(&self, scope: Scope) -> Result<(), EngineError> {
+        if self.scopes.has(scope) { Ok(()) } else { Err(EngineError::ScopeMissing(scope)) }
+    }
+
+    /// What the caller may do with what they showed.
+    pub const fn scopes(&self) -> &Scopes {
+        &self.scopes
     }
 
     /// The member's name.
     pub const fn name(&self) -> &MemberName {
         &self.member.name
+    }
+
+    /// Where the member can be written to.
+    pub fn email(&self) -> Option<&str> {
+        self.member.email.as_deref()
     }
 
     /// Whether they may see and stop everybody's sessions.

@@ -1,7 +1,8 @@
 //! Why a use case did not do what it was asked, in words for the person who asked.
 
+use super::ApiKeyRefused;
 use super::readiness::OpeningsRefused;
-use crate::domain::{AddressRefused, DurationRefused, HostAddress, Identity, Limit, MemberName, Panic, Span, Timestamp};
+use crate::domain::{AddressRefused, DurationRefused, HostAddress, Identity, Limit, MemberName, Panic, Scope, Span, Timestamp};
 use crate::store::StoreError;
 
 /// Why a use case did not do what it was asked.
@@ -149,6 +150,17 @@ pub enum EngineError {
          Ask whoever runs it to serve it behind HTTPS, and to say so in `[server] public_url`."
     )]
     NoSignIn,
+    /// A key that is not taken.
+    #[error(transparent)]
+    ApiKey(#[from] ApiKeyRefused),
+    /// What the caller showed is not for this.
+    #[error("What you showed does not have the scope {0}. Use an API key that has it.")]
+    ScopeMissing(Scope),
+    /// One name for two questions.
+    #[error(
+        "This Idempotency-Key was used for another request in the last 24 hours. Send the same request again, or take a new key."
+    )]
+    IdempotencyKeyReused,
     /// Not for everybody.
     #[error("Only administrators may see or do this. Ask one of them.")]
     AdministratorsOnly,

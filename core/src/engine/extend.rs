@@ -35,6 +35,7 @@ impl Engine {
         };
         let by = by.unwrap_or(STEP);
         let mut tx = self.begin_opening().await?;
+        self.still(&mut tx, caller).await?;
         let now = tx.now();
         let resources: BTreeSet<_> = tx.rules_of(&id).await?.into_iter().map(|rule| rule.resource).collect();
         tx.lock_resources(&resources).await?;

@@ -57,7 +57,7 @@ impl Engine {
         }
         let mut tx = self.store.begin().await?;
         self.catch_up_in(&mut tx).await?;
-        self.still(caller)?;
+        self.still(&mut tx, caller).await?;
         let (code, expires_at) = (JoinCode::new(self.random.as_ref()), tx.now().plus(CODE_LIFE));
         tx.insert_join_code(&code.hash(), caller.identity(), expires_at).await?;
         let details = json!({ "member": caller.name().as_str(), "identity": caller.identity().to_string() });
@@ -109,7 +109,7 @@ impl Engine {
         let identity = identity.unwrap_or_else(|| caller.identity()).clone();
         let mut tx = self.store.begin().await?;
         self.lock_member(&mut tx, caller.name()).await?;
-        self.still(caller)?;
+        self.still(&mut tx, caller).await?;
         if self.known().joined.get(&identity) != Some(caller.name()) {
             return Err(EngineError::NotJoined(identity));
         }

@@ -72,6 +72,14 @@ impl Engine {
         self.named(&mut tx, caller, name).await
     }
 
+    /// The same, for whoever looks again and again: asked each time whether they are who they were.
+    pub async fn look_again(&self, caller: &Caller, name: &str) -> Result<SessionView, EngineError> {
+        let mut tx = self.store.begin().await?;
+        self.catch_up_in(&mut tx).await?;
+        self.still(&mut tx, caller).await?;
+        self.named(&mut tx, caller, name).await
+    }
+
     /// The live sessions of a member, the newest first.
     pub(super) async fn live_of(&self, tx: &mut Tx, member: &MemberName) -> Result<Vec<SessionView>, EngineError> {
         let filter =

@@ -2,7 +2,9 @@
 //! openings due. None of them calls a cloud, so each answers in milliseconds.
 
 mod accept;
+mod api_key;
 mod approve;
+mod audit;
 mod caller;
 mod digest;
 mod directories;
@@ -10,6 +12,7 @@ mod ending;
 mod error;
 mod extend;
 mod guard;
+mod idempotency;
 mod join;
 mod know;
 mod leave;
@@ -42,14 +45,17 @@ use crate::random::SharedRandom;
 use crate::reconcile::{Nudges, Pulse};
 use crate::store::Store;
 
-pub use crate::store::{Listed, Remembered, Turn};
+pub use crate::store::{AuditFilter, Listed, Remembered, Turn};
+pub use api_key::{ApiKeyError, ApiKeyRefused, KeyRequest, api_keys, close_sessions_of_api_key, create_api_key, revoke_api_key};
 pub use approve::Verdict;
+pub use audit::AuditPart;
 pub use caller::Caller;
 pub use digest::Untold;
 pub(crate) use ending::end_session;
 pub use error::EngineError;
 pub use extend::Extended;
 pub use guard::GUARDS;
+pub use idempotency::Idempotency;
 pub use join::{IssuedCode, JoinCode, Joining};
 pub use list::{Page, Whose};
 pub use offer::{Link, Offer, OfferRequest, Token};

@@ -84,7 +84,7 @@ impl Engine {
         request: &OfferRequest,
     ) -> Result<(Confirmation, Link), EngineError> {
         let (now, member) = (tx.now(), caller.name());
-        self.still(caller)?;
+        self.still(tx, caller).await?;
         let duration = self.check_duration(member, request.duration)?;
         let resources = self.resource_names(member)?;
         if let Some(panic) = seen.panics.iter().find(|panic| panic.scope.closes_member(member)) {

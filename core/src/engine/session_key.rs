@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use super::{Caller, Engine, EngineError};
-use crate::domain::{SessionId, Surface};
+use crate::domain::SessionId;
 
 /// What a key begins with, so that scanners find one that leaked.
 const PREFIX: &str = "egs_";
@@ -38,11 +38,11 @@ impl SessionKey {
 
 impl Engine {
     /// Whoever chose this key, and the session that it is for.
-    pub async fn by_session_key(&self, key: &SessionKey, surface: Surface) -> Result<(Caller, SessionId), EngineError> {
+    pub async fn by_session_key(&self, key: &SessionKey) -> Result<(Caller, SessionId), EngineError> {
         let mut tx = self.store.begin().await?;
         self.catch_up_in(&mut tx).await?;
         let (session, identity) = tx.session_of_key(&key.hash()).await?.ok_or(EngineError::SessionKeyUnknown)?;
-        Ok((self.caller(&identity, surface)?, session))
+        Ok((self.holder(&mut tx, &identity).await?, session))
     }
 }
 

@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::guard::counted;
-use super::{Caller, Engine, EngineError, SessionKey, Token};
+use super::{Caller, Engine, EngineError, Idempotency, SessionKey, Token};
 use crate::crash_point;
 use crate::domain::{
-    Actor, AddressRefused, Addresses, Approval, AuditAction, AuditEvent, ConfirmationId, Directory, HostAddress, LearntBy,
-    Member, MemberName, Opening, OpeningId, Resource, ResourceName, RuleStatus, Session, SessionId, SessionRule, SessionRuleId,
-    Span, Surface, Terms, Timestamp, WorkflowRun,
+    Actor, AddressRefused, Addresses, Approval, AuditAction, AuditEvent, ConfirmationId, Directory, HostAddress, Identity,
+    LearntBy, Member, MemberName, Opening, OpeningId, Resource, ResourceName, RuleStatus, Session, SessionId, SessionRule,
+    SessionRuleId, Span, Surface, Terms, Timestamp, WorkflowRun,
 };
 use crate::store::{Confirmation, SessionView, Tx};
 
@@ -34,6 +34,8 @@ pub struct StartRequest {
     pub key: Option<SessionKey>,
     /// The workflow run that it ends with.
     pub run: Option<WorkflowRun>,
+    /// What the caller calls this question, so that asking it again starts no second session.
+    pub once: Option<Idempotency>,
 }
 
 impl StartRequest {
@@ -48,6 +50,7 @@ impl StartRequest {
             place: None,
             key: None,
             run: None,
+            once: None,
         }
     }
 }
@@ -94,7 +97,7 @@ impl Engine {
 
     async fn try_to_confirm_remembered(&self, caller: &Caller, link: &ConfirmationId) -> Result<Started, EngineError> {
         let mut tx = self.begin_opening().await?;
-        self.still(caller)?;
+        self.still(&mut tx, caller).await?;
         let link = tx.confirmation_by_id(link).await?.filter(|link| link.member == *caller.name());
         let link = self.still_open(&tx, link)?;
         let remembered =
@@ -138,17 +141,20 @@ impl Engine {
     async fn try_to_start(&self, caller: &Caller, request: StartRequest) -> Result<Started, EngineError> {
         let mut tx = self.begin_opening().await?;
         self.lock_member(&mut tx, caller.name()).await?;
-        self.still(caller)?;
-        let StartRequest { duration, reason, break_glass, addresses, learnt_by, place, key, run } = request;
+        self.still(&mut tx, caller).await?;
+        let StartRequest { duration, reason, break_glass, addresses, learnt_by, place, key, run, once } = request;
         let key = key.map(|key| key.hash());
         if let Some(view) = self.started_before(&mut tx, caller, key.as_deref()).await? {
+            return Ok(Started { view });
+        }
+        if let Some(view) = self.asked_before(&mut tx, caller, once.as_ref()).await? {
             return Ok(Started { view });
         }
         if learnt_by == LearntBy::Hand && !self.directory().terms_of(caller.name()).explicit_ip {
             return Err(EngineError::NotByHand);
         }
         let duration = self.check_duration(caller.name(), duration)?;
-        let evidence = json!({ "learntBy": learnt_by.as_str() });
+        let evidence = json!({ "learntBy": learnt_by.as_str(), "identity": caller.identity().to_string() });
         let (member, surface) = (caller.name().clone(), caller.surface());
         let wanted = Wanted { member, surface, duration, reason, break_glass, addresses, place, evidence };
         let session = self.begin_session(&mut tx, &caller.member(), wanted).await?;
@@ -157,6 +163,12 @@ impl Engine {
         }
         if let Some(run) = &run {
             tx.insert_session_run(&session.id, run).await?;
+        }
+        if let Identity::ApiKey(name) = caller.identity() {
+            tx.insert_api_key_session(&session.id, name).await?;
+        }
+        if let Some(once) = &once {
+            self.remember_asked(&mut tx, caller, once, &session.id).await?;
         }
         self.started(tx, session).await
     }

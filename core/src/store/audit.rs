@@ -137,7 +137,7 @@ impl AuditRange {
     }
 }
 
-fn read(row: &AnyRow) -> Result<AuditEntry, StoreError> {
+pub(super) fn read(row: &AnyRow) -> Result<AuditEntry, StoreError> {
     let row = Reader::new(row, "audit_events", "id")?;
     Ok(AuditEntry {
         seq: row.number("seq")?,

@@ -4,13 +4,16 @@
 //! Locks are always taken in the same order, so that no two transactions wait for each other: a member, then resources by
 //! name, then sessions by id, then the audit log's head.
 
+mod api_keys;
 mod audit;
 mod audit_check;
+mod audit_search;
 mod buckets;
 mod confirmations;
 mod deployment;
 mod dialect;
 mod error;
+mod idempotency;
 mod joins;
 mod known;
 mod leases;
@@ -36,6 +39,7 @@ use secrecy::SecretString;
 use sqlx::{Any, AnyPool, Transaction};
 
 pub use audit::AuditRange;
+pub use audit_search::AuditFilter;
 pub use confirmations::{Confirmation, Remembered};
 use dialect::Dialect;
 pub use error::StoreError;

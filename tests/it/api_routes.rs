@@ -1,0 +1,244 @@
+//! What the API's routes promise: lists in parts, waiting, events, asking again, limits, and a problem for whatever is refused.
+
+use std::time::{Duration, Instant};
+
+use entryguard_tests::{Answered, Database, Program, SOON, World, eventually, on_both_databases};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const HERE: &str = "93.184.216.34";
+const HERE_CIDR: &str = "93.184.216.34/32";
+const ALL: &str = "sessions:read,sessions:write,resources:read,audit:read";
+
+/// A server with an administrator who has a key for everything.
+async fn with_key(database: Database, more: &str) -> (World, Program) {
+    let world = World::on(database).with_groups(1).member("ana", "U111").admin("bo", "U222").sessions_at_once(50);
+    let world = world.configured(more).start().await;
+    let program = world.program(HERE, &world.api_key("bo", ALL, &[]).await);
+    (world, program)
+}
+
+on_both_databases! {
+    async fn a_request_that_is_sent_again_starts_no_second_session(database: Database) {
+        let (world, program) = with_key(database, "").await;
+        let start = async |program: &Program, key: &str, body: Value| {
+            let request = program.request(Method::POST, "sessions").header("Idempotency-Key", key).json(&body);
+            program.send(request).await
+        };
+        let body = json!({ "duration": "1h", "reason": "once" });
+        let twins: [Answered; 4] = tokio::join!(
+            start(&program, "k-1", body.clone()), start(&program, "k-1", body.clone()),
+            start(&program, "k-1", body.clone()), start(&program, "k-1", body.clone())
+        ).into();
+        assert!(twins.iter().all(|twin| twin.status == 201 && twin.id() == twins[0].id()), "{twins:#?}");
+        let reordered = program.request(Method::POST, "sessions").header("Idempotency-Key", "k-1");
+        let reordered = reordered.header("Content-Type", "application/json").body(r#"{ "reason": "once", "duration": "1h" }"#);
+        assert_eq!(program.send(reordered).await.id(), twins[0].id(), "it asks for nothing else");
+        let other_body = start(&program, "k-1", json!({ "duration": "2h" })).await;
+        assert_eq!(other_body.refusal(), (422, "idempotency_key_reused"), "{other_body:?}");
+        assert_ne!(start(&program, "k-2", body.clone()).await.id(), twins[0].id());
+        let ana = world.program(HERE, &world.api_key("ana", ALL.strip_suffix(",audit:read").unwrap(), &[]).await);
+        assert_ne!(start(&ana, "k-1", body.clone()).await.id(), twins[0].id(), "another caller's name is another name");
+        let long = "x".repeat(256);
+        for wrong in ["", "with space", long.as_str()] {
+            assert_eq!(start(&program, wrong, body.clone()).await.refusal(), (400, "malformed"), "{wrong:?}");
+        }
+        // The state is the present one.
+        program.post(&format!("sessions/{}/stop", twins[0].id()), Value::Null).await;
+        let ended = start(&program, "k-1", body).await;
+        assert_eq!((ended.status, &ended.body["endedReason"]), (201, &json!("MANUAL")));
+        let audit = world.entryguard(&["audit", "export"]).await.stdout;
+        assert_eq!(audit.matches("session.started").count(), 3, "{audit}");
+        world.finish().await;
+    }
+
+    async fn lists_come_in_parts_and_miss_nothing(database: Database) {
+        let (world, program) = with_key(database, "").await;
+        let mut started = Vec::new();
+        for number in 0..5 {
+            started.insert(0, program.post("sessions", json!({ "reason": number.to_string() })).await.id().to_owned());
+        }
+        let listed = async |path: &str, of: &str, id: &str| {
+            let (mut seen, mut cursor) = (Vec::new(), String::new());
+            loop {
+                let part = program.get(&format!("{path}limit=2{cursor}")).await;
+                assert_eq!(part.status, 200, "{part:?}");
+                let items = part.body[of].as_array().unwrap();
+                assert!(items.len() <= 2);
+                seen.extend(items.iter().map(|item| item[id].as_str().unwrap().to_owned()));
+                match part.body["nextCursor"].as_str() {
+                    Some(next) => cursor = format!("&cursor={next}"),
+                    None => break seen,
+                }
+            }
+        };
+        assert_eq!(listed("sessions?", "sessions", "id").await, started);
+        assert_eq!(listed("sessions/admin?member=bo&", "sessions", "id").await, started);
+        assert_eq!(listed("sessions/admin?member=ana&", "sessions", "id").await, Vec::<String>::new());
+        assert_eq!(listed("audit-logs?action=session.started&", "entries", "session").await, started);
+        assert_eq!(listed(&format!("audit-logs?session={}&action=session.started&", started[2]), "entries", "session").await, started[2..3]);
+        program.post(&format!("sessions/{}/stop", started[4]), Value::Null).await;
+        assert_eq!(listed("sessions?state=live&", "sessions", "id").await, started[..4]);
+        let since = program.get("audit-logs?since=2100-01-01T00:00:00Z").await;
+        assert_eq!(since.body, json!({ "entries": [], "nextCursor": null }));
+        world.finish().await;
+    }
+
+    async fn events_tell_each_change_until_the_session_is_closed(database: Database) {
+        let (world, program) = with_key(database, "[removal]\nread_again_after = [\"1s\"]").await;
+        let session = program.post("sessions", json!({})).await;
+        let following = tokio::spawn(program.request(Method::GET, &format!("sessions/{}/events", session.id())).send());
+        program.get(&format!("sessions/{}?wait=30s", session.id())).await;
+        world.wait_until_group_allows(&world.groups[0], &[HERE_CIDR]).await;
+        let events = following.await.unwrap().unwrap();
+        assert_eq!(events.headers()["content-type"], "text/event-stream");
+        program.post(&format!("sessions/{}/stop", session.id()), Value::Null).await;
+        // It ends by itself.
+        let told = tokio::time::timeout(Duration::from_secs(60), events.text()).await.unwrap().unwrap();
+        let statuses: Vec<_> = told
+            .split("\n\n")
+            .filter_map(|event| event.strip_prefix("event: session\ndata: "))
+            .map(|data| serde_json::from_str::<Value>(data).unwrap()["status"].as_str().unwrap().to_owned())
+            .collect();
+        assert!(statuses.windows(2).any(|two| two == ["ACTIVE", "EXPIRING"]), "{statuses:?}");
+        assert_eq!(statuses.last().map(String::as_str), Some("CANCELLED"), "{told}");
+        world.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn whoever_may_see_a_session_no_more_is_told_no_more_of_it() {
+    let (world, program) = with_key(Database::Sqlite, "").await;
+    let watching = world.program(HERE, &world.api_key("bo", "sessions:read", &["--name", "watch"]).await);
+    let session = program.post("sessions", json!({})).await;
+    let events = watching.request(Method::GET, &format!("sessions/{}/events", session.id())).send().await.unwrap();
+    world.entryguard(&["api-key", "revoke", "watch"]).await;
+    let told = tokio::time::timeout(SOON, events.text()).await.unwrap().unwrap();
+    let last = told.trim_end().rsplit("\n\n").next().unwrap();
+    assert!(last.starts_with("event: problem\n") && last.contains("key_refused"), "{told}");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn waiting_ends_with_what_is_waited_for_or_with_the_time() {
+    let (world, program) = with_key(Database::Sqlite, "").await;
+    world.proxy.keep_refusing("AuthorizeSecurityGroupIngress", "RequestLimitExceeded");
+    let session = program.post("sessions", json!({})).await;
+    let path = format!("sessions/{}", session.id());
+    let began = Instant::now();
+    let pending = program.get(&format!("{path}?wait=1s")).await;
+    assert_eq!(pending.body["status"], "PENDING");
+    assert!((Duration::from_millis(900)..Duration::from_secs(10)).contains(&began.elapsed()), "{:?}", began.elapsed());
+    let (active, ()) = tokio::join!(program.get("sessions/ffffffff?wait=60s"), async {});
+    assert_eq!(active.refusal(), (404, "session_unknown"), "what is not there is not waited for");
+    let waiting = tokio::spawn(program.request(Method::GET, &format!("{path}?wait=60s")).send());
+    world.proxy.behave();
+    let active: Value = waiting.await.unwrap().unwrap().json().await.unwrap();
+    assert_eq!(active["status"], "ACTIVE", "{active:#}");
+    let began = Instant::now();
+    program.get(&format!("{path}?wait=60s")).await;
+    assert!(began.elapsed() < Duration::from_secs(5), "it is open, so there is nothing to wait for");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn whatever_is_refused_is_a_problem_with_a_code() {
+    let (world, program) = with_key(Database::Sqlite, "").await;
+    let json_of =
+        |body: &str| program.request(Method::POST, "sessions").header("Content-Type", "application/json").body(body.to_owned());
+    let large = format!("{{\"reason\": {:?}}}", "x".repeat(17 * 1024));
+    let session = program.post("sessions", json!({})).await;
+    program.post(&format!("sessions/{}/stop", session.id()), Value::Null).await;
+    let get = |path: &str| program.request(Method::GET, path);
+    for (request, status, code) in [
+        (get("nothing"), 404, "not_found"),
+        (get(""), 404, "not_found"),
+        (get("sessions/"), 404, "not_found"),
+        (program.request(Method::DELETE, "sessions"), 405, "method_not_allowed"),
+        (program.request(Method::PUT, "whoami"), 405, "method_not_allowed"),
+        (json_of("{"), 400, "malformed"),
+        (json_of("[]"), 400, "malformed"),
+        (json_of("{\"durations\": \"1h\"}"), 400, "malformed"),
+        (json_of("{\"duration\": \"soon\"}"), 400, "malformed"),
+        (json_of("{\"durationHours\": 0}"), 400, "malformed"),
+        (json_of("{\"duration\": \"1h\", \"durationHours\": 1}"), 400, "malformed"),
+        (json_of("{\"breakGlass\": true}"), 422, "no_glass_to_break"),
+        (json_of("{\"duration\": \"9d\"}"), 422, "duration_refused"),
+        (json_of(&large), 413, "too_large"),
+        (
+            program.request(Method::POST, "sessions").header("Content-Type", "text/plain").body("1h"),
+            415,
+            "unsupported_media_type",
+        ),
+        (get("sessions?limit=0"), 400, "malformed"),
+        (get("sessions?limit=101"), 400, "malformed"),
+        (get("sessions?limit=many"), 400, "malformed"),
+        (get("sessions?page=2"), 400, "malformed"),
+        (get("sessions?state=open"), 400, "malformed"),
+        (get("sessions?cursor=x"), 400, "malformed"),
+        (get("audit-logs?since=yesterday"), 400, "malformed"),
+        (get("audit-logs?cursor=-1"), 400, "malformed"),
+        (get("sessions/ffffffff"), 404, "session_unknown"),
+        (get("sessions/%00"), 404, "session_unknown"),
+        (get("sessions/%ff?wait=1s"), 404, "session_unknown"),
+        (get(&format!("sessions/{}?wait=soon", session.id())), 400, "malformed"),
+        (program.request(Method::POST, &format!("sessions/{}/extend", session.id())), 409, "session_over"),
+        (get("whoami").header("X-API-Key", "egk_1"), 400, "two_credentials"),
+    ] {
+        let answered = program.send(request).await;
+        assert_eq!(answered.refusal(), (status, code), "{answered:?}");
+        assert_eq!(answered.headers["content-type"], "application/problem+json", "{answered:?}");
+        assert!(answered.body["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{answered:?}");
+        assert_eq!(answered.headers.contains_key("allow"), status == 405, "{answered:?}");
+    }
+    let nobody = world.browser(HERE);
+    let page = nobody.open(&format!("{}/api/v1/sessions", world.server.address())).await;
+    assert!(page.status == 401 && page.headers["www-authenticate"] == "Bearer" && page.says("no_token"), "{}", page.body);
+    let by_header = nobody.request(Method::GET, &format!("{}/api/v1/whoami", world.server.address()));
+    let page = nobody.send(by_header.header("X-API-Key", world.api_key("ana", "sessions:read", &[]).await)).await;
+    assert!(page.status == 200 && page.says("\"member\":\"ana\""), "{}", page.body);
+    let control = program.post("sessions", json!({ "reason": "a\u{0}b" })).await;
+    assert_eq!(control.body["reason"], "a b", "{control:?}");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn one_too_many_is_refused_for_a_while_and_stopping_never_is() {
+    let (world, program) = with_key(Database::Sqlite, "[api]\nrequests_per_minute = 10").await;
+    let session = program.post("sessions", json!({})).await;
+    let mut refused = None;
+    for _ in 0..20 {
+        let answered = program.get("sessions").await;
+        if answered.status != 200 {
+            refused = Some(answered);
+            break;
+        }
+    }
+    let refused = refused.expect("the limit is reached");
+    assert_eq!(refused.refusal(), (429, "too_many_requests"), "{refused:?}");
+    let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    assert_eq!(program.post("sessions", json!({})).await.status, 429);
+    for _ in 0..12 {
+        assert_eq!(program.post(&format!("sessions/{}/stop", session.id()), Value::Null).await.status, 200);
+    }
+    // Another key of the same member has a share of its own; what is wrong is counted by its address.
+    let other = world.program(HERE, &world.api_key("bo", "sessions:read", &[]).await);
+    assert_eq!(other.get("sessions").await.status, 200);
+    let guessing = world.program("93.184.216.77", "egk_guess");
+    let mut codes = Vec::new();
+    for _ in 0..40 {
+        codes.push(guessing.get("whoami").await.status);
+    }
+    assert!(codes[..30].iter().all(|status| *status == 401) && codes.contains(&429), "{codes:?}");
+    assert_eq!(world.program("93.184.216.77", "egk_guess").get("sessions").await.status, 429);
+    assert_eq!(world.program("93.184.216.78", "egk_guess").get("sessions").await.status, 401);
+    tokio::time::sleep(Duration::from_secs(wait)).await;
+    assert_eq!(program.get("sessions").await.status, 200, "and it passes");
+    eventually("the session is closed", SOON, async || {
+        let rules = world.rules_of(&world.groups[0]).await;
+        if rules.is_empty() { Ok(()) } else { Err(format!("{rules:?}")) }
+    })
+    .await;
+    world.finish().await;
+}

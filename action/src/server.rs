@@ -107,7 +107,8 @@ fn understood(answer: Answer) -> Result<Session, ServerError> {
         status if status.is_success() => serde_json::from_value(answer.body)
             .map_err(|error| ServerError::Refused(format!("the server's answer makes no sense to this version ({error})"))),
         StatusCode::NOT_FOUND if answer.body["code"] == "session_unknown" => Err(ServerError::NoSession),
-        status if status.is_server_error() => Err(ServerError::Away(detail)),
+        // Asked too often, by this job or by others of the same member: it passes.
+        status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => Err(ServerError::Away(detail)),
         _ => Err(ServerError::Refused(detail)),
     }
 }

@@ -70,6 +70,31 @@ async fn without_a_token_the_step_says_which_permission_is_missing() {
 }
 
 #[tokio::test]
+async fn with_an_api_key_a_job_needs_no_token_and_nobody_reads_the_key() {
+    let site = Site::with_groups(1).await;
+    let key = site.world.api_key("deploy", "sessions:write", &["--name", "job"]).await;
+    let said = format!("      - run: echo \"the key is $GUARD_KEY\"\n        env:\n          GUARD_KEY: {key}\n");
+    let workflow = site.workflow(&format!("          api-key: {key}\n"), &format!("{said}{}", site.pause()));
+    let workflow = workflow.replace("    permissions:\n      id-token: write\n", "");
+    let mut acting = Act::of(&workflow).await.begin();
+    acting.until("reached the middle").await;
+    site.world.wait_until_group_allows(&site.world.groups[0], &[RUNNER_CIDR]).await;
+    site.go_on();
+    let ran = acting.ended().await;
+    assert!(ran.succeeded, "{}", ran.log);
+    says(&ran, &["APPLIED group-1", "the key is ***", "is closed."]);
+    assert!(!ran.log.contains(&key), "the key is in the log:\n{}", ran.log);
+    site.nothing_is_open().await;
+    assert!(site.audit().await.contains("api-key:job") && !site.world.server.log().contains(&key));
+    // What is taken back opens nothing, and the step says why.
+    site.world.entryguard(&["api-key", "revoke", "job"]).await;
+    let refused = Act::of(&workflow).await.run().await;
+    assert!(!refused.succeeded, "{}", refused.log);
+    says(&refused, &["This API key was revoked at"]);
+    site.world.finish().await;
+}
+
+#[tokio::test]
 async fn a_cancelled_job_leaves_nothing_open() {
     let site = Site::with_groups(1).await;
     let mut acting = site.act(&site.workflow("", &site.pause())).await.begin();

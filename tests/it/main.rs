@@ -5,6 +5,7 @@ mod action;
 mod api;
 mod api_keys;
 mod api_routes;
+mod api_schema;
 mod approval;
 mod audit;
 mod commands;

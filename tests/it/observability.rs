@@ -154,7 +154,7 @@ async fn the_numbers_have_an_address_of_their_own_where_the_configuration_says_s
 async fn a_request_has_an_id_that_leads_from_its_answer_to_the_log_and_no_path_does() {
     let world = World::on(Database::Sqlite).with_groups(1).member("ana", "U111").configured("[github]").start().await;
     let link = after_a_session(&world).await;
-    let client = reqwest::Client::new();
+    let client = reqwest::Client::builder().no_proxy().timeout(SOON).build().unwrap();
     let ask = async |path: &str, id: &str| {
         let request = client.get(format!("{}{path}", world.server.address())).header("x-forwarded-for", HOME);
         let answer = request.header("x-request-id", id).send().await.unwrap();

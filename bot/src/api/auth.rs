@@ -213,7 +213,7 @@ mod tests {
         }
         shown(&map)
             .map(str::to_owned)
-            .map_err(|problem| serde_json::to_value(problem).unwrap()["code"].as_str().unwrap().to_owned())
+            .map_err(|problem| serde_json::to_value(problem.into_body()).unwrap()["code"].as_str().unwrap().to_owned())
     }
 
     #[test]

@@ -4,7 +4,7 @@ use axum::Json;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::problem::Problem;
+use super::problem::ProblemBody;
 use super::{audit_logs, current, events, resources, sessions, viewer, whoami};
 
 /// The API's description.
@@ -19,7 +19,7 @@ use super::{audit_logs, current, events, resources, sessions, viewer, whoami};
         sessions::start, sessions::list, sessions::list_all, current::show, current::stop, sessions::show, sessions::stop,
         sessions::extend, events::follow, resources::list, audit_logs::list, whoami::show, show, viewer::show
     ),
-    components(schemas(Problem)),
+    components(schemas(ProblemBody)),
     tags(
         (name = "sessions", description = "A member's time-bound access from one address"),
         (name = "resources", description = "What sessions open"),

@@ -66,7 +66,7 @@ impl Following {
                         Err(error) if error.is_ours() => continue,
                         Err(error) => {
                             self.over = true;
-                            return Event::default().event("problem").json_data(Problem::from(error)).ok();
+                            return Event::default().event("problem").json_data(Problem::from(error).into_body()).ok();
                         }
                     }
                 }

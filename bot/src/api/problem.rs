@@ -13,14 +13,20 @@ use super::codes::{self, Code};
 use crate::github::TokenRefused;
 use crate::http::request_id;
 
+/// Why a request was not granted.
+#[derive(Debug)]
+pub struct Problem {
+    of: Code,
+    wait: Option<Duration>,
+    detail: String,
+    request_id: Option<String>,
+}
+
 /// Why a request was not granted (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Problem {
-    #[serde(skip)]
-    of: Code,
-    #[serde(skip)]
-    wait: Option<Duration>,
+#[schema(as = Problem)]
+pub struct ProblemBody {
     /// The status, once more.
     status: u16,
     /// What programs go by; it stays what it is for ever.
@@ -37,7 +43,7 @@ pub struct Problem {
 impl Problem {
     /// A problem.
     pub fn new(of: Code, detail: impl Into<String>) -> Self {
-        Self { of, wait: None, status: of.status.as_u16(), code: of.code, title: of.title, detail: detail.into(), request_id: request_id::current() }
+        Self { of, wait: None, detail: detail.into(), request_id: request_id::current() }
     }
 
     /// A request that makes no sense.
@@ -55,9 +61,15 @@ impl Problem {
         &self.detail
     }
 
+    /// What programs and people are told.
+    pub fn into_body(self) -> ProblemBody {
+        let Self { of, detail, request_id, .. } = self;
+        ProblemBody { status: of.status.as_u16(), code: of.code, title: of.title, detail, request_id }
+    }
+
     /// Whether it is about what the caller showed.
     pub fn is_about_who_asks(&self) -> bool {
-        self.of.status == StatusCode::UNAUTHORIZED || self.code == codes::SESSION_UNKNOWN.code
+        self.of.status == StatusCode::UNAUTHORIZED || self.of.code == codes::SESSION_UNKNOWN.code
     }
 }
 
@@ -94,8 +106,10 @@ fn code_of(error: &EngineError) -> Code {
         EngineError::NotOpen { .. } => codes::SESSION_NOT_OPEN,
         EngineError::AtTheLimit { .. } => codes::AT_THE_LIMIT,
         EngineError::Store(_) => codes::UNAVAILABLE,
-        // What no route of ours asks for: links, codes, answers to requests, a session that is not named.
-        EngineError::GuestsJoinOthers { .. }
+        // What no route of ours asks for: links, codes, answers to requests, browsers, a session that is not named.
+        EngineError::SignedOut
+        | EngineError::NoSignIn
+        | EngineError::GuestsJoinOthers { .. }
         | EngineError::JoinCodeUnknown(_)
         | EngineError::JoinedAlready(_)
         | EngineError::SomebodyElses { .. }
@@ -126,7 +140,7 @@ impl From<TokenRefused> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (of, wait) = (self.of, self.wait);
-        let mut response = (of.status, Json(self)).into_response();
+        let mut response = (of.status, Json(self.into_body())).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if of.status == StatusCode::UNAUTHORIZED {

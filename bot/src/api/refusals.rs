@@ -6,7 +6,7 @@ use utoipa::openapi::{Content, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{IntoResponses, ToSchema};
 
 use super::codes;
-use super::problem::Problem;
+use super::problem::ProblemBody;
 
 macro_rules! refusals {
     ($($(#[$doc:meta])* $name:ident: $($status:literal)+;)+) => {$(
@@ -37,7 +37,7 @@ refusals! {
 fn described(status: u16) -> (String, RefOr<Response>) {
     let of_it: Vec<_> = codes::ALL.iter().filter(|code| code.status.as_u16() == status).collect();
     let words: Vec<_> = of_it.iter().map(|code| format!("`{}`: {}", code.code, code.title)).collect();
-    let content = Content::new(Some(Ref::from_schema_name(Problem::name())));
+    let content = Content::new(Some(Ref::from_schema_name(ProblemBody::name())));
     let response = ResponseBuilder::new().description(words.join("; ")).content("application/problem+json", content);
     (status.to_string(), RefOr::T(response.build()))
 }

@@ -46,7 +46,7 @@ impl Engine {
         self.web_limits()?;
         let mut tx = self.store.begin().await?;
         self.lock_member(&mut tx, caller.name()).await?;
-        self.still(caller)?;
+        self.still(&mut tx, caller).await?;
         let (token, expires_at) = (Token::new(self.random.as_ref()), tx.now().plus(LINK_LIFE));
         let (identity, member) = (caller.identity().clone(), caller.name().clone());
         tx.insert_sign_in_link(&token.hash(), &SignInLink { identity, member, expires_at, used_at: None }).await?;
@@ -82,7 +82,7 @@ impl Engine {
     pub async fn sign_in(&self, caller: &Caller, by: &str) -> Result<SignedIn, EngineError> {
         let mut tx = self.store.begin().await?;
         self.lock_member(&mut tx, caller.name()).await?;
-        self.still(caller)?;
+        self.still(&mut tx, caller).await?;
         self.begin_web_session(tx, caller.clone(), by).await
     }
 

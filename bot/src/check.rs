@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use entryguard_core::config::Settings;
-use entryguard_core::domain::DeploymentId;
+use entryguard_core::config::{DiscordSettings, Settings, SlackSettings};
+use entryguard_core::domain::{DeploymentId, Directory, Surface};
 use entryguard_core::provider::{Allowlist, Health};
 use serde::Serialize;
 
@@ -48,6 +48,7 @@ pub async fn run(options: CheckOptions) -> anyhow::Result<ExitCode> {
         let (resource, id) = (name.to_string(), resource.provider_id());
         rows.push(Row { resource, provider, id, health, summary, warnings, keeps_open_connections });
     }
+    rows.extend(broken_unheard(&directory, slack.as_ref(), discord.as_ref()));
     if let Some(slack) = slack.filter(|_| !options.offline) {
         rows.push(app_row("slack", slack.team_id.clone(), crate::slack::check::verify(&slack).await));
     }
@@ -57,6 +58,28 @@ pub async fn run(options: CheckOptions) -> anyhow::Result<ExitCode> {
     }
     print(&rows, options.json)?;
     Ok(if rows.iter().any(|row| row.health == "Invalid") { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Where somebody can break the glass and nobody would hear of it.
+fn broken_unheard(directory: &Directory, slack: Option<&SlackSettings>, discord: Option<&DiscordSettings>) -> Option<Row> {
+    let of_slack = slack.map(|slack| (Surface::Slack, slack.report_channel.is_some()));
+    let of_discord = discord.map(|discord| (Surface::Discord, discord.report_channel.is_some()));
+    let chats: Vec<_> = of_slack.into_iter().chain(of_discord).collect();
+    let surfaces: Vec<_> = chats.iter().map(|(surface, _)| *surface).collect();
+    let who: Vec<_> = directory.unheard(&surfaces).into_iter().map(|name| name.as_str()).collect();
+    if who.is_empty() || chats.iter().any(|(_, reports)| *reports) {
+        return None;
+    }
+    let warning = "nobody would hear of it: name a report_channel, or give an approver or administrator an identity in a chat";
+    Some(Row {
+        resource: "[break_glass]".to_owned(),
+        provider: "role",
+        id: who.join(", "),
+        health: "Valid",
+        summary: "may start without the approval".to_owned(),
+        warnings: vec![warning.to_owned()],
+        keeps_open_connections: false,
+    })
 }
 
 /// A chat's app, in a row of its own.

@@ -12,11 +12,11 @@ use crate::chat::{Chat, DigestWorker, OutboxWorker};
 use crate::discord::{self, DiscordApi, DiscordState, GatewayWorker, LeaversWorker};
 use crate::github::{self, GithubState, Teams, Verifier, WebhookState};
 use crate::http::{self, Shared};
-use crate::slack::{self, SlackApi, SlackState, SocketWorker, Standings};
 use crate::web::oidc::{self, Oidc};
 use crate::web::sign_in::{self, WaysIn};
 use crate::web::visitor::{Recognition, WebState, carry_cookies};
 use crate::web::{sessions, sign_out};
+use crate::slack::{self, HomesWorker, SlackApi, SlackState, SocketWorker};
 use crate::wiring::Wired;
 
 /// Posts brought up to date at once: a slow answer of a chat's holds up no more than its own.
@@ -80,7 +80,9 @@ fn start_slack(
     show(workers, wired, &api, slack.report_channel.clone());
     digest.tell(&api, slack.report_channel.clone());
     let over_socket = slack.app_token.is_some();
-    let state = SlackState { shared, settings: Arc::new(slack), api, standings: Arc::new(Standings::default()) };
+    let state = SlackState { shared, settings: Arc::new(slack), api, standings: Arc::default(), homes: Arc::default() };
+    workers.spawn(slack::LeaversWorker::new(state.clone()).run());
+    workers.spawn(HomesWorker::new(state.clone()).run());
     if over_socket {
         workers.spawn(SocketWorker::new(state.clone()).run());
     }

@@ -17,6 +17,7 @@ PICTURES = {
     "form": [(None, None, "modal")],
     "thread": [(None, None, "thread_active")],
     "partial": [(None, None, "thread_partial")],
+    "reminder": [(None, None, "thread_reminded")],
     "over": [(None, None, "thread_over")],
     "approval": [(None, None, "request")],
     "break-glass": [(None, None, "break_glass")],

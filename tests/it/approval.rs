@@ -1,6 +1,6 @@
 //! Sessions that take somebody's approval, and those that do without in an emergency.
 
-use entryguard_tests::{Database, SOON, SlackDouble, World, eventually, on_both_databases};
+use entryguard_tests::{Database, SOON, SlackDouble, World, button, eventually, on_both_databases};
 
 use crate::said::OWN_REQUEST;
 
@@ -61,6 +61,44 @@ on_both_databases! {
         world.finish().await;
     }
 
+    async fn more_time_than_was_approved_is_up_to_those_who_approve(database: Database) {
+        let world = asking(database, "by = [\"leads\"], within = \"30m\"").await;
+        world.start_session("U111", "1h", HOME).await;
+        let request = message_to(&world, "U222", "asks to open").await;
+        world.slack.press("U222", &request, "entryguard_approve").await;
+        let thread = world.wait_until_thread_says_all(&["ACTIVE", "Open for 1h, until", "More time is up to bo or cy."]).await;
+        assert!(button(&thread.parent.content, "entryguard_extend").is_none(), "{}", thread.text());
+        let asked = world.slack.command("U111", "extend 1h").await;
+        assert!(asked.says("more takes an approval again. Ask bo or cy to write `/entryguard extend"), "{}", asked.text());
+
+        // A button acts for whoever presses it.
+        let request = message_to(&world, "U222", "[Extend +2h]").await;
+        let own = world.slack.press("U111", &request, "entryguard_extend").await;
+        world.wait_until_told(&own, "more takes an approval again").await;
+        let dee = world.slack.press("U444", &request, "entryguard_extend").await;
+        world.wait_until_told(&dee, "There is no session").await;
+        world.slack.press("U222", &request, "entryguard_extend").await;
+        world.wait_until_thread_says_all(&["Extended by bo to", "Open for 3h, until"]).await;
+        let id = button(&request.content, "entryguard_extend").unwrap().0["value"].as_str().unwrap()[..8].to_owned();
+        let of_admin = world.slack.command("U333", &format!("extend {id} 1h")).await;
+        assert!(of_admin.says("Extending"), "{}", of_admin.text());
+        world.wait_until_thread_says_all(&["Extended by cy to", "Open for 4h, until"]).await;
+        world.slack.command("U111", "stop").await;
+        world.wait_until_over(&["CANCELLED"]).await;
+        world.finish().await;
+    }
+
+    async fn whoever_guesses_an_id_is_not_told_whose_request_it_is(database: Database) {
+        let world = asking(database, "by = [\"bo\"], within = \"30m\"").await;
+        world.start_session("U111", "1h", HOME).await;
+        let request = message_to(&world, "U222", "asks to open").await;
+        let id = button(&request.content, "entryguard_approve").unwrap().0["value"].as_str().unwrap().to_owned();
+        let guessed = world.slack.command("U444", &format!("approve {}", &id[..8])).await;
+        assert!(guessed.says("There is no request") && !guessed.says("ana"), "{}", guessed.text());
+        assert_eq!(world.rules_of(&world.groups[0]).await, []);
+        world.finish().await;
+    }
+
     async fn nobody_approves_their_own(database: Database) {
         let world = asking(database, "by = [\"leads\", \"ana\"], within = \"30m\"").await;
         world.start_session("U111", "1h", HOME).await;
@@ -102,7 +140,9 @@ on_both_databases! {
 
     async fn breaking_the_glass_opens_at_once_and_everybody_hears_of_it(database: Database) {
         let world = asking(database, "by = [\"bo\"], within = \"30m\"").await;
-        world.start_session("U111", "1h --break-glass for production is down", HOME).await;
+        assert!(world.slack.command("U111", "").await.says("--break-glass"));
+        let started = world.start_session("U111", "1h --break-glass for production is down", HOME).await;
+        assert!(started.answer.says("This breaks the glass"), "{}", started.answer.text());
         world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
         world.wait_until_thread_says_all(&["ACTIVE", "Break-glass", "production is down"]).await;
         for user in ["U222", "U333"] {

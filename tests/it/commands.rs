@@ -66,12 +66,18 @@ async fn check_tells_the_healthy_from_the_unhealthy() {
 
 #[tokio::test]
 async fn check_says_what_the_slack_app_lacks() {
-    let world = World::on(Database::Sqlite).with_file("intranet").member("ana", "U111").start().await;
+    let mut world = World::on(Database::Sqlite).with_file("intranet").member("ana", "U111").start().await;
     let well = world.entryguard(&["check"]).await;
     assert!(well.code == Some(0) && well.stdout.contains("@entryguard in Acme"), "{well:?}");
     world.slack.take_scope("users:read");
     let lacking = world.entryguard(&["check"]).await;
     assert!(lacking.code == Some(1) && lacking.stdout.contains("lacks the scope users:read"), "{lacking:?}");
+    world.slack.grant_scope("users:read");
+    world.rewrite_config("[slack]\n", "[slack]\napp_token = { env = \"SLACK_APP_TOKEN\" }\n");
+    assert_eq!(world.entryguard(&["check"]).await.code, Some(0));
+    world.slack.refuse_next("apps.connections.open", "missing_scope");
+    let no_socket = world.entryguard(&["check"]).await;
+    assert!(no_socket.code == Some(1) && no_socket.stdout.contains("scope connections:write"), "{no_socket:?}");
     world.slack.go_down();
     let down = world.entryguard(&["check"]).await;
     assert!(down.code == Some(0) && down.stdout.contains("Slack could not be asked"), "{down:?}");
@@ -82,10 +88,32 @@ async fn check_says_what_the_slack_app_lacks() {
 async fn a_channel_for_reports_that_is_not_there_is_unhealthy() {
     let mut world = World::on(Database::Sqlite).with_file("intranet").member("ana", "U111").start().await;
     world.rewrite_config("[slack]\n", "[slack]\nreport_channel = \"C0NOWHERE\"\n");
+    let blind = world.entryguard(&["check"]).await;
+    assert!(blind.code == Some(0) && blind.stdout.contains("that takes the scope channels:read, groups:read"), "{blind:?}");
+    let manifest = world.entryguard(&["slack-manifest"]).await;
+    for scope in ["channels:read", "groups:read"] {
+        assert!(manifest.stdout.contains(&format!("      - {scope}\n")), "{manifest:?}");
+        world.slack.grant_scope(scope);
+    }
+    assert_eq!(world.slack.schema_refuses(&manifest.stdout).await, [""; 0]);
     let missing = world.entryguard(&["check"]).await;
-    assert!(missing.code == Some(1) && missing.stdout.contains("report_channel C0NOWHERE"), "{missing:?}");
+    assert!(missing.code == Some(1) && missing.stdout.contains("report_channel C0NOWHERE is missing"), "{missing:?}");
     world.slack.invite_to("C0NOWHERE");
-    assert_eq!(world.entryguard(&["check"]).await.code, Some(0));
+    let well = world.entryguard(&["check"]).await;
+    assert!(well.code == Some(0) && !well.stdout.contains("warning"), "{well:?}");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn check_warns_where_nobody_would_hear_of_broken_glass() {
+    let approval = "approval = { by = [\"cy\"], within = \"30m\" }\nbreak_glass = true";
+    let world = World::on(Database::Sqlite).with_file("intranet").member("ana", "U111").member("cy", "U333");
+    let mut world = world.role("careful", &["ana"], &["intranet"], approval).start().await;
+    let heard = world.entryguard(&["check"]).await;
+    assert!(heard.code == Some(0) && !heard.stdout.contains("nobody would hear"), "{heard:?}");
+    world.rewrite_config("slack:T0123456/U333", "github-user:42");
+    let unheard = world.entryguard(&["check"]).await;
+    assert!(unheard.code == Some(0) && unheard.stdout.contains("nobody would hear of it"), "{unheard:?}");
     world.finish().await;
 }
 

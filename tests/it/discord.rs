@@ -140,7 +140,7 @@ async fn the_form_takes_a_reason_and_says_what_is_wrong() {
     let help = world.discord.to_server().command(ANA, "help", &[]).await;
     let chosen = world.discord.to_server().choose(ANA, &help.message(), "Start 4h").await;
     assert!(chosen.says("to open 1 resource for 4h"), "{}", chosen.text());
-    let form = world.discord.to_server().press(ANA, &help.message(), "More…").await;
+    let form = world.discord.to_server().press(ANA, &help.message(), "Start with options…").await;
     assert_eq!(form.body["type"], 9, "{form:?}");
     let name: &Value = &form.body["data"]["custom_id"];
     let wrong = world.discord.to_server().submit(ANA, name, &[("duration", "soon"), ("reason", "x")]).await;

@@ -65,7 +65,7 @@ async fn what_a_member_reads_from_help_to_the_end_of_a_session() {
     data("resources", ANA, "resources", &[]).await;
     data("sign_in", ANA, "web", &[]).await;
     data("too_long", ANA, "start", &[("duration", "9d")]).await;
-    let form = from.press(ANA, &help.message(), "More…").await;
+    let form = from.press(ANA, &help.message(), "Start with options…").await;
     keep("form", &[&form.body["data"]]);
 
     let started = data("confirm_first", ANA, "start", &[("duration", "2h"), ("reason", "the deploy")]).await;

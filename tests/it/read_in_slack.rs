@@ -1,7 +1,7 @@
 //! What people read in Slack, as the real server sent it: the snapshots are in `docs/slack`, and the guide's pictures are drawn from
 //! them.
 
-use entryguard_tests::{Message, SOON, SlackDouble, World, eventually, text_of};
+use entryguard_tests::{Database, Message, SOON, SlackAnswer, SlackDouble, Thread, World, eventually, text_of};
 use serde_json::{Value, json};
 
 use crate::reading::{self, FILES, production};
@@ -12,10 +12,12 @@ const HOME: &str = "93.184.216.34";
 async fn team() -> World {
     let world = reading::team().member("ana", "U111").admin("bo", "U222").member("eve", "U333");
     let world = world.role("developers", &["ana"], &FILES, "");
-    let world = world.role("production", &["eve"], &["payments-db"], &production("leads"));
+    let world = world.role("production", &["eve"], &["payments-db"], &format!("{}\nexplicit_ip = true", production("leads")));
     let mut world = world.role("leads", &["bo"], &[], "").start().await;
     world.rewrite_config("[slack]\n", "[slack]\nreport_channel = \"C0REPORTS\"\n");
     world.slack.invite_to("C0REPORTS");
+    world.slack.grant_scope("channels:read");
+    world.slack.grant_scope("groups:read");
     world.server.restart().await;
     reading::break_one(&world, async || world.slack.command("U111", "resources").await.text()).await;
     world
@@ -24,14 +26,21 @@ async fn team() -> World {
 /// Keeps what somebody reads.
 fn keep(name: &str, shown: &[&Value]) {
     let date = (r"<!date\^\d+\^(\{[^|]*)\|[^>]*>", "<!date^1767276000^$1|2026-01-01T14:00:00Z>");
-    let settings = reading::settings("slack", "What the server sent to Slack; ./x pictures draws it.", &[date]);
+    let own = [
+        date,
+        (r"/[^ `]*/(host-\d+)\.allow", "/etc/nginx/$1.allow"),
+        (r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "2026-01-01 14:00 UTC"),
+        (r"(ession|extend) [0-9a-f]{8}\b", "$1 0a1b2c3d"),
+        (r"\b[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b", "K7QX-2MPD-9R3V"),
+    ];
+    let settings = reading::settings("slack", "What the server sent to Slack; ./x pictures draws it.", &own);
     let blocks: Vec<_> = shown.iter().map(|content| readable(content)).collect();
     settings.bind(|| insta::assert_snapshot!(name, serde_json::to_string_pretty(&blocks).unwrap()));
 }
 
 /// Without what Slack adds, and what nobody sees.
 fn readable(content: &Value) -> Value {
-    let keys = ["type", "title", "submit", "close", "text", "blocks"];
+    let keys = ["type", "title", "submit", "close", "text", "blocks", "response_action", "errors"];
     let kept = keys.iter().filter_map(|key| Some(((*key).to_owned(), content.get(*key)?.clone())));
     Value::Object(kept.collect())
 }
@@ -77,9 +86,13 @@ async fn what_a_member_reads_from_help_to_the_end_of_a_session() {
     let home = view("the home", "ACTIVE", || world.slack.home_of("U111")).await;
     keep("home", &[&home]);
 
-    world.slack.press("U111", &thread.parent, "entryguard_extend").await;
-    world.wait_until_thread_says("xtended").await;
-    world.slack.press("U111", &thread.parent, "entryguard_stop").await;
+    keep("status", &[&world.slack.command("U111", "status").await.body]);
+    let pressed = world.slack.press("U111", &thread.parent, "entryguard_details").await;
+    keep("details", &[&follow_up(&world, &pressed).await]);
+    keep("extend", &[&world.slack.command("U111", "extend 2h").await.body]);
+    let extended = world.wait_until_thread_says_all(&["Extended by ana to", "Open for 4h, until"]).await;
+    keep("thread_extended", &[&extended.parent.content, &turn(&extended, "Extended by ana")]);
+    keep("stop", &[&world.slack.command("U111", "stop").await.body]);
     let over = world.wait_until_over(&["CANCELLED", "3 of 3 closed", "Stopped by ana.", "Closed, "]).await;
     // Turns that come at once are one message, so how many there are is chance.
     let turns: Vec<_> = over.replies[1..].iter().map(Message::text).collect();
@@ -89,6 +102,96 @@ async fn what_a_member_reads_from_help_to_the_end_of_a_session() {
     world.slack.to_server().shortcut("U111", "entryguard_start").await;
     let modal = view("the modal", "Same as last time", || world.slack.modal_of("U111")).await;
     keep("modal", &[&modal]);
+    let result = |answer: SlackAnswer| answer.body["view"].clone();
+    let confirm = world.slack.to_server().submit("U111", &modal, filled("1h", "link")).await;
+    keep("modal_confirm", &[&result(confirm)]);
+    let started = world.slack.to_server().submit("U111", &modal, filled("1h", "same")).await;
+    keep("modal_started", &[&result(started)]);
+    let refused = world.slack.to_server().submit("U111", &modal, filled("24h", "hand")).await;
+    keep("modal_errors", &[&refused.body]);
+    world.finish().await;
+}
+
+/// What the form's fields come back as.
+fn filled(duration: &str, way: &str) -> Value {
+    json!({
+        "duration": { "duration": { "type": "static_select", "selected_option": { "value": duration } } },
+        "reason": { "reason": { "type": "plain_text_input", "value": "the deploy" } },
+        "way": { "way": { "type": "radio_buttons", "selected_option": { "value": way } } },
+    })
+}
+
+/// The line of a thread that says this.
+fn turn(thread: &Thread, words: &str) -> Value {
+    thread.replies[1..].iter().find(|reply| reply.says(words)).unwrap_or_else(|| panic!("{}", thread.text())).content.clone()
+}
+
+/// What somebody is shown after a press.
+async fn follow_up(world: &World, pressed: &SlackAnswer) -> Value {
+    eventually("a press is answered", SOON, async || {
+        world.slack.follow_ups_of(pressed).pop().ok_or_else(|| "nothing yet".to_owned())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_reminds_of_the_end_and_gives_more_time_by_one_press() {
+    let mut world = reading::team().member("ana", "U111").role("developers", &["ana"], &["orders-db"], "").start().await;
+    world.start_session("U111", "1h", HOME).await;
+    world.wait_until_thread_says_all(&["ACTIVE", "1 of 1 open"]).await;
+    // Fifty minutes and a little later.
+    world.server.restart_with(&[("ENTRYGUARD_CLOCK_FAST_BY", "51m")]).await;
+    let thread = world.wait_until_thread_says_all(&["⏰ Ends", "in about 9 minutes"]).await;
+    let reminder = thread.replies.iter().find(|reply| reply.says("⏰ Ends")).unwrap();
+    keep("thread_reminded", &[&thread.parent.content, &thread.replies[0].content, &reminder.content]);
+    let in_its_time = world.slack.to_server().at(entryguard_tests::unix_seconds() + 51 * 60);
+    in_its_time.press("U111", reminder, "entryguard_extend").await;
+    world.wait_until_thread_says_all(&["Extended by ana to", "Open for 3h, until"]).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_hundred_resources_fit_into_one_table_with_the_failed_one_first() {
+    let files: Vec<_> = (1..=100).map(|number| format!("host-{number:03}")).collect();
+    let world = files.iter().fold(World::on(Database::Sqlite), |world, file| world.with_file(file));
+    let world = world.member("ana", "U111").start().await;
+    std::fs::create_dir(world.file("host-077")).unwrap();
+    world.start_session("U111", "1h", HOME).await;
+    let thread = world.wait_until_thread_says_all(&["PARTIAL", "99 of 100 open", "60 more"]).await;
+    keep("thread_of_a_hundred", &[&thread.parent.content, &thread.replies[0].content]);
+    let table = thread.replies[0].text();
+    assert!(table.lines().nth(1).unwrap().contains("host-077"), "{table}");
+    std::fs::remove_dir(world.file("host-077")).unwrap();
+    world.slack.command("U111", "stop").await;
+    world.wait_until_over(&["CANCELLED", "100 of 100 closed"]).await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_read_where_the_app_is_not_in_the_channel_and_of_joining_accounts() {
+    let world = reading::team().member("ana", "U111").role("developers", &["ana"], &["orders-db"], "").start().await;
+    let code = world.slack.command("U111", "link").await;
+    keep("link", &[&code.body]);
+    let typed = code.text().split("/entryguard link ").nth(1).and_then(|rest| rest.split('`').next()).unwrap().to_owned();
+    let question = world.slack.command("U999", &format!("link {typed}")).await;
+    keep("join", &[&question.body]);
+    let joined = world.slack.press("U999", &question.message(), "entryguard_join").await;
+    keep("joined", &[&follow_up(&world, &joined).await]);
+    keep("unlink", &[&world.slack.command("U999", "unlink").await.body]);
+
+    world.slack.not_in_channel("C0PRIVATE");
+    let answer = world.slack.to_server().in_channel("C0PRIVATE").command("U111", "start 1h").await;
+    let link = world.link_after(&answer).await;
+    world.confirm(&link, HOME).await;
+    let sent = eventually("it is sent directly", SOON, async || {
+        let found = world
+            .slack
+            .direct_messages_to("U111")
+            .into_iter()
+            .find(|message| message.says("Sent to you directly") && message.says("ACTIVE"));
+        found.ok_or_else(|| "nothing like it".to_owned())
+    });
+    keep("sent_directly", &[&sent.await.content]);
     world.finish().await;
 }
 
@@ -113,13 +216,28 @@ async fn what_approvers_and_everybody_read() {
     keep("thread_requested", &[&waiting.parent.content]);
     let request = direct(&world, "U222", "asks to open").await;
     keep("request", &[&request.content]);
-    world.slack.press("U222", &request, "entryguard_approve").await;
-    world.wait_until_thread_says("ACTIVE").await;
-    keep("request_answered", &[&direct(&world, "U222", "Approved by bo").await.content]);
+    let answered = world.slack.press("U222", &request, "entryguard_approve").await;
+    keep("approve", &[&follow_up(&world, &answered).await]);
+    let approved = world.wait_until_thread_says_all(&["ACTIVE", "1 of 1 open", "Approved by bo. More"]).await;
+    keep("thread_approved", &[&approved.parent.content]);
+    keep("request_answered", &[&direct(&world, "U222", "🟢 ACTIVE").await.content]);
+    keep("extend_refused", &[&world.slack.command("U333", "extend 1h").await.body]);
     world.slack.command("U333", "stop").await;
     world.wait_until_over(&["CANCELLED"]).await;
 
-    let (_, link) = world.ask_for_session("U333", "1h --break-glass because payments are down").await;
+    let (_, link) = world.ask_for_session("U333", "1h for a look around").await;
+    world.confirm(&link, HOME).await;
+    let request = direct(&world, "U222", "a look around").await;
+    let denied = world.slack.press("U222", &request, "entryguard_deny").await;
+    keep("deny", &[&follow_up(&world, &denied).await]);
+    let over = world.wait_until_thread_says_all(&["DENIED", "⛔ Denied by bo."]).await;
+    keep("thread_denied", &[&over.parent.content, &over.replies[0].content, &turn(&over, "⛔ Denied by bo.")]);
+
+    world.slack.to_server().shortcut("U333", "entryguard_start").await;
+    let modal = view("the modal", "Emergency", || world.slack.modal_of("U333")).await;
+    keep("modal_emergency", &[&modal]);
+    let (answer, link) = world.ask_for_session("U333", "1h --break-glass because payments are down").await;
+    keep("confirm_break_glass", &[&answer.body]);
     world.confirm(&link, HOME).await;
     let alarm = eventually("the channel hears of it", SOON, async || {
         let all = world.slack.messages_in("C0REPORTS");
@@ -129,7 +247,17 @@ async fn what_approvers_and_everybody_read() {
     });
     keep("break_glass", &[&alarm.await.content]);
     world.slack.command("U333", "stop").await;
-    world.wait_until_over_where("eve", &["CANCELLED"], |thread| thread.says("eve") && !thread.says("Approved")).await;
+    world.wait_until_over_where("eve", &["CANCELLED"], |thread| thread.says("eve") && thread.says("Break-glass")).await;
     assert_ne!(SlackDouble::CHANNEL, "C0REPORTS");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_told_of_drift() {
+    let world = reading::team().member("ana", "U111").admin("bo", "U222").role("developers", &["ana"], &["orders-db"], "");
+    let world = world.sweeping("*/2 * * * * *").start().await;
+    // No list can be read where a folder is.
+    std::fs::create_dir(world.file("orders-db")).unwrap();
+    keep("drift", &[&direct(&world, "U222", "could not be swept").await.content]);
     world.finish().await;
 }

@@ -69,7 +69,7 @@ on_both_databases! {
         let many = said("U111", "start 1h").await;
         assert!(many.contains("Too many sessions at once"), "{many}");
         let slip = said("U111", "strat 1h").await;
-        assert!(slip.contains("did you mean `start`?"), "{slip}");
+        assert!(slip.contains("did you mean `/entryguard start 1h`?"), "{slip}");
         world.finish().await;
     }
 }

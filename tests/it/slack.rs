@@ -1,6 +1,6 @@
 //! Slack, beyond a command and its thread: forms, homes, events, the address that was confirmed last, and who is served at all.
 
-use entryguard_tests::{Database, SOON, SlackDouble, World, eventually, on_both_databases, text_of};
+use entryguard_tests::{Database, SOON, SlackDouble, World, buttons, eventually, on_both_databases, text_of};
 use serde_json::{Value, json};
 
 use crate::said::{NO_BOTS, UNKNOWN};
@@ -155,6 +155,109 @@ on_both_databases! {
         world.finish().await;
     }
 
+    async fn a_deactivation_is_not_lost_with_the_server_that_was_told_of_it(database: Database) {
+        let mut world = World::on(database).with_groups(1).member("ana", "U111").start().await;
+        world.start_session("U111", "1h", HOME).await;
+        world.wait_until_thread_says("ACTIVE").await;
+        world.server.restart_with(&[("ENTRYGUARD_CRASH", "wish_written:1")]).await;
+        // Slack says so in the event alone, so that nothing else tells the server.
+        let gone = json!({ "type": "user_change", "user": { "id": "U111", "team_id": SlackDouble::TEAM, "deleted": true } });
+        assert!(world.slack.to_server().try_event("Ev0GONE", gone.clone()).await.is_err(), "the server lived");
+        world.server.restart().await;
+        assert_eq!(world.rules_of(&world.groups[0]).await.len(), 1);
+        let again = |retry, ago| world.slack.to_server().at(entryguard_tests::unix_seconds() - ago).again(retry);
+        assert_eq!(again(1, 30).event("Ev0GONE", gone.clone()).await.0, 200);
+        world.wait_until_group_allows(&world.groups[0], &[]).await;
+        world.wait_until_over(&["CANCELLED", "deactivated in Slack"]).await;
+        let left = async || world.entryguard(&["audit", "export"]).await.stdout.matches("member.left").count();
+        let before = left().await;
+        assert_eq!(again(2, 60).event("Ev0GONE", gone).await.0, 200);
+        assert_eq!(left().await, before, "it was done twice");
+        world.finish().await;
+    }
+
+    async fn a_deactivation_while_nobody_was_there_is_made_up_for_and_silence_changes_nothing(database: Database) {
+        let mut world = World::on(database).with_groups(1).member("ana", "U111").start().await;
+        world.start_session("U111", "1h", HOME).await;
+        world.wait_until_thread_says("ACTIVE").await;
+        world.slack.hide("U111", "internal_error");
+        world.server.restart().await;
+        eventually("Slack was asked, and said nothing", SOON, async || {
+            let log = world.server.log();
+            if log.contains("Slack does not say what became of a user") { Ok(()) } else { Err(log) }
+        })
+        .await;
+        assert_eq!(world.rules_of(&world.groups[0]).await.len(), 1);
+        world.server.kill_9();
+        world.slack.show("U111");
+        world.slack.deactivate("U111");
+        world.server.restart().await;
+        world.wait_until_group_allows(&world.groups[0], &[]).await;
+        world.wait_until_over(&["CANCELLED", "deactivated in Slack"]).await;
+        world.finish().await;
+    }
+
+    async fn i8_whoever_slack_does_not_show_as_an_active_person_of_ours_is_refused_everywhere(database: Database) {
+        let world = ["U222", "U333", "U444", "U555", "U666", "U777"].iter().enumerate();
+        let world = world.fold(World::on(database).with_groups(1).member("ana", "U111"), |world, (at, user)| {
+            world.admin(&format!("admin-{at}"), user)
+        });
+        let world = world.start().await;
+        world.start_session("U111", "1h", HOME).await;
+        let thread = world.wait_until_thread_says("ACTIVE").await;
+        // Slack tells of none of this by itself.
+        world.slack.make_bot("U222");
+        world.slack.deactivate("U333");
+        world.slack.move_to_team("U444", Some("T0OTHER"));
+        world.slack.move_to_team("U555", None);
+        world.slack.hide("U666", "user_not_found");
+        world.slack.hide("U777", "user_not_visible");
+        for (user, why) in [
+            ("U222", "no bots"),
+            ("U333", "account is deactivated"),
+            ("U444", "another Slack workspace"),
+            ("U555", "another Slack workspace"),
+            ("U666", "another Slack workspace"),
+            ("U777", "another Slack workspace"),
+        ] {
+            let pressed = world.slack.press(user, &thread.parent, "entryguard_stop").await;
+            world.wait_until_told(&pressed, why).await;
+            let asked = world.slack.command(user, "stop all").await;
+            assert!(asked.says(why), "{user}: {}", asked.text());
+        }
+        assert_eq!(world.rules_of(&world.groups[0]).await.len(), 1);
+        world.finish().await;
+    }
+
+    async fn the_home_has_buttons_for_each_session_and_is_drawn_again_when_one_changes(database: Database) {
+        let world = World::on(database)
+            .with_groups(1)
+            .member("ana", "U111")
+            .role("trusting", &["ana"], &["group-1"], "explicit_ip = true")
+            .start()
+            .await;
+        world.slack.to_server().open_home("U111").await;
+        let home = until_home_says(&world, "U111", "Nothing is open for you").await;
+        world.start_session("U111", "1h", HOME).await;
+        until_home_says(&world, "U111", "ACTIVE").await;
+        world.slack.to_server().press_in_view("U111", &home, "entryguard_form").await;
+        let modal = until_modal_says(&world, "U111", "For how long?").await;
+        world.slack.to_server().submit("U111", &modal, filled("2h", "hand", "93.184.216.35")).await;
+        let home = eventually("the home has both sessions", SOON, async || {
+            let home = world.slack.home_of("U111").ok_or("no home")?;
+            let both = buttons(&home, "entryguard_stop").len() == 2 && text_of(&home).matches("ACTIVE").count() == 2;
+            if both { Ok(home) } else { Err(text_of(&home)) }
+        })
+        .await;
+        // The newest comes first; the other one is stopped.
+        let (older, _) = buttons(&home, "entryguard_stop").pop().unwrap();
+        world.slack.to_server().press_in_view_with("U111", &home, "entryguard_stop", older["value"].as_str().unwrap()).await;
+        world.wait_until_group_allows(&world.groups[0], &["93.184.216.35/32"]).await;
+        world.slack.command("U111", "stop").await;
+        until_home_says(&world, "U111", "Nothing is open for you").await;
+        world.finish().await;
+    }
+
     async fn whoever_left_a_role_has_nothing_of_it_open_after_the_next_start(database: Database) {
         let mut world = World::on(database)
             .with_groups(2)
@@ -219,18 +322,27 @@ async fn both_signing_secrets_count_while_one_is_exchanged() {
 }
 
 #[tokio::test]
-async fn a_hundred_resources_fit_into_one_table_with_the_failed_one_first() {
-    let files: Vec<_> = (1..=100).map(|number| format!("host-{number:03}")).collect();
-    let world = files.iter().fold(World::on(Database::Sqlite), |world, file| world.with_file(file));
-    let world = world.member("ana", "U111").start().await;
-    std::fs::create_dir(world.file("host-077")).unwrap();
+async fn a_table_that_follows_its_parent_waits_where_slack_has_asked_to_wait() {
+    let world = World::on(Database::Sqlite).with_file("intranet").member("ana", "U111").member("bo", "U222").start().await;
     world.start_session("U111", "1h", HOME).await;
-    let thread = world.wait_until_thread_says_all(&["PARTIAL", "99 of 100 open", "60 more"]).await;
-    let table = thread.replies[0].text();
-    assert!(table.lines().nth(1).unwrap().contains("host-077"), "{table}");
-    std::fs::remove_dir(world.file("host-077")).unwrap();
+    world.wait_until_thread_says_all(&["ACTIVE", "1 of 1 open"]).await;
+    // The turn of the last edit is over.
+    tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
+    // While bo's message takes its time, an edit of ana's thread is told to wait.
+    world.slack.slow_next("chat.postMessage", std::time::Duration::from_secs(3));
+    world.slack.rate_limit_next("chat.update", 4, 1);
+    let (_, link) = world.ask_for_session("U222", "1h").await;
+    world.confirm(&link, "93.184.216.35").await;
     world.slack.command("U111", "stop").await;
-    world.wait_until_over(&["CANCELLED", "100 of 100 closed"]).await;
+    let threads = eventually("bo's thread has its table", SOON, async || {
+        let threads = world.slack.threads_of(SlackDouble::CHANNEL);
+        if threads.len() == 2 && !threads[1].replies.is_empty() { Ok(threads) } else { Err(format!("{threads:#?}")) }
+    })
+    .await;
+    let limited = world.slack.limited_at("chat.update").expect("the edit came before the table");
+    let after = threads[1].replies[0].posted.duration_since(limited);
+    assert!(threads[1].parent.posted > limited, "the edit came too late to tell anything");
+    assert!(after.as_millis() >= 3_800, "the table came {after:?} after Slack had asked for 4 s");
     world.finish().await;
 }
 

@@ -1,6 +1,6 @@
 //! Slack over Socket Mode: the same handlers, over a connection that the server opens.
 
-use entryguard_tests::{Database, SOON, SlackDouble, World, eventually, on_both_databases};
+use entryguard_tests::{Database, SOON, SlackDouble, World, eventually, on_both_databases, text_of};
 use serde_json::json;
 
 use crate::said::NO_SESSION;
@@ -62,16 +62,36 @@ async fn a_connection_is_left_only_once_the_next_one_is_there_and_a_broken_one_i
 
 #[tokio::test]
 async fn an_envelope_that_comes_again_does_nothing_twice() {
-    let world = without_http(Database::Sqlite).await;
+    let mut world = without_http(Database::Sqlite).await;
     let command = json!({
         "team_id": SlackDouble::TEAM, "channel_id": SlackDouble::CHANNEL, "user_id": "U111", "command": "/entryguard", "text": "start 1h",
     });
     let slack = world.slack.to_server();
     let first = slack.envelope("E1", "slash_commands", command.clone()).await.unwrap();
     assert!(first["blocks"].is_array(), "{first}");
-    let again = slack.envelope("E1", "slash_commands", command).await.unwrap();
-    assert!(again.is_null(), "{again}");
+    let again = slack.envelope("E1", "slash_commands", command.clone()).await.unwrap();
+    assert_eq!(again, first, "the answer was lost on the way, and Slack asks again");
     let links = world.entryguard(&["audit", "export"]).await.stdout.matches("link.issued").count();
     assert_eq!(links, 1);
+    world.server.restart().await;
+    until_sockets(&world, |open, opened| open == 1 && opened == 2).await;
+    let lost = world.slack.to_server().envelope("E1", "slash_commands", command).await.unwrap();
+    assert!(text_of(&lost).contains("its answer was lost"), "{lost}");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_owed_when_the_connection_is_left_is_given_there() {
+    let world = without_http(Database::Sqlite).await;
+    world.slack.slow_next("users.info", std::time::Duration::from_millis(600));
+    let slack = world.slack.to_server();
+    let command = json!({
+        "team_id": SlackDouble::TEAM, "channel_id": SlackDouble::CHANNEL, "user_id": "U111", "command": "/entryguard", "text": "whoami",
+    });
+    let (answer, ()) = tokio::join!(slack.envelope("E2", "slash_commands", command), async {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        world.slack.refresh_sockets();
+    });
+    assert!(text_of(&answer.expect("an answer")).contains("You are *ana*"));
     world.finish().await;
 }

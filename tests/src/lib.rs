@@ -51,7 +51,9 @@ pub use proxy::{Call, CallId, Fate, Proxy};
 pub use records::{AuditEntry, Records, Wish};
 pub use server::{Server, Setup, program};
 pub use services::{moto_address, postgres_address, tools as search_path};
-pub use slack::{Edit, Message, SlackAnswer, SlackDouble, Thread, ToServer, button, link_in, text_of, what_slack_refuses};
+pub use slack::{
+    Edit, Message, SlackAnswer, SlackDouble, Thread, ToServer, button, buttons, link_in, text_of, what_slack_refuses,
+};
 pub use step::{Job, Step, StepRan};
 pub use unique::unique;
 pub use watch::{Findings, Watch};

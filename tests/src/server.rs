@@ -98,6 +98,12 @@ impl Server {
         self.wait_until_ready().await;
     }
 
+    /// Starts it again with this on top of its environment, and waits until it is ready.
+    pub async fn restart_with(&mut self, environment: &[(&str, &str)]) {
+        self.start_over(environment);
+        self.wait_until_ready().await;
+    }
+
     /// Starts it again, killing it first where it still runs, with this on top of its environment, and does not wait for anything:
     /// it may not live so long.
     pub fn start_over(&mut self, environment: &[(&str, &str)]) {

@@ -15,12 +15,13 @@ mod web_api;
 mod workspace;
 
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 pub use answer::SlackAnswer;
 pub use block_kit::what_slack_refuses;
-pub use link::{button, link_in};
+pub use link::{button, buttons, link_in};
 pub use message::{Edit, Message, Thread};
 pub use sender::ToServer;
 pub use text::text_of;
@@ -49,6 +50,8 @@ struct State {
     server: String,
     violations: Vec<String>,
     sockets: socket::Sockets,
+    // What the double signed and sent.
+    signed: Vec<sender::SignedRequest>,
 }
 
 impl Shared {
@@ -108,6 +111,38 @@ impl SlackDouble {
         self.shared.state().weather.lacks.insert(scope.to_owned());
     }
 
+    /// The app was installed with this scope, too.
+    pub fn grant_scope(&self, scope: &str) {
+        let mut state = self.shared.state();
+        state.weather.lacks.remove(scope);
+        state.weather.granted.insert(scope.to_owned());
+    }
+
+    /// Slack says that a user belongs to this workspace, or does not say to which.
+    pub fn move_to_team(&self, user: &str, team: Option<&str>) {
+        self.shared.state().weather.teams.insert(user.to_owned(), team.map(str::to_owned));
+    }
+
+    /// Slack shows a user to nobody, and says this instead: `user_not_found`, `user_not_visible`.
+    pub fn hide(&self, user: &str, error: &'static str) {
+        self.shared.state().weather.hidden.insert(user.to_owned(), error);
+    }
+
+    /// The next call of a method is refused with this error.
+    pub fn refuse_next(&self, method: &str, error: &'static str) {
+        self.shared.state().weather.refusals.insert(method.to_owned(), error);
+    }
+
+    /// The next call of a method is answered so late.
+    pub fn slow_next(&self, method: &str, by: Duration) {
+        self.shared.state().weather.slow.insert(method.to_owned(), by);
+    }
+
+    /// When a method was refused because it came too often.
+    pub fn limited_at(&self, method: &str) -> Option<Instant> {
+        self.shared.state().weather.limited_at.iter().rfind(|(limited, _)| limited == method).map(|(_, at)| *at)
+    }
+
     /// Somebody's account is deactivated. Slack says so when it is asked, and [`ToServer::user_change`] tells of it.
     pub fn deactivate(&self, user: &str) {
         self.shared.state().weather.deactivated.insert(user.to_owned());
@@ -126,6 +161,11 @@ impl SlackDouble {
     /// The modal that somebody sees.
     pub fn modal_of(&self, user: &str) -> Option<Value> {
         self.views().into_iter().rev().find(|(seen_by, view)| seen_by == user && view["type"] == "modal").map(|(_, view)| view)
+    }
+
+    /// Slack shows them again.
+    pub fn show(&self, user: &str) {
+        self.shared.state().weather.hidden.remove(user);
     }
 
     /// The next `times` calls of a method get 429 with this `Retry-After`.

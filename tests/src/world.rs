@@ -213,7 +213,8 @@ impl World {
             self.ec2.try_ask("DeleteSecurityGroup", &[("GroupId", group)]).await;
         }
         self.database.drop_it().await;
-        let violations = [self.slack.violations(), self.slack.what_slacks_sdk_refuses().await].concat();
+        let of_sdk = [self.slack.what_slacks_sdk_refuses().await, self.slack.sdk_refuses_of_what_was_sent().await].concat();
+        let violations = [self.slack.violations(), of_sdk].concat();
         let refused = [self.discord.violations(), self.discord.what_discords_description_refuses().await].concat();
         assert!(refused.is_empty(), "Discord would have refused:\n{}", refused.join("\n"));
         assert!(violations.is_empty(), "Slack would have refused:\n{}", violations.join("\n"));

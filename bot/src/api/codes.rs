@@ -34,6 +34,7 @@ codes! {
     ADDRESS_BY_HAND: FORBIDDEN "address_by_hand" "An address by hand is not taken";
     BREAK_GLASS_REFUSED: FORBIDDEN "break_glass_refused" "The approval may not be done without";
     NOBODY_TO_APPROVE: FORBIDDEN "nobody_to_approve" "Nobody could approve it";
+    APPROVAL_NEEDED: FORBIDDEN "approval_needed" "More time takes an approval";
     CLOSED: FORBIDDEN "closed" "Closed by an administrator";
     REFUSED: FORBIDDEN "refused" "Refused";
     NOT_FOUND: NOT_FOUND "not_found" "There is nothing here";

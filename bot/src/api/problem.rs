@@ -97,6 +97,7 @@ fn code_of(error: &EngineError) -> Code {
         EngineError::NoGlassToBreak => codes::NO_GLASS_TO_BREAK,
         EngineError::BreakGlassRefused => codes::BREAK_GLASS_REFUSED,
         EngineError::NobodyToApprove { .. } => codes::NOBODY_TO_APPROVE,
+        EngineError::MoreTimeTakesApproval { .. } => codes::APPROVAL_NEEDED,
         EngineError::IdempotencyKeyReused => codes::IDEMPOTENCY_KEY_REUSED,
         EngineError::Refused(_) => codes::NOT_OPENING,
         EngineError::Panic { .. } => codes::CLOSED,

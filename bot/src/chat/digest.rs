@@ -5,17 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use entryguard_core::domain::{Directory, Span};
+use entryguard_core::domain::{Directory, Span, Surface};
 use entryguard_core::engine::{Engine, EngineError, Untold};
 use entryguard_core::reply::digest;
 use entryguard_core::reply::message::Message;
 
+use super::outbox::PACE;
 use super::{Chat, ChatError};
 
 /// How often to look for news: what comes within this time is one message.
 const LOOK: Duration = Duration::from_secs(5);
 /// How long a digest is another replica's to tell.
 const HOLD: Span = Span::from_minutes(1);
+/// How long one of its messages waits for its turn.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 const HEADING: &str = "EntryGuard found that something was not as it should be";
 
 /// Tells people of drift.
@@ -28,7 +31,7 @@ pub struct DigestWorker {
 #[async_trait]
 trait Readers: Send + Sync {
     /// Posts these lines to each of them.
-    async fn tell(&self, lines: &[String], directory: &Directory) -> Result<(), ChatError>;
+    async fn tell(&self, engine: &Engine, lines: &[String], directory: &Directory) -> Result<(), ChatError>;
 }
 
 /// A chat, and its channel for such news, if it has one.
@@ -74,7 +77,7 @@ impl DigestWorker {
         let (found, directory) = (digest(&untold.drifts), self.engine.directory());
         let mut outcome = Ok(());
         for chat in &self.chats {
-            outcome = outcome.and(chat.tell(&found, &directory).await);
+            outcome = outcome.and(chat.tell(&self.engine, &found, &directory).await);
         }
         outcome
     }
@@ -82,19 +85,49 @@ impl DigestWorker {
 
 #[async_trait]
 impl<C: Chat> Readers for Told<C> {
-    async fn tell(&self, lines: &[String], directory: &Directory) -> Result<(), ChatError> {
+    async fn tell(&self, engine: &Engine, lines: &[String], directory: &Directory) -> Result<(), ChatError> {
         let markup = self.chat.markup();
         let lines = std::iter::once(markup.bold(HEADING)).chain(lines.iter().map(|line| markup.text(line))).collect();
         let content = self.chat.content(&Message::of_lines(HEADING, lines));
         if let Some(channel) = &self.channel {
-            return self.chat.post(channel, content).await.map(drop);
+            in_turn::<C>(engine, channel).await?;
+            let posted = self.chat.post(channel, content).await.map(drop);
+            return kept(engine, C::SURFACE, channel, posted).await;
         }
         let mut outcome = Ok(());
         for admin in directory.members.values().filter(|member| member.admin) {
             for person in admin.identities.iter().filter_map(|identity| self.chat.person(identity)) {
-                outcome = outcome.and(self.chat.post_to(&person, content.clone()).await.map(drop));
+                in_turn::<C>(engine, &person).await?;
+                let posted = self.chat.post_to(&person, content.clone()).await.map(drop);
+                outcome = outcome.and(kept(engine, C::SURFACE, &person, posted).await);
             }
         }
         outcome
     }
+}
+
+/// Waits for the channel's next turn, as everything does that is posted there.
+async fn in_turn<C: Chat>(engine: &Engine, channel: &str) -> Result<(), ChatError> {
+    loop {
+        let turn =
+            engine.take_turn(C::SURFACE, channel, PACE).await.map_err(|error| ChatError::Unreachable(error.to_string()))?;
+        let Err(free_at) = turn else { return Ok(()) };
+        let wait = free_at.since(engine.now()).as_duration();
+        // The digest is ours for a while only.
+        if wait > LONGEST_WAIT {
+            return Err(ChatError::RateLimited(Some(wait)));
+        }
+        tokio::time::sleep(wait.max(Duration::from_millis(50))).await;
+    }
+}
+
+/// Keeps everybody from a channel for as long as the chat has asked for.
+async fn kept(engine: &Engine, surface: Surface, channel: &str, posted: Result<(), ChatError>) -> Result<(), ChatError> {
+    if let Err(ChatError::RateLimited(Some(wait))) = &posted {
+        let wait = Span::from_millis(i64::try_from(wait.as_millis()).unwrap_or(60_000));
+        if let Err(error) = engine.hold_channel(surface, channel, wait).await {
+            tracing::warn!(error = ?error, "a channel that asks to wait could not be held");
+        }
+    }
+    posted
 }

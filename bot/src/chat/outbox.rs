@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use entryguard_core::domain::{Span, Timestamp};
+use entryguard_core::domain::{PostKind, Span, Timestamp};
 use entryguard_core::engine::{Engine, EngineError};
 use entryguard_core::reconcile::Nudges;
 use entryguard_core::reply::Card;
@@ -17,11 +17,22 @@ use super::{Chat, ChatError, Sent};
 /// How long a worker sleeps at the most.
 const POLL: Duration = Duration::from_secs(1);
 /// Chats take about one message a second for a channel.
-const PACE: Span = Span::from_seconds(1);
+pub(super) const PACE: Span = Span::from_seconds(1);
 /// How long a post is ours while we make one call for it; another worker or replica may take it over after that.
 const HOLD: Span = Span::from_seconds(16);
 /// The longest wait after failures.
 const LONGEST_WAIT: Span = Span::from_minutes(5);
+
+/// Tries of what the chat refuses: at the longest wait between them, the last is some six hours after the first.
+const TRIES: u32 = 80;
+
+/// When to come back to a post.
+enum Next {
+    /// Then; when its session changes, if there is no time.
+    At(Option<Timestamp>),
+    /// At once, for the table of a parent that was just posted, in a turn of the channel until then.
+    Table { turn: Timestamp },
+}
 
 /// Keeps what a chat shows up to date. Several may run beside each other.
 pub struct OutboxWorker<C> {
@@ -69,45 +80,63 @@ impl<C: Chat> OutboxWorker<C> {
     /// Takes one step for the post that is due; whether there was one.
     async fn show_due(&self) -> Result<bool, EngineError> {
         let Some(mut post) = self.engine.take_due_post(C::SURFACE, HOLD).await? else { return Ok(false) };
-        post.due_at = self.show(&mut post).await?;
+        let mut next = self.show(&mut post, None).await?;
+        if let Next::Table { turn } = next {
+            // What is posted is saved first: a crash must not post it again.
+            post.due_at = Some(self.engine.now().plus(HOLD));
+            self.engine.save_post(&post).await?;
+            next = self.show(&mut post, Some(turn)).await?;
+        }
+        post.due_at = match next {
+            Next::At(due_at) => due_at,
+            Next::Table { turn } => Some(turn),
+        };
         self.engine.save_post(&post).await?;
         Ok(true)
     }
 
-    /// Takes one step for one post; when to come back to it.
-    async fn show(&self, post: &mut ChatPost) -> Result<Option<Timestamp>, EngineError> {
+    /// Takes one step for one post, in the channel's next turn or at the end of the one that the step before was taken in.
+    async fn show(&self, post: &mut ChatPost, turn: Option<Timestamp>) -> Result<Next, EngineError> {
         let Some(place) = Place::of(post, self.announcements.as_deref(), |identity| self.chat.person(identity)) else {
             tracing::debug!(session = %post.session, chat = C::SURFACE.as_str(), "a post has no place; it is passed over");
-            return Ok(None);
+            return Ok(Next::At(None));
         };
         let mut posted: Posted = read(post.posted.as_deref());
         let mut shown: Shown = read(post.shown.as_deref());
-        let Some((view, turns)) = self.engine.view_with_turns(&post.session, posted.told).await? else { return Ok(None) };
+        let Some((view, turns)) = self.engine.view_with_turns(&post.session, posted.told).await? else {
+            return Ok(Next::At(None));
+        };
         let card = Card::new(&view, &self.engine.directory(), self.engine.now());
         let wanted = Wanted { kind: post.kind, place: &place, card: &card, turns: &turns };
         let Some(step) = step::next(&*self.chat, wanted, &posted, &shown) else {
             post.attempts = 0;
-            return Ok(None);
+            return Ok(Next::At(None));
         };
         let channel = posted.channel.clone().unwrap_or_else(|| place.channel.clone());
+        let turn = match self.engine.take_turn(C::SURFACE, &channel, PACE).await? {
+            Ok(turn) => turn,
+            // The channel waits for nothing but the turn that is still ours. Where the chat has asked it to wait, that is longer.
+            Err(free_at) if turn.is_some_and(|turn| free_at <= turn) => free_at,
+            Err(free_at) => return Ok(Next::At(Some(free_at))),
+        };
         // The table follows its parent at once, so that nobody sees one without the other; all else keeps the pace.
-        let follows = matches!(step, Step::PostTable(..)) && post.attempts == 0;
-        let turn = self.engine.take_turn(C::SURFACE, &channel, PACE).await?;
-        if let Some(free_at) = turn.err().filter(|_| !follows) {
-            return Ok(Some(free_at));
-        }
+        let table_follows = matches!(step, Step::PostParent(_)) && post.kind == PostKind::Thread;
         let done = self.take(step, &place, &mut posted, &mut shown).await;
         // Whatever was posted before a failure is posted.
         post.posted = serde_json::to_string(&posted).ok();
         post.shown = serde_json::to_string(&shown).ok();
         match done {
+            Ok(()) if table_follows => Ok(Next::Table { turn }),
             Ok(()) => {
                 post.attempts = 0;
                 let left = step::next(&*self.chat, wanted, &posted, &shown).is_some();
-                let soon = if posted.table.is_none() && posted.parent.is_some() { Span::from_millis(0) } else { PACE };
-                Ok(left.then(|| self.engine.now().plus(soon)))
+                Ok(Next::At(left.then(|| self.engine.now().plus(PACE))))
             }
-            Err(error) => self.come_back(post, &channel, &error).await.map(Some),
+            Err(error) if gives_up(post, &posted, &error) => {
+                tracing::error!(session = %post.session, chat = C::SURFACE.as_str(), %error, tries = post.attempts, "nobody could be told; giving up");
+                Ok(Next::At(None))
+            }
+            Err(error) => self.come_back(post, &channel, &error).await.map(|at| Next::At(Some(at))),
         }
     }
 
@@ -216,6 +245,12 @@ fn there<T>(called: Result<T, ChatError>) -> Result<Option<T>, ChatError> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// Whether nothing was ever shown, and the chat refuses it as often as makes sense. A chat that is away has not refused.
+fn gives_up(post: &ChatPost, posted: &Posted, error: &ChatError) -> bool {
+    let refused = matches!(error, ChatError::NoAccess(_) | ChatError::Refused(_));
+    refused && posted.parent.is_none() && post.attempts >= TRIES
 }
 
 fn read<T: Default + serde::de::DeserializeOwned>(text: Option<&str>) -> T {

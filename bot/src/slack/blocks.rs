@@ -13,6 +13,8 @@ const SECTION: usize = 3000;
 const SECTIONS: usize = 44;
 /// What a line for notifications may hold and still be read.
 const SUMMARY: usize = 300;
+/// The longest of what Slack reads as one, in bytes: a time with its fallback.
+const LONGEST_ENTITY: usize = 120;
 /// Buttons in one row: Slack takes 25, and a phone shows five.
 const ROW: usize = 5;
 
@@ -33,62 +35,81 @@ impl Markup for Mrkdwn {
     }
 
     fn code(&self, text: &str) -> String {
-        format!("`{}`", escape(text).replace('`', "'"))
+        // In code nothing is markup, and whatever is copied from it has to be what it looks like.
+        format!("`{}`", entities(text).replace('`', "'"))
     }
 }
 
-/// Text of somebody else's, which must not become markup: neither a link nor a mention, nor bold, struck or quoted.
+/// Text of somebody else's, which must not become markup: neither a link nor a mention, nor bold, slanted, struck, quoted or code.
 pub fn escape(text: &str) -> String {
-    let plain = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    // An invisible joiner before them keeps Slack from reading these as marks; names and reasons look as they did.
-    plain.replace('*', "\u{2060}*").replace('~', "\u{2060}~")
+    let mut plain = String::with_capacity(text.len());
+    let mut before = None;
+    let mut rest = text.chars().peekable();
+    while let Some(character) = rest.next() {
+        let is_within_word = before.is_some_and(char::is_alphanumeric) && rest.peek().is_some_and(|next| next.is_alphanumeric());
+        // An invisible joiner before them keeps Slack from reading these as marks; names and reasons look as they did.
+        if matches!(character, '*' | '~') || character == '_' && !is_within_word {
+            plain.push('\u{2060}');
+        }
+        plain.push(if character == '`' { '\'' } else { character });
+        before = Some(character);
+    }
+    entities(&plain)
+}
+
+fn entities(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// A message as Slack takes it.
 pub fn content(message: &Message) -> SlackMessageContent {
-    let summary: String = escape(&message.summary).chars().take(SUMMARY).collect();
-    SlackMessageContent::new().with_text(summary).with_blocks(blocks(message))
+    SlackMessageContent::new().with_text(cut(&escape(&message.summary), SUMMARY)).with_blocks(blocks(message))
 }
 
 /// A message's blocks.
 pub fn blocks(message: &Message) -> Vec<SlackBlock> {
     let mut blocks = lines(&message.lines);
     blocks.extend(message.buttons.chunks(ROW).map(actions));
-    blocks.extend(message.notes.iter().map(|note| context(note)));
+    blocks.extend(packed(&message.notes).iter().map(|note| context(note)));
     blocks
 }
 
 /// A section with a text.
 pub fn section(text: &str) -> SlackBlock {
-    SlackSectionBlock::new().with_text(mrkdwn(&cut(text))).into()
+    SlackSectionBlock::new().with_text(mrkdwn(&cut(text, SECTION))).into()
 }
 
 /// Small print.
 pub fn context(text: &str) -> SlackBlock {
-    SlackContextBlock::new(vec![SlackBlockMarkDownText::new(cut(text)).into()]).into()
+    SlackContextBlock::new(vec![SlackBlockMarkDownText::new(cut(text, SECTION)).into()]).into()
 }
 
 /// Lines, packed into as few sections as can be. What a message cannot hold is counted rather than silently cut.
 pub fn lines(lines: &[String]) -> Vec<SlackBlock> {
+    let texts = packed(lines);
+    let (shown, rest) = texts.split_at(texts.len().min(SECTIONS));
+    let mut blocks: Vec<_> = shown.iter().map(|text| section(text)).collect();
+    let left_out: usize = rest.iter().map(|text| text.lines().count()).sum();
+    if left_out > 0 {
+        blocks.push(section(&format!("… and {left_out} more")));
+    }
+    blocks
+}
+
+/// Lines, in as few texts as can be.
+fn packed(lines: &[String]) -> Vec<String> {
     let mut texts: Vec<String> = Vec::new();
-    let mut left_out = 0;
     for line in lines {
-        let line = cut(line);
-        let full = texts.len() == SECTIONS;
+        let line = cut(line, SECTION);
         match texts.last_mut().filter(|last| last.chars().count() + line.chars().count() < SECTION) {
             Some(last) => {
                 last.push('\n');
                 last.push_str(&line);
             }
-            None if full => left_out += 1,
             None => texts.push(line),
         }
     }
-    let mut blocks: Vec<_> = texts.iter().map(|text| section(text)).collect();
-    if left_out > 0 {
-        blocks.push(section(&format!("… and {left_out} more")));
-    }
-    blocks
+    texts
 }
 
 /// A row of buttons.
@@ -119,8 +140,16 @@ fn mrkdwn(text: &str) -> SlackBlockText {
     SlackBlockMarkDownText::new(text.to_owned()).into()
 }
 
-fn cut(text: &str) -> String {
-    text.chars().take(SECTION).collect()
+/// The beginning of a text; what Slack reads as one, an entity or a time, is in it as a whole or not at all.
+fn cut(text: &str, at_most: usize) -> String {
+    let Some((end, _)) = text.char_indices().nth(at_most) else { return text.to_owned() };
+    let kept = &text[..end];
+    let torn = [('<', '>'), ('&', ';')].into_iter().filter_map(|(opens, closes)| {
+        let opened = kept.rfind(opens)?;
+        // Nothing that Slack reads as one is longer than this.
+        (!kept[opened..].contains(closes) && kept.len() - opened < LONGEST_ENTITY).then_some(opened)
+    });
+    kept[..torn.min().unwrap_or(end)].to_owned()
 }
 
 #[cfg(test)]
@@ -131,7 +160,20 @@ mod tests {
     fn text_of_others_does_not_become_markup() {
         assert_eq!(escape("<!channel> & <https://evil|ok>"), "&lt;!channel&gt; &amp; &lt;https://evil|ok&gt;");
         assert_eq!(escape("*bold*"), "\u{2060}*bold\u{2060}*");
-        assert_eq!(Mrkdwn.code("a`b"), "`a'b`");
+        assert_eq!(escape("_slanted_ group_1 ~no~"), "\u{2060}_slanted\u{2060}_ group_1 \u{2060}~no\u{2060}~");
+        assert_eq!(escape("`code` & more"), "'code' &amp; more");
+        assert_eq!(Mrkdwn.code("a`b *c* _d_"), "`a'b *c* _d_`");
+    }
+
+    #[test]
+    fn what_slack_reads_as_one_is_never_torn() {
+        let text = format!("{}&amp;{}", "x".repeat(8), Mrkdwn.time(Timestamp::from_millis(0)));
+        for at_most in 0..text.len() {
+            let kept = cut(&text, at_most);
+            assert!(kept.len() <= at_most && text.starts_with(&kept), "{kept}");
+            assert!(kept.is_empty() || kept.ends_with('x') || kept.ends_with("&amp;"), "{kept}");
+        }
+        assert_eq!(cut(&text, text.len()), text);
     }
 
     #[test]

@@ -10,8 +10,8 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 
 use super::client::{SlackApi, connector};
-use super::manifest::SCOPES;
-use crate::chat::AppHealth;
+use super::manifest::{CHANNEL_SCOPES, SCOPES};
+use crate::chat::{AppHealth, ChatError};
 
 /// How long Slack may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -62,23 +62,54 @@ async fn judge(settings: &SlackSettings, identity: Identity, scopes: &[String]) 
         return AppHealth::Invalid(format!("the app lacks the scope {}; {why}", missing.join(", ")));
     }
     let summary = format!("@{} in {}", identity.user.unwrap_or_default(), identity.team.unwrap_or_default());
-    match channel(settings).await {
+    match reach(settings, scopes).await {
         Ok(warnings) => AppHealth::Valid(summary, warnings),
         Err(why) => AppHealth::Invalid(why),
     }
 }
 
-/// Whether the channel for reports can be written to.
-async fn channel(settings: &SlackSettings) -> Result<Vec<String>, String> {
-    let Some(channel) = &settings.report_channel else { return Ok(Vec::new()) };
+/// Whether the app reaches its socket and its channel; what is worth knowing of that, or why it does not.
+async fn reach(settings: &SlackSettings, scopes: &[String]) -> Result<Vec<String>, String> {
     let api = SlackApi::new(settings).map_err(|error| error.to_string())?;
-    let seen = api.sees_channel(channel).await;
-    match seen {
-        Ok(true) => Ok(Vec::new()),
-        Ok(false) => Ok(vec![format!("the app is not in report_channel {channel}; `/invite @EntryGuard` there")]),
-        Err(error) if error.to_string().contains("missing_scope") => {
-            Ok(vec![format!("report_channel {channel} was not looked at: that takes the scope channels:read")])
-        }
-        Err(error) => Err(format!("report_channel {channel}: {error}; invite the app there, or name another channel")),
+    let of_socket = socket(settings, &api).await?;
+    Ok(of_socket.into_iter().chain(channel(settings, &api, scopes).await?).collect())
+}
+
+/// Whether a socket could be opened. The address that Slack gives is good for once, and is not used.
+async fn socket(settings: &SlackSettings, api: &SlackApi) -> Result<Option<String>, String> {
+    if settings.app_token.is_none() {
+        return Ok(None);
+    }
+    match api.open_connection().await {
+        Ok(_) => Ok(None),
+        Err(ChatError::Refused(why)) => Err(format!(
+            "Slack opens no socket for app_token ({why}); make one with the scope connections:write under Basic Information → \
+             App-Level Tokens, and switch Socket Mode on"
+        )),
+        Err(error) => Ok(Some(format!("app_token was not tried: {error}"))),
+    }
+}
+
+/// Whether the channel for reports can be written to.
+async fn channel(settings: &SlackSettings, api: &SlackApi, scopes: &[String]) -> Result<Option<String>, String> {
+    let Some(channel) = &settings.report_channel else { return Ok(None) };
+    let missing: Vec<_> = CHANNEL_SCOPES.into_iter().filter(|scope| !scopes.iter().any(|granted| granted == scope)).collect();
+    let unseen = || {
+        let how = "add it under OAuth & Permissions, and install the app again";
+        Ok(Some(format!("report_channel {channel} was not looked at: that takes the scope {}; {how}", missing.join(", "))))
+    };
+    if missing.len() == CHANNEL_SCOPES.len() {
+        return unseen();
+    }
+    match api.sees_channel(channel).await {
+        Ok(true) => Ok(None),
+        Ok(false) => Ok(Some(format!("the app is not in report_channel {channel}; `/invite @EntryGuard` there"))),
+        // A private channel takes another scope than a public one.
+        Err(ChatError::Refused(why)) if why == "missing_scope" => unseen(),
+        Err(ChatError::NoAccess(why)) => Err(format!(
+            "report_channel {channel} is missing ({why}): it does not exist, or it is private and the app is not in it; \
+             `/invite @EntryGuard` there, or name another channel"
+        )),
+        Err(error) => Ok(Some(format!("report_channel {channel} was not looked at: {error}"))),
     }
 }

@@ -20,6 +20,7 @@ use crate::chat::{Chat, ChatError, Sent};
 use crate::http::outgoing;
 
 use super::blocks::{self, Mrkdwn};
+use super::standing::Standing;
 
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(5);
@@ -43,6 +44,13 @@ pub struct SlackUser {
     pub deleted: bool,
     /// Whether they are a program.
     pub bot: bool,
+}
+
+impl SlackUser {
+    /// What they are to a workspace. Whoever Slack names no workspace for is not taken for one of ours.
+    pub fn standing(&self, our_team: &str) -> Standing {
+        Standing::of(self.team.as_deref() == Some(our_team), self.deleted, self.bot)
+    }
 }
 
 impl SlackApi {

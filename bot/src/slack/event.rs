@@ -1,12 +1,15 @@
 //! What Slack tells of by itself: somebody opened their home, or left.
 
 use entryguard_core::command::Conversation;
-use entryguard_core::domain::{Identity, Surface};
+use entryguard_core::domain::Surface;
+use entryguard_core::engine::EngineError;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::leavers::close_for;
 use super::standing::Standing;
 use super::{SlackState, home};
+use crate::chat::Place;
 
 /// What comes to the events' address.
 #[derive(Deserialize)]
@@ -57,54 +60,54 @@ struct ChangedUser {
     is_bot: bool,
 }
 
-/// Takes an event; the answer, where Slack waits for one. The work goes on after it.
+/// Takes an event; the answer, where Slack waits for one. Where it fails, Slack sends the event again.
 pub async fn answer(state: &SlackState, request: EventRequest) -> Result<Option<Value>, ()> {
     match request {
         EventRequest::UrlVerification { challenge } => Ok(Some(json!({ "challenge": challenge }))),
         EventRequest::Other => Ok(None),
-        EventRequest::EventCallback(callback) => {
-            let name = format!("event:{}", callback.event_id);
-            let first = state.shared.engine.accept_once(&name).await.map_err(|error| {
-                tracing::error!(error = ?error, "an event could not be checked for repetition");
-            })?;
-            if first {
-                let state = state.clone();
-                tokio::spawn(async move { take(&state, callback).await });
-            }
-            Ok(None)
-        }
+        EventRequest::EventCallback(callback) => take(state, callback).await.map(|()| None).map_err(|error| {
+            tracing::error!(error = ?error, "an event could not be taken; Slack sends it again");
+        }),
     }
 }
 
-async fn take(state: &SlackState, callback: Callback) {
-    match callback.event {
+async fn take(state: &SlackState, callback: Callback) -> Result<(), EngineError> {
+    let Callback { team_id, event_id, event } = callback;
+    let (engine, name) = (&state.shared.engine, format!("event:{event_id}"));
+    match event {
         Event::AppHomeOpened { user, tab } if tab.is_empty() || tab == "home" => {
-            match state.standings.who(state, &callback.team_id, &user).await {
-                Ok(identity) => {
-                    let place = crate::chat::Place { channel: user.clone(), user: user.clone() };
-                    let place = place.stored();
-                    let conversation = Conversation { identity, surface: Surface::Slack, place };
-                    home::publish(state, &conversation, &user).await;
-                }
-                Err(why) => home::refuse(state, &user, &why).await,
+            if engine.accept_once(&name).await? {
+                let state = state.clone();
+                tokio::spawn(async move { show_home(&state, &team_id, user).await });
             }
         }
-        Event::UserChange { user } => changed(state, &callback.team_id, user).await,
-        Event::AppHomeOpened { .. } | Event::Other => {}
+        // What closes something is done before its event is accepted: of a crash in between, Slack's next try makes up.
+        Event::UserChange { user } if !engine.was_accepted(&name).await? => {
+            changed(state, &team_id, user).await?;
+            engine.accept_once(&name).await?;
+        }
+        Event::AppHomeOpened { .. } | Event::UserChange { .. } | Event::Other => {}
+    }
+    Ok(())
+}
+
+async fn show_home(state: &SlackState, team: &str, user: String) {
+    match state.standings.who(state, team, &user).await {
+        Ok(identity) => {
+            let place = Place { channel: user.clone(), user: user.clone() }.stored();
+            let conversation = Conversation { identity, surface: Surface::Slack, place };
+            state.homes.looked(&user, &conversation, state.shared.engine.now());
+            // What went wrong is in the log, and they can look again.
+            let _ = home::publish(state, &conversation, &user).await;
+        }
+        Err(why) => home::refuse(state, &user, &why).await,
     }
 }
 
-async fn changed(state: &SlackState, team: &str, user: ChangedUser) {
+async fn changed(state: &SlackState, team: &str, user: ChangedUser) -> Result<(), EngineError> {
+    // Where Slack does not name the user's workspace, it is the one that the event is about.
     let ours = user.team_id.as_deref().unwrap_or(team) == state.settings.team_id;
     let standing = Standing::of(ours, user.deleted, user.is_bot);
-    state.standings.set(&user.id, standing);
-    if standing == Standing::Active {
-        return;
-    }
-    let identity = Identity::Slack { team: state.settings.team_id.clone(), user: user.id };
-    match state.shared.engine.identity_left(&identity, Surface::Slack, standing.why()).await {
-        Ok(0) => {}
-        Ok(ended) => tracing::info!(%identity, ended, "the sessions of somebody who left Slack are closed"),
-        Err(error) => tracing::error!(error = ?error, "the sessions of somebody who left Slack could not be closed"),
-    }
+    state.standings.set(&user.id, standing, state.shared.engine.now());
+    close_for(&state.shared.engine, &state.settings.team_id, user.id, standing).await
 }

@@ -3,34 +3,40 @@
 use entryguard_core::command::Conversation;
 use entryguard_core::domain::Timestamp;
 use entryguard_core::reply::message::{Action, Button};
-use entryguard_core::reply::{Card, Home, brief, last_time, resource_line, thread};
+use entryguard_core::reply::{Card, Home, brief, last_time, quoting, resource_line, thread};
 use slack_morphism::prelude::{
     SlackBlock, SlackBlockPlainTextOnly, SlackDividerBlock, SlackHeaderBlock, SlackHomeView, SlackView,
 };
 
 use super::SlackState;
 use super::blocks::{Mrkdwn, actions, context, lines, section};
+use crate::chat::ChatError;
 
 /// Sessions that are over and still shown.
 const PAST: usize = 3;
 
 /// Shows somebody their home, as it stands now.
-pub async fn publish(state: &SlackState, conversation: &Conversation, user: &str) {
+pub async fn publish(state: &SlackState, conversation: &Conversation, user: &str) -> Result<(), ChatError> {
     let view = match state.shared.engine.home(conversation).await {
         Ok(home) => view(&home, state.shared.engine.now()),
-        Err(error) => SlackView::Home(SlackHomeView::new(vec![section(&super::blocks::escape(&error.to_string()))])),
+        Err(error) => sentence(&error.to_string()),
     };
-    if let Err(error) = state.api.publish_home(user, view).await {
-        tracing::warn!(%error, "a home could not be shown in Slack");
-    }
+    show(state, user, view).await
 }
 
 /// Tells somebody whom we do not serve why their home is empty.
 pub async fn refuse(state: &SlackState, user: &str, why: &str) {
-    let view = SlackView::Home(SlackHomeView::new(vec![section(&super::blocks::escape(why))]));
-    if let Err(error) = state.api.publish_home(user, view).await {
-        tracing::warn!(%error, "a home could not be shown in Slack");
-    }
+    // What went wrong is in the log, and they can only look again.
+    let _ = show(state, user, sentence(why)).await;
+}
+
+async fn show(state: &SlackState, user: &str, view: SlackView) -> Result<(), ChatError> {
+    let shown = state.api.publish_home(user, view).await;
+    shown.inspect_err(|error| tracing::warn!(%error, "a home could not be shown in Slack"))
+}
+
+fn sentence(why: &str) -> SlackView {
+    SlackView::Home(SlackHomeView::new(vec![section(&quoting(why, &Mrkdwn))]))
 }
 
 fn view(home: &Home, now: Timestamp) -> SlackView {

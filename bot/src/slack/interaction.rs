@@ -117,8 +117,7 @@ async fn press(state: &SlackState, payload: Payload, who: Identity, action: Acti
         show(state, &payload, &reply);
     }
     if in_view && !refused {
-        let (state, user) = (state.clone(), payload.user.id);
-        tokio::spawn(async move { home::publish(&state, &conversation, &user).await });
+        redraw_home(state, conversation, payload.user.id);
     }
 }
 
@@ -146,10 +145,18 @@ async fn submit(state: &SlackState, payload: Payload, who: Identity) -> Option<V
     Some(match state.shared.engine.submit_form(&conversation, &form::filled(&values)).await {
         Err(wrong) => form::errors(&wrong, &values),
         Ok(reply) => {
+            if matches!(reply, Reply::Started(_)) {
+                redraw_home(state, conversation, payload.user.id);
+            }
             let message = reply::words(&reply, &state.shared.server.public_url, state.shared.engine.now(), &Mrkdwn);
             serde_json::json!({ "response_action": "update", "view": form::said(&message) })
         }
     })
+}
+
+fn redraw_home(state: &SlackState, conversation: Conversation, user: String) {
+    let state = state.clone();
+    spawn(async move { home::publish(&state, &conversation, &user).await });
 }
 
 /// Where a session that begins here is shown: in the channel, or else to its member directly.

@@ -9,13 +9,15 @@ use crate::cli::ManifestOptions;
 /// Prints the manifest.
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
 pub fn run(options: &ManifestOptions) -> anyhow::Result<ExitCode> {
+    // Of the file, only this: the manifest is made before Slack has given any secret, and maybe before there is a file.
+    let file = Settings::read_for_manifest(&options.config.config);
+    let has_channel = file.as_ref().is_ok_and(|(_, has_channel)| *has_channel);
     let reached = match &options.public_url {
         _ if options.socket_mode => Reached::OverSocket,
         Some(url) => Reached::At(url.trim_end_matches('/').to_owned()),
-        // Of the file, only this: the manifest is made before Slack has given any secret.
-        None => Reached::At(Settings::read_public_url(&options.config.config)?),
+        None => Reached::At(file?.0),
     };
-    print!("{}", manifest(&reached));
+    print!("{}", manifest(&reached, has_channel));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -27,9 +29,12 @@ enum Reached {
 
 /// What the app may do: the least.
 pub const SCOPES: [&str; 4] = ["commands", "chat:write", "chat:write.public", "users:read"];
+/// What it may do besides where it reports to a channel: `entryguard check` looks whether it reaches it, public or private.
+pub const CHANNEL_SCOPES: [&str; 2] = ["channels:read", "groups:read"];
 
-fn manifest(reached: &Reached) -> String {
-    let scopes: String = SCOPES.iter().map(|scope| format!("      - {scope}\n")).collect();
+fn manifest(reached: &Reached, has_channel: bool) -> String {
+    let of_channel = CHANNEL_SCOPES.iter().filter(|_| has_channel);
+    let scopes: String = SCOPES.iter().chain(of_channel).map(|scope| format!("      - {scope}\n")).collect();
     let is_socket = matches!(reached, Reached::OverSocket);
     // Over its own connection, an app has no addresses.
     let line = |indent: &str, key: &str, path: &str| match reached {
@@ -85,10 +90,16 @@ mod tests {
 
     #[test]
     fn the_manifest_names_the_routes_that_the_server_has() {
-        let text = manifest(&Reached::At("https://entryguard.example.com".to_owned()));
+        let text = manifest(&Reached::At("https://entryguard.example.com".to_owned()), false);
         assert!(text.contains("https://entryguard.example.com/slack/commands"));
         assert!(text.contains("https://entryguard.example.com/slack/interactions"));
         assert!(text.contains("https://entryguard.example.com/slack/events"));
         assert!(text.contains(&format!("callback_id: {}", crate::slack::form::SHORTCUT)));
+        assert!(!text.contains("channels:read"));
+        let with_channel = manifest(&Reached::OverSocket, true);
+        assert!(
+            with_channel.contains("      - users:read\n      - channels:read\n      - groups:read\nsettings:"),
+            "{with_channel}"
+        );
     }
 }

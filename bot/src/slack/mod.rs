@@ -1,5 +1,6 @@
 //! Slack: verified requests in, ephemeral answers out, and a thread for each session that shows how it is doing.
 
+mod answers;
 mod blocks;
 pub mod check;
 mod client;
@@ -7,8 +8,10 @@ mod command;
 mod event;
 mod form;
 mod home;
+mod homes;
 mod incoming;
 mod interaction;
+mod leavers;
 pub mod manifest;
 mod reply;
 mod signed;
@@ -23,6 +26,8 @@ use axum::routing::post;
 use entryguard_core::config::SlackSettings;
 
 pub use client::SlackApi;
+pub use homes::{Homes, HomesWorker};
+pub use leavers::LeaversWorker;
 pub use socket::SocketWorker;
 pub use standing::Standings;
 
@@ -42,6 +47,8 @@ pub struct SlackState {
     pub api: Arc<SlackApi>,
     /// What became of its users.
     pub standings: Arc<Standings>,
+    /// Who looks at their home.
+    pub homes: Arc<Homes>,
 }
 
 /// Slack's routes. Without a signing secret there is nothing to check a request with, and so no route: Socket Mode has them all.

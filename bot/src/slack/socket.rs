@@ -2,8 +2,10 @@
 //!
 //! There is no signature here: the connection is Slack's own, over TLS, for whoever has the app's token.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -12,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
+use super::answers::Answers;
 use super::{SlackState, command, event, interaction};
 use crate::chat::ChatError;
 use crate::http;
@@ -25,12 +28,25 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// How long what is left on an old connection is still taken.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// What is said where the answer to a command was lost with the server that gave it.
+const LOST: &str =
+    "EntryGuard has taken this command, and its answer was lost on the way. `/entryguard list` shows what came of it.";
+
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Takes Slack's requests from a socket.
 #[derive(Clone)]
 pub struct SocketWorker {
     state: SlackState,
+    answers: Arc<Answers>,
+}
+
+/// A connection, and the acknowledgements that are on their way to it.
+struct Line {
+    sink: SplitSink<Socket, Message>,
+    stream: SplitStream<Socket>,
+    acknowledge: mpsc::Sender<String>,
+    acknowledged: mpsc::Receiver<String>,
 }
 
 /// What Slack sends.
@@ -48,7 +64,7 @@ struct Envelope {
 impl SocketWorker {
     /// A worker for the app of the configuration.
     pub fn new(state: SlackState) -> Self {
-        Self { state }
+        Self { state, answers: Arc::default() }
     }
 
     /// Works for ever. A connection that Slack wants to be rid of is left only once the next one is there.
@@ -91,23 +107,22 @@ impl SocketWorker {
 
     /// Serves one connection until it ends; the next one, where Slack has asked for it.
     async fn serve(&self, socket: Socket) -> Option<Socket> {
-        let (mut sink, mut stream) = socket.split();
-        let (acknowledge, mut acknowledged) = mpsc::channel::<String>(64);
+        let mut line = Line::new(socket);
         loop {
             let received = tokio::select! {
-                Some(answer) = acknowledged.recv() => {
-                    if sink.send(Message::text(answer)).await.is_err() {
+                Some(answer) = line.acknowledged.recv() => {
+                    if line.sink.send(Message::text(answer)).await.is_err() {
                         return None;
                     }
                     continue;
                 }
-                received = tokio::time::timeout(SILENCE, stream.next()) => received,
+                received = tokio::time::timeout(SILENCE, line.stream.next()) => received,
             };
             let text = match received {
                 Ok(Some(Ok(Message::Text(text)))) => text,
                 // Answered by the library when it is next written to, which must not wait for an envelope.
                 Ok(Some(Ok(Message::Ping(_)))) => {
-                    if sink.flush().await.is_err() {
+                    if line.sink.flush().await.is_err() {
                         return None;
                     }
                     continue;
@@ -115,36 +130,31 @@ impl SocketWorker {
                 Ok(Some(Ok(Message::Close(_)) | Err(_)) | None) | Err(_) => return None,
                 Ok(Some(Ok(_))) => continue,
             };
-            if !self.receive(&text, &acknowledge) {
+            if !self.receive(&text, &line.acknowledge) {
                 continue;
             }
             // Slack wants to be rid of this connection: the next one first.
             if let Ok(next) = self.open().await {
-                let old = stream.reunite(sink).ok();
                 let this = self.clone();
                 tokio::spawn(async move {
-                    if let Some(old) = old {
-                        let _ = tokio::time::timeout(DRAIN, Box::pin(this.drain(old))).await;
-                    }
+                    let _ = tokio::time::timeout(DRAIN, Box::pin(this.drain(line))).await;
                 });
                 return Some(next);
             }
         }
     }
 
-    /// Takes what still comes over a connection that is being left.
-    async fn drain(&self, socket: Socket) {
-        let (mut sink, mut stream) = socket.split();
-        let (acknowledge, mut acknowledged) = mpsc::channel::<String>(64);
+    /// Takes what still comes over a connection that is being left, and gives the answers that are still owed there.
+    async fn drain(&self, mut line: Line) {
         loop {
             tokio::select! {
-                Some(answer) = acknowledged.recv() => {
-                    if sink.send(Message::text(answer)).await.is_err() {
+                Some(answer) = line.acknowledged.recv() => {
+                    if line.sink.send(Message::text(answer)).await.is_err() {
                         return;
                     }
                 }
-                received = stream.next() => match received {
-                    Some(Ok(Message::Text(text))) => drop(self.receive(&text, &acknowledge)),
+                received = line.stream.next() => match received {
+                    Some(Ok(Message::Text(text))) => drop(self.receive(&text, &line.acknowledge)),
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                     Some(Ok(_)) => {}
                 },
@@ -179,30 +189,30 @@ impl SocketWorker {
         }
     }
 
-    /// What to acknowledge an envelope with; nothing where it could not be taken, so that Slack sends it again.
+    /// What to acknowledge an envelope with; nothing where it could not be taken, so that Slack sends it again. One that comes again,
+    /// because the acknowledgement was lost or is not there yet, gets the same.
     async fn answer(&self, id: &str, envelope: Envelope) -> Option<Value> {
-        let state = &self.state;
-        match state.shared.engine.accept_once(&format!("envelope:{id}")).await {
-            Ok(true) => {}
-            // Taken before, and the acknowledgement was lost.
-            Ok(false) => return Some(json!({ "envelope_id": id })),
-            Err(error) => {
-                tracing::error!(error = ?error, "an envelope could not be checked for repetition");
-                return None;
-            }
-        }
+        let given = self.answers.to(id);
+        let answer = given.get_or_try_init(|| self.take(id, envelope)).await;
+        answer.ok().cloned()
+    }
+
+    async fn take(&self, id: &str, envelope: Envelope) -> Result<Value, ()> {
         let Envelope { kind, payload, accepts_response_payload, .. } = envelope;
+        let is_command = kind == "slash_commands";
         let answer = match kind.as_str() {
+            // An event has a name of its own by which it is accepted once, and that only when its work is done.
+            "events_api" => self.of_event(payload).await?,
+            "slash_commands" | "interactive" if !self.is_first(id).await? => {
+                // It was taken by a server that has died since, or by another one.
+                is_command.then(|| json!({ "response_type": "ephemeral", "text": LOST }))
+            }
             "slash_commands" => match serde_json::from_value(payload) {
-                Ok(command) => command::answer(state, command).await,
+                Ok(command) => command::answer(&self.state, command).await,
                 Err(error) => unknown(&error),
             },
             "interactive" => match serde_json::from_value(payload) {
-                Ok(payload) => interaction::answer(state, payload).await,
-                Err(error) => unknown(&error),
-            },
-            "events_api" => match serde_json::from_value(payload) {
-                Ok(request) => event::answer(state, request).await.ok()?,
+                Ok(payload) => interaction::answer(&self.state, payload).await,
                 Err(error) => unknown(&error),
             },
             other => {
@@ -210,10 +220,31 @@ impl SocketWorker {
                 None
             }
         };
-        Some(match answer.filter(|_| accepts_response_payload) {
+        Ok(match answer.filter(|_| accepts_response_payload) {
             Some(answer) => json!({ "envelope_id": id, "payload": answer }),
             None => json!({ "envelope_id": id }),
         })
+    }
+
+    async fn is_first(&self, id: &str) -> Result<bool, ()> {
+        self.state.shared.engine.accept_once(&format!("envelope:{id}")).await.map_err(|error| {
+            tracing::error!(error = ?error, "an envelope could not be checked for repetition");
+        })
+    }
+
+    async fn of_event(&self, payload: Value) -> Result<Option<Value>, ()> {
+        match serde_json::from_value(payload) {
+            Ok(request) => event::answer(&self.state, request).await,
+            Err(error) => Ok(unknown(&error)),
+        }
+    }
+}
+
+impl Line {
+    fn new(socket: Socket) -> Self {
+        let (sink, stream) = socket.split();
+        let (acknowledge, acknowledged) = mpsc::channel(64);
+        Self { sink, stream, acknowledge, acknowledged }
     }
 }
 

@@ -4,10 +4,12 @@
 use entryguard_core::domain::{Identity, Span, Timestamp};
 
 use super::SlackState;
-use crate::chat::Recent;
+use crate::chat::{ChatError, Recent};
 
 /// How long Slack's word on a user is taken for the present truth. A change of theirs comes as an event meanwhile.
 const FRESH: Span = Span::from_minutes(15);
+/// Slack's answers about a user whom our workspace does not have.
+const NOT_THERE: [&str; 2] = ["user_not_found", "user_not_visible"];
 /// The user that Slack itself writes as.
 const SLACKBOT: &str = "USLACKBOT";
 
@@ -77,8 +79,8 @@ impl Standings {
     }
 
     /// Takes Slack's word for what became of a user.
-    pub fn set(&self, user: &str, standing: Standing) {
-        self.put(user, standing, Timestamp::from_millis(i64::MAX));
+    pub fn set(&self, user: &str, standing: Standing, now: Timestamp) {
+        self.put(user, standing, now.plus(FRESH));
     }
 
     /// What a user is, as far as Slack can be asked. Where it cannot, the last word counts, or else its signature: Slack being
@@ -89,11 +91,15 @@ impl Standings {
         match known {
             Some((standing, until)) if until > now => standing,
             _ => match state.api.user(user).await {
-                Ok(info) => {
-                    let ours = info.team.as_deref().is_none_or(|team| team == state.settings.team_id);
-                    let standing = Standing::of(ours, info.deleted, info.bot);
-                    self.put(user, standing, now.plus(FRESH));
+                Ok(said) => {
+                    let standing = said.standing(&state.settings.team_id);
+                    self.set(user, standing, now);
                     standing
+                }
+                // Slack has answered: it shows us nobody of that name.
+                Err(ChatError::Refused(why)) if NOT_THERE.contains(&why.as_str()) => {
+                    self.set(user, Standing::Stranger, now);
+                    Standing::Stranger
                 }
                 Err(error) => {
                     tracing::warn!(user, %error, "Slack does not say what became of a user; its signature has to do");

@@ -77,7 +77,7 @@ impl Engine {
                 let extended = self.extend(caller, &which, by).await?;
                 Ok(Reply::Extending { card: card(&extended.view), capped_by: extended.capped_by })
             }
-            Command::List => Ok(Reply::Sessions(self.list(caller, Listed::All).await?.iter().take(LISTED).map(card).collect())),
+            Command::List => Ok(Reply::Sessions(self.live_first(caller, LISTED).await?.iter().map(card).collect())),
             Command::Status(Which::Named(name)) => Ok(Reply::Session(card(&self.show(caller, &name).await?))),
             Command::Status(_) => match self.list(caller, Listed::Live).await?.first() {
                 Some(view) => Ok(Reply::Session(card(view))),

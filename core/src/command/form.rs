@@ -2,8 +2,8 @@
 
 use super::answer::{Conversation, LISTED};
 use crate::domain::{Addresses, HostAddress, LearntBy, Span};
-use crate::engine::{Caller, Engine, EngineError, Listed, OfferRequest, StartRequest};
-use crate::reply::{Card, Health, Home, Reply, ResourceHealth, StartForm};
+use crate::engine::{Caller, Engine, EngineError, OfferRequest, StartRequest};
+use crate::reply::{self, Card, Health, Home, Reply, ResourceHealth, StartForm};
 
 /// What somebody filled in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -120,12 +120,11 @@ impl Engine {
     /// Everything of one person's.
     pub async fn home(&self, conversation: &Conversation) -> Result<Home, EngineError> {
         let caller = self.caller(&conversation.identity, conversation.surface)?;
-        let mut sessions = self.list(&caller, Listed::All).await?;
-        sessions.sort_by_key(|view| !view.status().is_live());
+        let sessions = self.live_first(&caller, LISTED).await?;
         let now = self.now();
         Ok(Home {
             member: caller.name().clone(),
-            sessions: sessions.iter().take(LISTED).map(|view| Card::new(view, &self.directory(), now)).collect(),
+            sessions: sessions.iter().map(|view| Card::new(view, &self.directory(), now)).collect(),
             resources: self.resources(&caller).await?,
             remembered: self.last_address(&caller).await?,
         })
@@ -153,7 +152,7 @@ type Read = (Span, Option<String>, Option<Addresses>);
 /// Reads every field, so that all that is wrong is said at once.
 fn read(form: &FilledForm) -> Result<Read, Vec<FieldError>> {
     let mut wrong = Vec::new();
-    let mut note = |field, why: String| wrong.push(FieldError { field, why });
+    let mut note = |field, why: String| wrong.push(FieldError { field, why: reply::as_typed(&why) });
     let duration = form.duration.parse().map_err(|error: crate::domain::SpanError| note(Field::Duration, error.to_string())).ok();
     let reason = super::parse::reason_from(&form.reason).map_err(|error| note(Field::Reason, error.to_string())).ok();
     let addresses = match form.way {
@@ -179,5 +178,5 @@ fn refusal(error: EngineError) -> Result<Reply, Vec<FieldError>> {
         EngineError::Address(_) | EngineError::NotByHand | EngineError::NothingRemembered => Field::Addresses,
         _ => return Ok(Reply::Refused(error.to_string())),
     };
-    Err(vec![FieldError { field, why: error.to_string() }])
+    Err(vec![FieldError { field, why: reply::as_typed(&error.to_string()) }])
 }

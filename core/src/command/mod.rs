@@ -12,7 +12,7 @@ use crate::engine::{JoinCode, Verdict, Which};
 
 pub use answer::Conversation;
 pub use form::{AddressWay, Field, FieldError, FilledForm};
-pub use parse::{CommandError, reason_from};
+pub use parse::{CommandError, is_verb, reason_from};
 
 /// What somebody may ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,8 +14,8 @@ pub enum CommandError {
     UnknownVerb {
         /// What was written.
         given: String,
-        /// What was probably meant.
-        nearest: &'static str,
+        /// The whole line that was probably meant.
+        nearest: String,
     },
     /// Not a duration.
     #[error("{0}; for example `start 2h`")]
@@ -33,14 +33,14 @@ pub enum CommandError {
         verb: &'static str,
     },
     /// More words than the command has use for.
-    #[error("`{verb}` does not know what to do with `{word}`; write `{example}`")]
+    #[error("`{verb}` does not know what to do with \"{word}\"; write `{example}`")]
     Superfluous {
         /// The command.
         verb: &'static str,
         /// The first word too many.
         word: String,
         /// What to write.
-        example: &'static str,
+        example: String,
     },
     /// Not an identity.
     #[error("{0}; `whoami` shows yours")]
@@ -53,6 +53,8 @@ pub enum CommandError {
 const VERBS: [&str; 13] =
     ["start", "stop", "extend", "list", "status", "resources", "whoami", "web", "help", "approve", "deny", "link", "unlink"];
 const LONGEST_REASON: usize = 500;
+/// The longest line that is worth suggesting.
+const LONGEST_EXAMPLE: usize = 120;
 
 impl FromStr for Command {
     type Err = CommandError;
@@ -78,7 +80,7 @@ impl FromStr for Command {
             "approve" => answer(words, Verdict::Approve, "approve"),
             "deny" => answer(words, Verdict::Deny, "deny"),
             "help" | "?" => Ok(Self::Help),
-            other => Err(CommandError::UnknownVerb { given: verb.to_owned(), nearest: nearest_verb(other) }),
+            other => Err(CommandError::UnknownVerb { given: verb.to_owned(), nearest: nearest_line(other, words.rest) }),
         }
     }
 }
@@ -122,8 +124,9 @@ impl<'a> Words<'a> {
         Ok(Some(text.parse()?))
     }
 
-    fn end(mut self, verb: &'static str, example: &'static str) -> Result<(), CommandError> {
-        self.next().map_or(Ok(()), |word| Err(CommandError::Superfluous { verb, word: word.to_owned(), example }))
+    fn end(mut self, verb: &'static str, example: &str) -> Result<(), CommandError> {
+        let superfluous = |word: &str| CommandError::Superfluous { verb, word: word.to_owned(), example: example.to_owned() };
+        self.next().map_or(Ok(()), |word| Err(superfluous(word)))
     }
 }
 
@@ -152,7 +155,7 @@ fn start(text: &str) -> Result<Command, CommandError> {
                 words.rest = "";
             }
             _ => {
-                let example = "start 2h for the deploy";
+                let example = with_reason(&without, word, words.rest, break_glass);
                 return Err(CommandError::Superfluous { verb: "start", word: word.to_owned(), example });
             }
         }
@@ -210,6 +213,33 @@ fn extend(mut words: Words<'_>) -> Result<Command, CommandError> {
 fn status(mut words: Words<'_>) -> Result<Command, CommandError> {
     let which = words.next().map_or(Which::TheOnly, |session| Which::Named(session.to_owned()));
     words.end("status", "status 1a2b3c4d").map(|()| Command::Status(which))
+}
+
+/// The line that somebody meant who forgot to say where the reason begins: with it, if it makes sense so.
+fn with_reason(line: &str, word: &str, rest: &str, break_glass: bool) -> String {
+    let before = line[..line.len() - rest.len()].trim_end();
+    let before = before[..before.len() - word.len()].trim_end();
+    let flag = if break_glass { BREAK_GLASS } else { "" };
+    let meant = ["start", flag, before, "for", word, rest].into_iter().filter(|part| !part.is_empty());
+    let meant = meant.collect::<Vec<_>>().join(" ");
+    if is_short_and_right(&meant) { meant } else { "start 2h for the deploy".to_owned() }
+}
+
+/// The line with the verb that was probably meant; that alone where the rest makes no sense behind it.
+fn nearest_line(verb: &str, rest: &str) -> String {
+    let nearest = nearest_verb(verb);
+    let line = format!("{nearest} {rest}");
+    if !rest.is_empty() && is_short_and_right(&line) { line } else { nearest.to_owned() }
+}
+
+/// Nobody types a long line again by hand.
+fn is_short_and_right(line: &str) -> bool {
+    !line.contains('`') && line.chars().count() <= LONGEST_EXAMPLE && line.parse::<Command>().is_ok()
+}
+
+/// Whether a command begins so.
+pub fn is_verb(word: &str) -> bool {
+    VERBS.contains(&word)
 }
 
 fn nearest_verb(given: &str) -> &'static str {
@@ -280,11 +310,14 @@ mod tests {
     #[test]
     fn a_slip_is_answered_with_the_right_command() {
         let error = |text: &str| text.parse::<Command>().unwrap_err().to_string();
-        insta::assert_snapshot!(error("strat 2h"), @"`strat` is not a command; did you mean `start`? `help` shows them all");
+        insta::assert_snapshot!(error("strat 2h"), @"`strat` is not a command; did you mean `start 2h`? `help` shows them all");
+        insta::assert_snapshot!(error("lsit"), @"`lsit` is not a command; did you mean `list`? `help` shows them all");
+        insta::assert_snapshot!(error("exten 1a2b3c4d 2h"), @"`exten` is not a command; did you mean `extend 1a2b3c4d 2h`? `help` shows them all");
+        insta::assert_snapshot!(error("start 2h deploy of 4.2"), @r#"`start` does not know what to do with "deploy"; write `start 2h for deploy of 4.2`"#);
         insta::assert_snapshot!(error("start 2"), @"`2` has no unit; write `2h` for hours or `2m` for minutes; for example `start 2h`");
-        insta::assert_snapshot!(error("start 2h deploy"), @"`start` does not know what to do with `deploy`; write `start 2h for the deploy`");
+        insta::assert_snapshot!(error("start deploy --break-glass"), @r#"`start` does not know what to do with "deploy"; write `start --break-glass for deploy`"#);
         insta::assert_snapshot!(error("start 2h ip"), @"`ip` needs an address behind it, for example `start 2h ip 93.184.216.34`");
-        insta::assert_snapshot!(error("list all"), @"`list` does not know what to do with `all`; write `list`");
+        insta::assert_snapshot!(error("list all"), @r#"`list` does not know what to do with "all"; write `list`"#);
     }
 
     proptest! {

@@ -199,14 +199,17 @@ impl Settings {
         directory(parse_file(&read_text(path)?, path)?)
     }
 
-    /// Reads only how browsers reach the server; it needs none of the secrets either.
-    pub fn read_public_url(path: &Path) -> Result<String, ConfigError> {
-        Ok(Self::read_server(path)?.public_url)
-    }
-
     /// Reads only how the server is reached; it needs none of the secrets either.
     pub fn read_server(path: &Path) -> Result<ServerSettings, ConfigError> {
         server_settings(&mut parse_file(&read_text(path)?, path)?.server)
+    }
+
+    /// Reads only what the Slack app's manifest takes: how browsers reach the server, and whether the app has a channel to look at. It
+    /// needs none of the secrets either.
+    pub fn read_for_manifest(path: &Path) -> Result<(String, bool), ConfigError> {
+        let mut file = parse_file(&read_text(path)?, path)?;
+        let has_channel = file.slack.as_ref().is_some_and(|slack| slack.report_channel.is_some());
+        Ok((server_settings(&mut file.server)?.public_url, has_channel))
     }
 
     /// Reads only where the database is; of the secrets it needs that one alone.

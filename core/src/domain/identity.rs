@@ -86,6 +86,22 @@ pub enum Identity {
     Local,
 }
 
+impl Identity {
+    /// The chat that it is known in, if it is one in which somebody can be written to.
+    pub const fn chat(&self) -> Option<Surface> {
+        match self {
+            Self::Slack { .. } => Some(Surface::Slack),
+            Self::Discord { .. } => Some(Surface::Discord),
+            Self::Github(_)
+            | Self::GithubUser(_)
+            | Self::ApiKey(_)
+            | Self::Oidc { .. }
+            | Self::OidcEmail { .. }
+            | Self::Local => None,
+        }
+    }
+}
+
 /// Why a text is no identity.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Directory, MemberName, Role, RoleName, Span};
+use super::{Approval, Directory, Identity, MemberName, Role, RoleName, Session, Span, Surface};
 
 /// How long a confirmed address may be used again where a role does not say.
 pub const REMEMBERED_FOR: Span = Span::from_hours(12);
@@ -58,6 +58,35 @@ impl Directory {
             remember_address: roles.iter().map(|role| role.remember_address).min().flatten(),
             explicit_ip: !roles.is_empty() && roles.iter().all(|role| role.explicit_ip),
         }
+    }
+
+    /// Who may give a session more time, where its member may not: more time takes what a new session would take, so it is up to whoever
+    /// may agree to one, and to administrators; never to the member.
+    pub fn extenders_of(&self, session: &Session) -> Option<BTreeSet<MemberName>> {
+        let terms = self.terms_of(&session.member);
+        let approvers = terms.approval?.approvers;
+        if session.approval == Approval::BreakGlass && terms.break_glass {
+            return None;
+        }
+        let administrators = self.administrators().into_iter().cloned();
+        let mut extenders: BTreeSet<_> = approvers.into_iter().chain(administrators).collect();
+        extenders.remove(&session.member);
+        Some(extenders)
+    }
+
+    /// Whoever may break the glass without anybody of these chats hearing of it.
+    pub fn unheard(&self, chats: &[Surface]) -> Vec<&MemberName> {
+        let hears = |name: &MemberName| {
+            let identities = self.members.get(name).map(|member| member.identities.as_slice()).unwrap_or_default();
+            identities.iter().filter_map(Identity::chat).any(|chat| chats.contains(&chat))
+        };
+        let is_unheard = |name: &&MemberName| {
+            let terms = self.terms_of(name);
+            let approvers = terms.approval.map(|approval| approval.approvers).unwrap_or_default();
+            let administrators = self.administrators().into_iter().filter(|admin| admin != name).cloned();
+            terms.break_glass && !approvers.into_iter().chain(administrators).any(|name| hears(&name))
+        };
+        self.members.keys().filter(is_unheard).collect()
     }
 
     /// A session opens what all of the roles give, so whoever agrees to it must be asked by all of them.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{Member, Organization, ResourceName, Tier, TierName};
+use crate::domain::{Addresses, HostAddress, Member, Organization, ResourceName, SessionId, Tier, TierName, Timestamp};
 
 const PEOPLE: [&str; 4] = ["ana", "bo", "cy", "dee"];
 const ANA: &str = "ana";
@@ -31,6 +31,22 @@ fn directory(roles: Vec<Role>) -> Directory {
         resources: BTreeMap::new(),
         credentials: BTreeMap::new(),
         emails_from: None,
+    }
+}
+
+fn session(approval: Approval) -> Session {
+    let now = Timestamp::from_millis(0);
+    Session {
+        id: SessionId::from_stored("0a1b2c3d-0000-4000-8000-000000000000"),
+        member: member(ANA),
+        surface: Surface::Slack,
+        reason: None,
+        addresses: Addresses::new(&[HostAddress::parse("93.184.216.34").unwrap()]).unwrap(),
+        approval,
+        started_at: now,
+        expires_at: now.plus(Span::from_hours(1)),
+        ending: None,
+        closed_at: None,
     }
 }
 
@@ -80,6 +96,25 @@ proptest! {
             prop_assert_eq!(approval.approvers.contains(&member(name)), by_all, "{}", name);
         }
         prop_assert_eq!(Some(approval.within), asking.iter().map(|rule| rule.within).min());
+    }
+
+    #[test]
+    fn more_time_takes_what_a_new_session_would(roles in some_roles(), admins in prop::sample::subsequence(PEOPLE.to_vec(), 0..=4), broken in any::<bool>()) {
+        let mut directory = directory(roles);
+        for admin in &admins {
+            directory.members.get_mut(&member(admin)).unwrap().admin = true;
+        }
+        let approval = if broken { Approval::BreakGlass } else { Approval::Granted { by: "bo".to_owned() } };
+        let terms = directory.terms_of(&member(ANA));
+        let by_herself = terms.approval.is_none() || broken && terms.break_glass;
+        let extenders = directory.extenders_of(&session(approval));
+        prop_assert_eq!(extenders.is_none(), by_herself);
+        let Some(extenders) = extenders else { return Ok(()) };
+        prop_assert!(!extenders.contains(&member(ANA)), "not even as an administrator");
+        for name in PEOPLE.iter().filter(|name| **name != ANA) {
+            let answers = terms.approval.as_ref().is_some_and(|approval| approval.approvers.contains(&member(name)));
+            prop_assert_eq!(extenders.contains(&member(name)), answers || admins.contains(name), "{}", name);
+        }
     }
 
     #[test]

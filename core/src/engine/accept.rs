@@ -26,6 +26,11 @@ impl Engine {
         let accepted = self.accepting.gather.submit(name.to_owned(), |names| accept(store, forgotten_at, names)).await;
         Ok(accepted.ok_or(StoreError::Interrupted)??)
     }
+
+    /// Whether a request was accepted before: for work that is done before its request is accepted, so that none is lost.
+    pub async fn was_accepted(&self, name: &str) -> Result<bool, EngineError> {
+        Ok(self.store.begin().await?.was_accepted(name).await?)
+    }
 }
 
 async fn accept(store: Arc<Store>, forgotten_at: Arc<AtomicI64>, names: Vec<String>) -> Vec<Result<bool, StoreError>> {

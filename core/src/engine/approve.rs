@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::guard::counted;
-use super::list::SHORTEST_PREFIX;
 use super::start::names;
 use super::{Caller, Engine, EngineError, end_session};
 use crate::crash_point;
@@ -25,14 +24,16 @@ pub enum Verdict {
 impl Engine {
     /// The request that somebody means who may answer it, by the first characters of its id.
     pub async fn find_request(&self, caller: &Caller, name: &str) -> Result<SessionId, EngineError> {
-        let mut tx = self.store.begin().await?;
-        let filter =
-            SessionFilter { member: None, prefix: Some(name.to_ascii_lowercase()), at_most: 2, ..SessionFilter::default() };
-        let found = if name.len() < SHORTEST_PREFIX { Vec::new() } else { tx.sessions(&filter).await? };
-        match found.as_slice() {
-            [view] => self.check_approver(caller, &view.session).map(|()| view.session.id.clone()),
-            [] => Err(EngineError::RequestUnknown(name.to_owned())),
-            _ => Err(EngineError::SessionAmbiguous(name.to_owned())),
+        let unknown = || EngineError::RequestUnknown(name.to_owned());
+        let session = match self.anybodys(&mut self.store.begin().await?, name).await {
+            Err(EngineError::SessionUnknown(_)) => return Err(unknown()),
+            found => found?.session,
+        };
+        match self.check_approver(caller, &session) {
+            Ok(()) => Ok(session.id),
+            // Whoever only guesses a part of an id is not told whose session it is.
+            Err(EngineError::NotAnApprover { .. }) if !session.id.as_str().eq_ignore_ascii_case(name) => Err(unknown()),
+            Err(error) => Err(error),
         }
     }
 
@@ -78,7 +79,7 @@ impl Engine {
     }
 
     /// Whether they are asked for this member's sessions; nobody agrees to their own.
-    fn check_approver(&self, caller: &Caller, session: &Session) -> Result<(), EngineError> {
+    pub(super) fn check_approver(&self, caller: &Caller, session: &Session) -> Result<(), EngineError> {
         if *caller.name() == session.member {
             return Err(EngineError::OwnRequest);
         }

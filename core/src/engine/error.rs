@@ -200,6 +200,17 @@ pub enum EngineError {
         /// What caps it.
         limit: Limit,
     },
+    /// Somebody agreed to the time that it has, and to no more.
+    #[error(
+        "Session {session} has the time that it was approved for, and more takes an approval again. Ask {extenders} to write \
+         `extend {session} 2h`, or start a new one when it ends."
+    )]
+    MoreTimeTakesApproval {
+        /// Which.
+        session: String,
+        /// Whom to ask.
+        extenders: String,
+    },
     /// A member who left the configuration while a link of theirs was open.
     #[error("{0} is no longer a member. Ask an administrator.")]
     MemberLeft(MemberName),

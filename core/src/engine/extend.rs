@@ -7,7 +7,9 @@ use serde_json::json;
 use super::guard::counted;
 use super::{Caller, Engine, EngineError, Which};
 use crate::crash_point;
-use crate::domain::{AuditAction, AuditEvent, Limit, RuleStatus, SessionId, SessionStatus, Span, Timestamp, extended_end};
+use crate::domain::{
+    AuditAction, AuditEvent, Limit, RuleStatus, Session, SessionId, SessionStatus, Span, Timestamp, extended_end,
+};
 use crate::store::SessionView;
 
 /// What an extension adds where nothing else is said.
@@ -29,20 +31,21 @@ impl Engine {
     }
 
     async fn try_to_extend(&self, caller: &Caller, which: &Which, by: Option<Span>) -> Result<Extended, EngineError> {
-        let id = match self.select_live(caller, which).await?.as_slice() {
-            [id] => id.clone(),
-            ids => return Err(EngineError::WhichSession(ids.iter().map(SessionId::short).collect::<Vec<_>>().join(", "))),
-        };
+        let id = self.select_to_extend(caller, which).await?;
         let by = by.unwrap_or(STEP);
         let mut tx = self.begin_opening().await?;
         self.still(&mut tx, caller).await?;
         let now = tx.now();
+        let member = tx.session(&id).await?.ok_or_else(|| EngineError::SessionUnknown(id.short().to_owned()))?.session.member;
+        self.lock_member(&mut tx, &member).await?;
+        self.still(caller)?;
         let resources: BTreeSet<_> = tx.rules_of(&id).await?.into_iter().map(|rule| rule.resource).collect();
         tx.lock_resources(&resources).await?;
         tx.lock_session(&id).await?;
-        self.check_no_panic(&mut tx, caller.name()).await?;
+        self.check_no_panic(&mut tx, &member).await?;
         let before = tx.session(&id).await?.ok_or_else(|| EngineError::SessionUnknown(id.short().to_owned()))?;
         check_extendable(&before, now)?;
+        self.check_extender(caller, &before.session)?;
         let limit = self.directory().limit_of(&before.session.member);
         let end = extended_end(before.session.started_at, before.session.expires_at, by, &limit);
         if end == before.session.expires_at {
@@ -64,6 +67,34 @@ impl Engine {
         crash_point!(WishCommitted);
         self.nudge_all();
         Ok(Extended { view, capped_by: capped.then_some(limit) })
+    }
+
+    /// The session that somebody means to extend: of their own, or another's that they may answer for.
+    async fn select_to_extend(&self, caller: &Caller, which: &Which) -> Result<SessionId, EngineError> {
+        match self.select_live(caller, which).await {
+            Ok(ids) => match ids.as_slice() {
+                [id] => Ok(id.clone()),
+                ids => Err(EngineError::WhichSession(ids.iter().map(SessionId::short).collect::<Vec<_>>().join(", "))),
+            },
+            Err(EngineError::SessionUnknown(name)) => {
+                let found = self.anybodys(&mut self.store.begin().await?, &name).await;
+                let may = found.ok().filter(|view| self.check_approver(caller, &view.session).is_ok());
+                may.map(|view| view.session.id).ok_or(EngineError::SessionUnknown(name))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether they may give a session more time, where somebody had to agree to the time that it has.
+    fn check_extender(&self, caller: &Caller, session: &Session) -> Result<(), EngineError> {
+        match self.directory().extenders_of(session) {
+            Some(extenders) if !extenders.contains(caller.name()) => {
+                let names: Vec<_> = extenders.iter().map(|name| name.as_str()).collect();
+                let extenders = if names.is_empty() { self.whom_to_ask() } else { names.join(" or ") };
+                Err(EngineError::MoreTimeTakesApproval { session: session.id.short().to_owned(), extenders })
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::{Engine, EngineError, end_session};
+use crate::crash_point;
 use crate::domain::{Actor, AuditAction, AuditEvent, EndReason, Ending, Identity, SessionId, Surface};
 
 impl Engine {
@@ -60,7 +61,9 @@ impl Engine {
         let details = json!({ "why": why, "surface": surface.as_str() });
         let event = AuditEvent { at, actor, action: AuditAction::SessionStopped, session: Some(id.clone()), details };
         end_session(&mut tx, id, &ending, &event, self.random.as_ref()).await?;
+        crash_point!(WishWritten);
         tx.commit().await?;
+        crash_point!(WishCommitted);
         Ok(true)
     }
 }

@@ -61,6 +61,20 @@ impl Engine {
         Ok(self.store.begin().await?.sessions(&filter).await?)
     }
 
+    /// The caller's sessions as people look for them: what is live, however long ago it began; what is closing; and then what is over,
+    /// as far as `at_most` goes.
+    pub async fn live_first(&self, caller: &Caller, at_most: usize) -> Result<Vec<SessionView>, EngineError> {
+        let mut tx = self.store.begin().await?;
+        let mut sessions = self.live_of(&mut tx, caller.name()).await?;
+        for listed in [Listed::Unclosed, Listed::Past] {
+            let filter = SessionFilter { member: Some(caller.name().clone()), listed, at_most: PAGE, ..SessionFilter::default() };
+            let more = if sessions.len() < at_most { tx.sessions(&filter).await? } else { Vec::new() };
+            let new = more.into_iter().filter(|view| !view.status().is_live()).take(at_most.saturating_sub(sessions.len()));
+            sessions.extend(new);
+        }
+        Ok(sessions)
+    }
+
     /// When each resource was swept last, and why it could not be, if it could not.
     pub async fn last_sweeps(&self) -> Result<BTreeMap<ResourceName, (Timestamp, Option<String>)>, EngineError> {
         Ok(self.store.begin().await?.last_sweeps().await?)
@@ -105,8 +119,17 @@ impl Engine {
     }
 
     async fn named(&self, tx: &mut Tx, caller: &Caller, name: &str) -> Result<SessionView, EngineError> {
-        let name = name.to_ascii_lowercase();
         let member = (!caller.is_admin()).then(|| caller.name().clone());
+        self.named_of(tx, member, name).await
+    }
+
+    /// The session of that name, whosever it is: the caller has to be checked by what is found.
+    pub(super) async fn anybodys(&self, tx: &mut Tx, name: &str) -> Result<SessionView, EngineError> {
+        self.named_of(tx, None, name).await
+    }
+
+    async fn named_of(&self, tx: &mut Tx, member: Option<MemberName>, name: &str) -> Result<SessionView, EngineError> {
+        let name = name.to_ascii_lowercase();
         let filter = SessionFilter { member, prefix: Some(name.clone()), at_most: 2, ..SessionFilter::default() };
         let mut found = if name.len() < SHORTEST_PREFIX { Vec::new() } else { tx.sessions(&filter).await? };
         match (found.pop(), found.pop()) {
@@ -118,4 +141,4 @@ impl Engine {
 }
 
 /// Below this, a prefix is more likely a slip than a choice.
-pub(super) const SHORTEST_PREFIX: usize = 4;
+const SHORTEST_PREFIX: usize = 4;

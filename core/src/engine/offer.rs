@@ -58,6 +58,8 @@ pub struct Offer {
     pub resources: Vec<ResourceName>,
     /// Who has to agree first, if somebody has to.
     pub approval: Option<ApprovalTerms>,
+    /// Whether an approval that it takes is done without.
+    pub break_glass: bool,
     /// The addresses from which the page was asked to look at the browser's other one, too.
     pub seen: Vec<HostAddress>,
     /// Until when it stands.
@@ -72,7 +74,7 @@ impl Engine {
         let resources = self.resource_names(&confirmation.member)?;
         let Confirmation { member, duration, reason, expires_at, break_glass, seen, .. } = confirmation;
         let approval = self.directory().terms_of(&member).approval.filter(|_| !break_glass);
-        Ok(Offer { member, duration, reason, resources, approval, seen, expires_at })
+        Ok(Offer { member, duration, reason, resources, approval, break_glass, seen, expires_at })
     }
 
     /// Remembers from which address a link's page was opened, because its browser goes on to show its other one.

@@ -112,6 +112,7 @@ impl Engine {
             reason: request.reason.clone(),
             resources,
             approval: terms.approval.filter(|_| awaited),
+            break_glass: request.break_glass,
             seen: Vec::new(),
             expires_at: confirmation.expires_at,
         };

@@ -1,7 +1,9 @@
 //! What the surfaces need to keep what they show up to date.
 
+use std::collections::BTreeSet;
+
 use super::{Engine, EngineError};
-use crate::domain::{SessionId, Span, Surface, Timestamp};
+use crate::domain::{MemberName, SessionId, Span, Surface, Timestamp};
 use crate::store::{ChatPost, SessionView, Turn};
 
 /// Posts looked at for one to take.
@@ -29,13 +31,19 @@ impl Engine {
         Ok(tx.commit().await?)
     }
 
-    /// Takes a channel's next turn, of which there is one in each `pace`; where it is not free yet, says from when on it is.
-    pub async fn take_turn(&self, surface: Surface, channel: &str, pace: Span) -> Result<Result<(), Timestamp>, EngineError> {
+    /// Takes a channel's next turn, of which there is one in each `pace`: until when it is taken; where it is not free yet, says from
+    /// when on it is.
+    pub async fn take_turn(
+        &self,
+        surface: Surface,
+        channel: &str,
+        pace: Span,
+    ) -> Result<Result<Timestamp, Timestamp>, EngineError> {
         let mut tx = self.store.begin().await?;
         let next = tx.now().plus(pace);
         let turn = tx.take_turn(surface, channel, next).await?;
         tx.commit().await?;
-        Ok(turn)
+        Ok(turn.map(|()| next))
     }
 
     /// Keeps all replicas from a channel for as long as the chat has asked for; until when that is.
@@ -45,6 +53,14 @@ impl Engine {
         tx.hold_channel(surface, channel, until).await?;
         tx.commit().await?;
         Ok(until)
+    }
+
+    /// Whose sessions have changed since this entry of the audit log, and its last entry by now.
+    pub async fn changed_since(&self, seq: i64) -> Result<(BTreeSet<MemberName>, i64), EngineError> {
+        let mut tx = self.store.begin().await?;
+        // In this order: what comes between the two is looked at again.
+        let last = tx.last_turn().await?;
+        Ok((tx.members_with_turns(seq).await?, last))
     }
 
     /// A session as it stands, with its turns after the one that was told last.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Engine, EngineError};
-use crate::domain::{Approval, Identity, MemberName, PostId, PostKind, Session, Surface, Terms};
+use crate::domain::{Approval, MemberName, PostId, PostKind, Session, Surface, Terms};
 use crate::store::{NewPost, Tx};
 
 /// The place of an alarm that goes wherever a chat is told of what administrators should know.
@@ -52,16 +52,7 @@ impl Engine {
         let directory = self.directory();
         let known = members.iter().filter_map(|name| directory.members.get(name)).flat_map(|member| &member.identities);
         for identity in known {
-            let surface = match identity {
-                Identity::Slack { .. } => Surface::Slack,
-                Identity::Discord { .. } => Surface::Discord,
-                Identity::Github(_)
-                | Identity::GithubUser(_)
-                | Identity::ApiKey(_)
-                | Identity::Oidc { .. }
-                | Identity::OidcEmail { .. }
-                | Identity::Local => continue,
-            };
+            let Some(surface) = identity.chat() else { continue };
             self.post(tx, session, surface, kind, &identity.to_string()).await?;
         }
         Ok(())

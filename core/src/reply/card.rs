@@ -47,8 +47,12 @@ pub struct Card {
     pub rows: Vec<CardRow>,
     /// Whether it can be stopped.
     pub can_stop: bool,
-    /// Whether it can be extended.
+    /// Whether its member can extend it.
     pub can_extend: bool,
+    /// Who can, where its member cannot by themselves.
+    pub extenders: Vec<MemberName>,
+    /// How much time it has left.
+    pub left: Span,
 }
 
 /// One rule of a session as people see it.
@@ -91,6 +95,8 @@ impl Card {
         rows.sort_by_key(|row| (row.rank(), row.resource.clone(), row.address));
         let confirmed = view.marked_until.filter(|_| extending && view.rules.iter().any(|rule| rule.applied_at.is_some()));
         let would_open = would_open(view, directory);
+        let extendable = matches!(status, SessionStatus::Active | SessionStatus::Partial) && !capped && session.expires_at > now;
+        let extenders = directory.extenders_of(session).filter(|_| extendable);
         Self {
             session: session.id.clone(),
             member: session.member.clone(),
@@ -109,8 +115,15 @@ impl Card {
             would_open,
             rows,
             can_stop: status.is_live(),
-            can_extend: matches!(status, SessionStatus::Active | SessionStatus::Partial) && !capped && session.expires_at > now,
+            can_extend: extendable && extenders.is_none(),
+            extenders: extenders.unwrap_or_default().into_iter().collect(),
+            left: session.expires_at.since(now),
         }
+    }
+
+    /// How long it lasts in all, as far as it may be promised.
+    pub fn lasts(&self) -> Span {
+        self.expires_at.since(self.started_at)
     }
 
     /// How many rules show what.

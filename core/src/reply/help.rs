@@ -28,18 +28,19 @@ impl Help {
     /// A member's help.
     pub fn of(directory: &Directory, member: &MemberName) -> Self {
         let durations = directory.durations_for(member);
-        Self { lines: help(&durations), durations, default: Some(directory.default_duration_for(member)) }
+        let break_glass = directory.terms_of(member).break_glass;
+        Self { lines: help(&durations, break_glass), durations, default: Some(directory.default_duration_for(member)) }
     }
 
     /// The help of those whom we do not know yet: they can start nothing.
     pub fn for_strangers() -> Self {
-        Self { lines: help(&[]), ..Self::default() }
+        Self { lines: help(&[], false), ..Self::default() }
     }
 }
 
-fn help(durations: &[Span]) -> Vec<HelpLine> {
+fn help(durations: &[Span], break_glass: bool) -> Vec<HelpLine> {
     let every = [
-        Command::Start { duration: None, addresses: Vec::new(), reason: None, break_glass: false },
+        Command::Start { duration: None, addresses: Vec::new(), reason: None, break_glass },
         Command::Extend { which: Which::TheOnly, by: None },
         Command::Stop(Which::TheOnly),
         Command::List,
@@ -59,9 +60,13 @@ fn help(durations: &[Span]) -> Vec<HelpLine> {
 // No wildcard: a command that is added and not explained must not compile.
 fn line(command: &Command, durations: &[Span]) -> Option<HelpLine> {
     let (usage, does) = match command {
-        Command::Start { duration: _, addresses: _, reason: _, break_glass: _ } => {
+        Command::Start { duration: _, addresses: _, reason: _, break_glass: false } => {
             ("start [duration] [ip ADDRESS] [for REASON]", start(durations))
         }
+        Command::Start { duration: _, addresses: _, reason: _, break_glass: true } => (
+            "start [duration] [ip ADDRESS] [--break-glass] [for REASON]",
+            format!("{}; --break-glass does without the approval in an emergency, and everybody hears of it", start(durations)),
+        ),
         // A button says this, and nobody types it.
         Command::StartSameAddress(_) => return None,
         Command::Answer { session: _, verdict: Verdict::Approve } => {
@@ -98,7 +103,7 @@ mod tests {
 
     #[test]
     fn help_shows_every_command() {
-        let lines = help(&[Span::from_hours(1), Span::from_hours(2)]);
+        let lines = help(&[Span::from_hours(1), Span::from_hours(2)], false);
         let text: Vec<_> = lines.iter().map(|line| format!("{} — {}", line.usage, line.does)).collect();
         insta::assert_snapshot!(text.join("\n"), @r"
         start [duration] [ip ADDRESS] [for REASON] — opens your resources for your address (1h, 2h)

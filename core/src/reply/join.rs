@@ -7,7 +7,7 @@ use crate::engine::{IssuedCode, Joining};
 /// A code, to its owner alone.
 pub(super) fn code(issued: &IssuedCode, public_url: &str, markup: &dyn Markup) -> Message {
     let code = issued.code.expose();
-    let typed = markup.code(&format!("/entryguard link {code}"));
+    let typed = markup.code(&super::typed(&format!("link {code}")));
     let url = format!("{public_url}/link/github/{code}");
     let login = issued.logins.then(|| Button::plain(Action::Follow { url }, "Join my GitHub login"));
     let lines = vec![
@@ -36,7 +36,7 @@ pub(super) fn done(joining: &Joining, markup: &dyn Markup) -> Message {
     let line = format!(
         "You are {} here now, too. {} takes that back.",
         markup.bold(&markup.text(joining.member.as_str())),
-        markup.code("unlink")
+        markup.code(&super::typed("unlink"))
     );
     Message::of_lines("Joined", vec![line])
 }

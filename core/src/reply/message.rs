@@ -15,10 +15,35 @@ pub trait Markup {
     fn code(&self, text: &str) -> String;
 }
 
+/// No markup at all: for notifications, and for readers that show none.
+pub struct Words;
+
+impl Markup for Words {
+    fn time(&self, at: Timestamp) -> String {
+        let text = at.to_string();
+        match (text.get(..10), text.get(11..16)) {
+            (Some(day), Some(time)) => format!("{day} {time} UTC"),
+            _ => text,
+        }
+    }
+
+    fn text(&self, text: &str) -> String {
+        text.to_owned()
+    }
+
+    fn bold(&self, text: &str) -> String {
+        text.to_owned()
+    }
+
+    fn code(&self, text: &str) -> String {
+        text.to_owned()
+    }
+}
+
 /// A message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Message {
-    /// One line for notifications, and for readers that show no markup.
+    /// One line for notifications, and for readers that show no markup: it has none.
     pub summary: String,
     /// What it says.
     pub lines: Vec<String>,

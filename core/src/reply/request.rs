@@ -17,7 +17,15 @@ pub fn request(card: &Card, markup: &dyn Markup) -> Message {
             buttons.push(Button::danger(Action::Deny(card.session.clone()), "Deny"));
             format!("For {duration}, beginning when you approve. Answer until {}.", markup.time(card.expires_at))
         }
-        (Approval::Granted { by }, _) => format!("✅ Approved by {}. {}", markup.text(by), session_status(card.status)),
+        (Approval::Granted { by }, None) => {
+            // Whoever is asked may give more time, too; the member may not.
+            if !card.extenders.is_empty() {
+                buttons.push(Button::plain(Action::Extend(card.session.clone()), "Extend +2h"));
+            }
+            let (by, status) = (markup.text(by), session_status(card.status));
+            format!("✅ Approved by {by}. {status} · for {}, until {}.", card.lasts(), markup.time(card.expires_at))
+        }
+        (Approval::Granted { by }, Some(_)) => format!("✅ Approved by {}. {}", markup.text(by), session_status(card.status)),
         (_, Some((EndReason::Denied, _, Some(by)))) => format!("⛔ Denied by {}.", markup.text(by)),
         (_, Some((EndReason::Denied, _, None))) => "⛔ Nobody answered in time, so it was denied.".to_owned(),
         (_, Some((_, _, by))) => format!("Withdrawn by {}.", markup.text(by.as_deref().unwrap_or("its member"))),
@@ -38,7 +46,10 @@ pub fn alarm(card: &Card, markup: &dyn Markup) -> Message {
     );
     let mut lines = vec![heading];
     lines.extend(facts(card, markup));
-    lines.push(format!("{} · until {}", session_status(card.status), markup.time(card.expires_at)));
+    lines.push(match card.ended {
+        None => format!("{} · for {}, until {}", session_status(card.status), card.lasts(), markup.time(card.expires_at)),
+        Some((_, at, _)) => format!("{} · ended {}", session_status(card.status), markup.time(at)),
+    });
     let buttons = card.can_stop.then(|| Button::danger(Action::Stop(card.session.clone()), "Stop")).into_iter().collect();
     let summary = format!("Break-glass: {} opened {} without approval", card.member, resources(card));
     Message { summary, lines, buttons, notes: Vec::new() }

@@ -65,6 +65,8 @@ fn card(status: SessionStatus, rows: Vec<CardRow>) -> Card {
         rows,
         can_stop: true,
         can_extend: true,
+        extenders: Vec::new(),
+        left: Span::from_minutes(10),
     }
 }
 
@@ -148,6 +150,52 @@ fn every_turn_has_its_line() {
         super::turn(&turn, &card, &Plain).map(|message| read(&message))
     };
     insta::assert_snapshot!("turns", actions.iter().filter_map(told).collect::<Vec<_>>().join("\n---\n"));
+}
+
+#[test]
+fn a_reminder_goes_by_the_time_that_is_left_and_none_is_told_that_was_overtaken() {
+    let ends = NOON.plus(Span::from_hours(2));
+    let details = json!({ "expiresAt": ends.to_string() });
+    let reminded = Turn { seq: 1, at: NOON, actor: "entryguard".to_owned(), action: "session.reminded".to_owned(), details };
+    let told = |card: Card| super::turn(&reminded, &card, &Plain).map(|message| read(&message));
+    let left = |seconds| Card { left: Span::from_seconds(seconds), ..partial() };
+    let approved = Card { can_extend: false, extenders: vec![MemberName::new("bo").unwrap()], ..left(540) };
+    let all: Vec<_> = [left(600), left(200), left(70), left(20), approved].into_iter().filter_map(told).collect();
+    insta::assert_snapshot!("reminders", all.join("\n---\n"));
+    let extended = Card { expires_at: ends.plus(Span::from_hours(2)), ..left(600) };
+    let extending = Card { extending_to: Some(ends.plus(Span::from_hours(2))), ..left(600) };
+    assert_eq!([left(0), stopped(), extended, extending].map(told), [None, None, None, None]);
+}
+
+#[test]
+fn what_notifications_show_has_no_markup() {
+    let details = json!({ "to": "2026-01-01T16:00:00Z", "expiresAt": "2026-01-01T14:00:00Z" });
+    let turn =
+        |action: &str| Turn { seq: 1, at: NOON, actor: "c*y".to_owned(), action: action.to_owned(), details: details.clone() };
+    let turns =
+        ["session.extended", "session.reminded"].map(|action| super::turn(&turn(action), &partial(), &Plain).unwrap().summary);
+    let table = thread::table(&partial(), &Plain).summary;
+    let refused = words(&Reply::Refused("Run `start 2h`.".to_owned()), "", NOON, &Plain);
+    insta::assert_snapshot!([turns.join("\n"), table, refused.summary, refused.lines.concat()].join("\n"), @r"
+    ↪ Extended by c*y to 2026-01-01 16:00 UTC.
+    ⏰ Ends 2026-01-01 14:00 UTC, in about 10 minutes.
+    Session 0a1b2c3d: 1 of 2 open
+    Run /entryguard start 2h.
+    Run `/entryguard start 2h`.
+    ");
+}
+
+#[test]
+fn a_thread_says_how_long_its_session_lasts_also_when_that_changes() {
+    let extending = Card { extending_to: Some(NOON.plus(Span::from_hours(4))), ..partial() };
+    let approved = Card {
+        approval: Approval::Granted { by: "bo".to_owned() },
+        can_extend: false,
+        extenders: vec![MemberName::new("bo").unwrap(), MemberName::new("cy").unwrap()],
+        ..partial()
+    };
+    let all = [extending, approved.clone()].map(|card| read(&thread::parent(&card, &Plain)));
+    insta::assert_snapshot!("thread_times", [all.join("\n---\n"), read(&request(&approved, &Plain))].join("\n---\n"));
 }
 
 fn joining(instead_of: Option<&str>) -> Joining {

@@ -1,8 +1,8 @@
 //! A session's thread: the message above says how it stands, and the one below it has a row for each rule.
 
-use super::message::{Action, Button, Markup, Message};
+use super::message::{Action, Button, Markup, Message, Words};
 use super::{Card, CardRow};
-use crate::domain::{Approval, EndReason, RuleStatus, SessionStatus};
+use crate::domain::{Approval, EndReason, MemberName, RuleStatus, SessionStatus, Timestamp};
 
 /// Rows that are shown one by one; of the rest that is well, only the number is.
 const ROWS: usize = 40;
@@ -32,15 +32,15 @@ pub fn parent(card: &Card, markup: &dyn Markup) -> Message {
 /// The message with the table.
 pub fn table(card: &Card, markup: &dyn Markup) -> Message {
     let tally = card.tally();
-    let heading = match (card.status, card.ended.is_some()) {
+    let heading = |markup: &dyn Markup| match (card.status, card.ended.is_some()) {
         (SessionStatus::Requested | SessionStatus::Denied, _) => {
             format!("Session {}: nothing is open", markup.code(card.session.short()))
         }
         (_, false) => format!("Session {}: {} of {} open", markup.code(card.session.short()), tally.applied, tally.all),
         (_, true) => format!("Session {}: {} of {} closed", markup.code(card.session.short()), tally.removed, tally.all),
     };
-    let lines = std::iter::once(heading.clone()).chain(rows(card, markup)).collect();
-    Message::of_lines(heading, lines)
+    let lines = std::iter::once(heading(markup)).chain(rows(card, markup)).collect();
+    Message::of_lines(heading(&Words), lines)
 }
 
 /// One line for each rule, what needs somebody's eye first; of many that are alike and well, the last are folded.
@@ -81,6 +81,11 @@ fn row(row: &CardRow, markup: &dyn Markup) -> String {
     format!("{} · {name} · {} {}{foreign}{error}", rule_status(row.status), row.address, row.family())
 }
 
+/// `bo or cy`.
+pub fn names(members: &[MemberName], markup: &dyn Markup) -> String {
+    members.iter().map(|name| markup.text(name.as_str())).collect::<Vec<_>>().join(" or ")
+}
+
 /// `3 resources`.
 pub fn resources(card: &Card) -> String {
     format!("{} {}", card.resources, if card.resources == 1 { "resource" } else { "resources" })
@@ -93,8 +98,9 @@ fn when(card: &Card, markup: &dyn Markup) -> String {
             format!("Asks for {duration} · waits for an answer until {} · session {session}", markup.time(card.expires_at))
         }
         (_, None) => {
-            let extending = card.extending_to.map(|to| format!(", being extended to {}", markup.time(to))).unwrap_or_default();
-            format!("Open until {}{extending} · session {session}", markup.time(card.expires_at))
+            let longer = |to: Timestamp| format!("; being extended to {}, until {}", to.since(card.started_at), markup.time(to));
+            let extending = card.extending_to.map(longer).unwrap_or_default();
+            format!("Open for {}, until {}{extending} · session {session}", card.lasts(), markup.time(card.expires_at))
         }
         (_, Some((reason, at, by))) => {
             let at = markup.time(*at);
@@ -119,11 +125,11 @@ fn approval(card: &Card, markup: &dyn Markup) -> Option<String> {
     match &card.approval {
         Approval::NotNeeded => None,
         Approval::Awaited { .. } if card.ended.is_some() => None,
-        Approval::Awaited { .. } => {
-            let names: Vec<_> = card.approvers.iter().map(|name| markup.text(name.as_str())).collect();
-            Some(format!("Waits for {}. Nothing is open yet.", names.join(" or ")))
+        Approval::Awaited { .. } => Some(format!("Waits for {}. Nothing is open yet.", names(&card.approvers, markup))),
+        Approval::Granted { by } if card.extenders.is_empty() => Some(format!("Approved by {}.", markup.text(by))),
+        Approval::Granted { by } => {
+            Some(format!("Approved by {}. More time is up to {}.", markup.text(by), names(&card.extenders, markup)))
         }
-        Approval::Granted { by } => Some(format!("Approved by {}.", markup.text(by))),
         Approval::BreakGlass => Some(format!("🚨 {}: started without the approval that it takes.", markup.bold("Break-glass"))),
     }
 }

@@ -1,26 +1,29 @@
 //! A session's turns, a line each: what happened to it since its thread began.
 
 use super::Card;
-use super::message::{Action, Button, Markup, Message};
+use super::message::{Action, Button, Markup, Message, Words};
+use super::thread::names;
 use crate::domain::Timestamp;
 use crate::store::Turn;
 
 /// The line that tells of a turn, with what can be done about it; none where the thread's first messages say it already.
 pub fn turn(turn: &Turn, card: &Card, markup: &dyn Markup) -> Option<Message> {
+    let line = line(turn, card, markup)?;
+    let can_extend = turn.action == "session.reminded" && card.can_extend;
+    let buttons = can_extend.then(|| Button::plain(Action::Extend(card.session.clone()), "Extend +2h")).into_iter().collect();
+    Some(Message { summary: self::line(turn, card, &Words)?, lines: vec![line], buttons, notes: Vec::new() })
+}
+
+fn line(turn: &Turn, card: &Card, markup: &dyn Markup) -> Option<String> {
     let by = markup.text(&turn.actor);
-    let time = |key: &str| turn.details[key].as_str().and_then(Timestamp::parse).map(|at| markup.time(at)).unwrap_or_default();
-    let mut buttons = Vec::new();
-    let line = match turn.action.as_str() {
+    let at = |key: &str| turn.details[key].as_str().and_then(Timestamp::parse);
+    let time = |key: &str| at(key).map(|at| markup.time(at)).unwrap_or_default();
+    Some(match turn.action.as_str() {
         "session.extended" => {
             let capped = if turn.details["capped"] == true { ", which is the limit" } else { "" };
             format!("↪ Extended by {by} to {}{capped}.", time("to"))
         }
-        "session.reminded" => {
-            if card.can_extend {
-                buttons.push(Button::plain(Action::Extend(card.session.clone()), "Extend +2h"));
-            }
-            format!("⏰ Ends {}, in about 10 minutes.", time("expiresAt"))
-        }
+        "session.reminded" => return reminder(card, at("expiresAt")?, markup),
         "session.stopped" => match turn.details["why"].as_str() {
             Some(why) => format!("⏹ Stopped: {}.", markup.text(why)),
             None => format!("⏹ Stopped by {by}."),
@@ -37,8 +40,25 @@ pub fn turn(turn: &Turn, card: &Card, markup: &dyn Markup) -> Option<Message> {
             None => "🔒 Closed.".to_owned(),
         },
         _ => return None,
+    })
+}
+
+/// A chat may have been away: a reminder goes by the time that is left when it is told, and none that has been overtaken is.
+fn reminder(card: &Card, ends: Timestamp, markup: &dyn Markup) -> Option<String> {
+    let goes_on = card.expires_at.max(card.extending_to.unwrap_or(card.expires_at)).as_seconds() > ends.as_seconds();
+    if card.ended.is_some() || card.left.is_zero() || goes_on {
+        return None;
+    }
+    let left = match (card.left.as_millis() + 30_000) / 60_000 {
+        0 => "less than a minute".to_owned(),
+        1 => "about a minute".to_owned(),
+        minutes => format!("about {minutes} minutes"),
     };
-    Some(Message { summary: line.clone(), lines: vec![line], buttons, notes: Vec::new() })
+    let extenders = match card.extenders.as_slice() {
+        [] => String::new(),
+        extenders => format!(" More time is up to {}.", names(extenders, markup)),
+    };
+    Some(format!("⏰ Ends {}, in {left}.{extenders}", markup.time(ends)))
 }
 
 /// Several turns as one message: a chat takes one a second.

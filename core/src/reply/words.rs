@@ -1,8 +1,8 @@
 //! Replies in words: what each of them says, whatever the chat.
 
-use super::message::{Action, Button, Markup, Message};
-use super::thread::{resources, rows, session_status};
-use super::{Card, Health, Help, Reply, ResourceHealth, join, sign_in};
+use super::message::{Action, Button, Markup, Message, Words};
+use super::thread::{names, resources, rows, session_status};
+use super::{Card, Health, Help, Reply, ResourceHealth, join, quoting, sign_in, typed};
 use crate::domain::{Limit, SessionStatus, Timestamp};
 use crate::engine::{Link, Remembered, Verdict};
 
@@ -28,7 +28,7 @@ pub fn words(reply: &Reply, public_url: &str, now: Timestamp, markup: &dyn Marku
             Message::of_lines("Answered", vec![line])
         }
         Reply::Sessions(cards) if cards.is_empty() => {
-            let line = format!("You have no sessions. {} opens one.", markup.code("start 2h"));
+            let line = format!("You have no sessions. {} opens one.", markup.code(&typed("start 2h")));
             Message::of_lines("No sessions", vec![line])
         }
         Reply::Sessions(cards) => Message::of_lines("Your sessions", cards.iter().map(|card| brief(card, markup)).collect()),
@@ -68,7 +68,7 @@ pub fn words(reply: &Reply, public_url: &str, now: Timestamp, markup: &dyn Marku
 
 /// It was not done, and why.
 pub fn refused(why: &str, markup: &dyn Markup) -> Message {
-    Message::of_lines(why, vec![markup.text(why)])
+    Message::of_lines(quoting(why, &Words), vec![quoting(why, markup)])
 }
 
 fn is_details(action: &Action) -> bool {
@@ -79,8 +79,14 @@ fn confirm(link: &Link, public_url: &str, now: Timestamp, markup: &dyn Markup) -
     let summary = format!("Confirm your address to open {}.", link.offer);
     let mut lines = vec![summary.clone()];
     if let Some(approval) = &link.offer.approval {
-        let names: Vec<_> = approval.approvers.iter().map(|name| markup.text(name.as_str())).collect();
-        lines.push(format!("It then waits for {}, for {} at the most.", names.join(" or "), approval.within));
+        let approvers: Vec<_> = approval.approvers.iter().cloned().collect();
+        lines.push(format!("It then waits for {}, for {} at the most.", names(&approvers, markup), approval.within));
+    }
+    if link.offer.break_glass {
+        let glass = markup.bold("This breaks the glass");
+        lines.push(format!(
+            "🚨 {glass}: it opens without the approval that it takes, and approvers and administrators hear of it at once."
+        ));
     }
     let url = format!("{public_url}/confirm/{}", link.token.expose());
     let mut buttons = vec![Button::primary(Action::Follow { url }, "Confirm my address")];
@@ -108,8 +114,7 @@ pub fn last_time(remembered: &Remembered, now: Timestamp) -> String {
 fn started(card: &Card, markup: &dyn Markup) -> Message {
     let line = match card.status {
         SessionStatus::Requested => {
-            let names: Vec<_> = card.approvers.iter().map(|name| markup.text(name.as_str())).collect();
-            format!("Asked {}. Nothing is open until they agree. {}", names.join(" or "), brief(card, markup))
+            format!("Asked {}. Nothing is open until they agree. {}", names(&card.approvers, markup), brief(card, markup))
         }
         _ => format!("Opening {}", brief(card, markup)),
     };
@@ -147,14 +152,20 @@ pub fn resource_line(resource: &ResourceHealth, markup: &dyn Markup) -> String {
 }
 
 fn help_message(help: &Help, markup: &dyn Markup) -> Message {
-    let line = |line: &super::HelpLine| format!("{} {}", markup.code(&format!("/entryguard {}", line.usage)), line.does);
+    let line = |line: &super::HelpLine| format!("{} {}", markup.code(&typed(line.usage)), line.does);
     let start = |duration| Button::plain(Action::Start(duration), format!("Start {duration}"));
     let mut buttons: Vec<_> = help.durations.iter().copied().map(start).collect();
     if let Some(first) = buttons.iter_mut().find(|button| Some(&button.action) == help.default.map(Action::Start).as_ref()) {
         first.look = super::message::Look::Primary;
     }
     if !buttons.is_empty() {
-        buttons.push(Button::plain(Action::OpenForm, "More…"));
+        buttons.push(Button::plain(Action::OpenForm, "Start with options…"));
     }
-    Message { summary: "Help".to_owned(), lines: help.lines.iter().map(line).collect(), buttons, notes: Vec::new() }
+    // What most people want comes first, and what can be written besides in small print.
+    let (first, besides) = match buttons.is_empty() {
+        true => ("What you can write here:".to_owned(), None),
+        false => (markup.bold("Open your resources for your address:"), Some("Or write:".to_owned())),
+    };
+    let notes = besides.into_iter().chain(help.lines.iter().map(line)).collect();
+    Message { summary: "Help".to_owned(), lines: vec![first], buttons, notes }
 }

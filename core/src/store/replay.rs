@@ -26,6 +26,12 @@ impl Tx {
         rows.iter().map(|row| Ok(row.try_get("signature")?)).collect()
     }
 
+    /// Whether a request of that name was accepted before.
+    pub async fn was_accepted(&mut self, name: &str) -> Result<bool, StoreError> {
+        let found = sqlx::query("SELECT 1 AS found FROM accepted_requests WHERE signature = $1").bind(name);
+        Ok(found.fetch_optional(&mut *self.inner).await?.is_some())
+    }
+
     /// Forgets those that nobody sends again.
     pub async fn forget_accepted(&mut self) -> Result<(), StoreError> {
         sqlx::query("DELETE FROM accepted_requests WHERE accepted_at < $1")

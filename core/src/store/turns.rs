@@ -1,9 +1,13 @@
 //! A session's turns as its thread tells them: read from the audit log, which has each of them in the transaction that made it.
 
-use sqlx::Row;
+use std::collections::BTreeSet;
 
+use sqlx::Row;
+use sqlx::any::AnyRow;
+
+use super::rows::Reader;
 use super::{StoreError, Tx};
-use crate::domain::{SessionId, Timestamp};
+use crate::domain::{MemberName, SessionId, Timestamp};
 
 /// One thing that happened to a session and that people are told of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +25,25 @@ pub struct Turn {
 }
 
 impl Tx {
+    /// The last entry of the audit log.
+    pub async fn last_turn(&mut self) -> Result<i64, StoreError> {
+        let row = sqlx::query("SELECT COALESCE(MAX(seq), 0) AS last FROM audit_events").fetch_one(&mut *self.inner).await?;
+        Ok(row.try_get("last")?)
+    }
+
+    /// To whose sessions something has happened after the entry `told`.
+    pub async fn members_with_turns(&mut self, told: i64) -> Result<BTreeSet<MemberName>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT DISTINCT sessions.member AS member FROM audit_events JOIN sessions ON sessions.id = audit_events.session
+             WHERE audit_events.seq > $1",
+        )
+        .bind(told)
+        .fetch_all(&mut *self.inner)
+        .await?;
+        let name = |row: &AnyRow| Reader::new(row, "sessions", "member")?.parsed("member", |text| MemberName::new(text).ok());
+        rows.iter().map(name).collect()
+    }
+
     /// What happened to a session after the entry `told`, oldest first; its rules' single steps are not turns.
     pub async fn turns_of(&mut self, session: &SessionId, told: i64) -> Result<Vec<Turn>, StoreError> {
         let rows = sqlx::query(
@@ -31,7 +54,7 @@ impl Tx {
         .bind(told)
         .fetch_all(&mut *self.inner)
         .await?;
-        let turn = |row: &sqlx::any::AnyRow| {
+        let turn = |row: &AnyRow| {
             Ok(Turn {
                 seq: row.try_get("seq")?,
                 at: Timestamp::from_millis(row.try_get("at")?),

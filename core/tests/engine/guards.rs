@@ -97,6 +97,21 @@ async fn i1_a_rule_that_is_there_again_after_it_was_gone_is_removed_again_and_to
 }
 
 #[tokio::test]
+async fn a_live_session_is_listed_before_every_newer_one_that_is_over() {
+    let world = World::new(Kind::Sqlite, 7).await;
+    let live = world.try_to_start(0).await.unwrap();
+    for _ in 0..60 {
+        world.clock.advance(Span::from_seconds(1));
+        let short = world.try_to_start(0).await.unwrap();
+        world.stop(0, &short).await;
+    }
+    let (engine, caller) = (&world.process().engine, world.caller(0));
+    let listed = engine.live_first(&caller, 10).await.unwrap();
+    assert_eq!((listed.len(), &listed[0].session.id), (10, &live));
+    assert!(listed[1..].is_sorted_by_key(|view| std::cmp::Reverse(view.session.started_at)));
+}
+
+#[tokio::test]
 async fn many_removals_that_no_session_asked_for_wait_for_a_second_sweep() {
     let world = opened().await;
     let process = world.process();

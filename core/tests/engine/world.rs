@@ -241,7 +241,7 @@ impl World {
         self.process().engine.stop(&self.caller(member), &which).await.unwrap();
     }
 
-    fn caller(&self, member: usize) -> Caller {
+    pub fn caller(&self, member: usize) -> Caller {
         let identity = Identity::Slack { team: "T".into(), user: MEMBERS[member % MEMBERS.len()].into() };
         self.process().engine.caller(&identity, Surface::Slack).unwrap()
     }

@@ -93,6 +93,9 @@ fn blocks(complaints: &mut Complaints, at: &str, blocks: &Value, limit: usize) {
 }
 
 fn block(complaints: &mut Complaints, at: &str, block: &Value) {
+    // "Should be unique among all other action_ids in the containing block", and in no more than that:
+    // https://docs.slack.dev/tools/node-slack-sdk/reference/types/interfaces/Actionable
+    complaints.action_ids.clear();
     complaints.once(&format!("{at}.block_id"), &block["block_id"], Kind::Block);
     match block["type"].as_str().unwrap_or_default() {
         "section" => section(complaints, at, block),

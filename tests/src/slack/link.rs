@@ -6,7 +6,12 @@ use super::text::{blocks_of, text_of};
 
 /// The element with this `action_id`, and the `block_id` that it is in.
 pub fn button(content: &Value, action_id: &str) -> Option<(Value, String)> {
-    elements(content).into_iter().find(|(element, _)| element["action_id"] == action_id)
+    buttons(content, action_id).into_iter().next()
+}
+
+/// Every such element.
+pub fn buttons(content: &Value, action_id: &str) -> Vec<(Value, String)> {
+    elements(content).into_iter().filter(|(element, _)| element["action_id"] == action_id).collect()
 }
 
 /// The first link: of a button, or else in the text.

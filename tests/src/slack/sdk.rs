@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::SlackDouble;
-use super::sender::signature;
+use super::sender::{SignedRequest, signature};
 use crate::services::slack_models_address;
 
 impl SlackDouble {
@@ -29,6 +29,18 @@ impl SlackDouble {
     pub async fn sdk_accepts(&self, secret: &str, timestamp: &str, body: &str, signature: &str) -> bool {
         let request = json!({ "secret": secret, "timestamp": timestamp, "body": body, "signature": signature });
         self.ask_the_sdk("/signature", request).await
+    }
+
+    /// What Slack's own SDK would not have taken for Slack's of all that the double has sent.
+    pub async fn sdk_refuses_of_what_was_sent(&self) -> Vec<String> {
+        let sent = self.shared.state().signed.clone();
+        let mut refused = Vec::new();
+        for SignedRequest { secret, timestamp, body, signature } in sent {
+            if !self.sdk_accepts(&secret, &timestamp, &body, &signature).await {
+                refused.push(format!("slack_sdk: not the signature of {body}"));
+            }
+        }
+        refused
     }
 
     /// How the double signs.

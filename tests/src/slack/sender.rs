@@ -14,6 +14,15 @@ use super::{Shared, SlackDouble};
 use crate::clock::unix_seconds;
 use payload::Sent;
 
+/// A request that was sent, as a verifier needs it.
+#[derive(Debug, Clone)]
+pub struct SignedRequest {
+    pub secret: String,
+    pub timestamp: String,
+    pub body: String,
+    pub signature: String,
+}
+
 /// How Slack's next request will look. The defaults are right; a test makes one thing wrong.
 #[derive(Debug, Clone)]
 pub struct ToServer<'a> {
@@ -117,6 +126,15 @@ impl<'a> ToServer<'a> {
         self.interact(payload, sent).await
     }
 
+    /// The same, where several of its buttons do this: the one with this value.
+    pub async fn press_in_view_with(&self, user: &str, view: &Value, action_id: &str, value: &str) -> SlackAnswer {
+        let sent = self.sent(user, None);
+        let found = super::link::buttons(view, action_id).into_iter().find(|(element, _)| element["value"] == value);
+        let (element, block_id) = found.unwrap_or_else(|| panic!("no {action_id:?} of {value} in:\n{view:#}"));
+        let payload = payload::press_in_view(&sent, view, &element, &block_id);
+        self.interact(payload, sent).await
+    }
+
     /// Somebody takes a global shortcut.
     pub async fn shortcut(&self, user: &str, callback_id: &str) -> SlackAnswer {
         let sent = self.sent(user, None);
@@ -126,8 +144,13 @@ impl<'a> ToServer<'a> {
 
     /// Something happened, under this name: Slack says so again under the same one where it is not acknowledged.
     pub async fn event(&self, id: &str, event: Value) -> (u16, String) {
+        self.try_event(id, event).await.expect("the server answers Slack")
+    }
+
+    /// The same where the server may die of it.
+    pub async fn try_event(&self, id: &str, event: Value) -> reqwest::Result<(u16, String)> {
         let body = payload::event(&self.team, id, &event).to_string();
-        self.raw("/slack/events", "application/json", &body).await
+        self.try_raw("/slack/events", "application/json", &body).await
     }
 
     /// Somebody opens the app's home.
@@ -166,6 +189,12 @@ impl<'a> ToServer<'a> {
         let url = format!("{}{path}", self.server);
         let timestamp = self.timestamp.unwrap_or_else(unix_seconds).to_string();
         let signature = self.signature.clone().unwrap_or_else(|| signature::of(&self.secret, &timestamp, body));
+        // A test that signs wrongly on purpose is no judge of how the double signs.
+        if self.signature.is_none() {
+            let (secret, timestamp, body, signature) =
+                (self.secret.clone(), timestamp.clone(), body.to_owned(), signature.clone());
+            self.shared.state().signed.push(SignedRequest { secret, timestamp, body, signature });
+        }
         let request = self.shared.http.post(url).header("Content-Type", content_type).body(body.to_owned());
         let request = request.header("X-Slack-Request-Timestamp", timestamp).header("X-Slack-Signature", signature);
         let request = match self.retry {

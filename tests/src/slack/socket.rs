@@ -46,15 +46,24 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream) {
         state.sockets.open += 1;
         state.sockets.orders.subscribe()
     };
+    // Once it is announced that the connection ends, nothing more comes over it, and what the app still says is heard for a second.
+    let mut ends = None;
     loop {
+        let end = async {
+            match ends {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
+            () = end => break,
             order = orders.recv() => match order {
-                Ok(Order::Send(text)) => drop(socket.send(Message::text(text)).await),
+                Ok(Order::Send(text)) if ends.is_none() => drop(socket.send(Message::text(text)).await),
+                Ok(Order::Send(_)) => {}
                 Ok(Order::Refresh) => {
                     let text = json!({ "type": "disconnect", "reason": "refresh_requested" }).to_string();
                     drop(socket.send(Message::text(text)).await);
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                    break;
+                    ends = Some(tokio::time::Instant::now() + Duration::from_secs(1));
                 }
                 Ok(Order::Drop) | Err(_) => break,
             },

@@ -2,6 +2,7 @@
 
 mod methods;
 mod request;
+mod scopes;
 
 use std::sync::Arc;
 
@@ -37,6 +38,10 @@ pub fn router(shared: Arc<Shared>) -> Router {
 
 async fn web_api(State(shared): State<Arc<Shared>>, Path(method): Path<String>, request: Request) -> Response {
     let arguments = Arguments::read(&method, request).await;
+    let late = shared.state().weather.slow.remove(&method);
+    if let Some(by) = late {
+        tokio::time::sleep(by).await;
+    }
     let mut state = shared.state();
     *state.workspace.calls.entry(method.clone()).or_insert(0) += 1;
     if state.weather.down {
@@ -46,10 +51,13 @@ async fn web_api(State(shared): State<Arc<Shared>>, Path(method): Path<String>, 
         let body = Json(json!({ "ok": false, "error": "ratelimited" }));
         return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds.to_string())], body).into_response();
     }
-    let outcome = permitted(&method, &arguments).and_then(|()| methods::call(&mut state, &method, &arguments));
-    let granted = ["commands", "chat:write", "chat:write.public", "users:read"];
-    let granted: Vec<_> = granted.into_iter().filter(|scope| !state.weather.lacks.contains(*scope)).collect();
-    let scopes = [("x-oauth-scopes", granted.join(","))];
+    let refused = state.weather.refusals.remove(&method).map_or(Ok(()), |error| Err(Refusal::Circumstance(error)));
+    let outcome = refused
+        .and_then(|()| permitted(&method, &arguments))
+        .and_then(|()| scopes::granted(&state.weather, &method))
+        .and_then(|()| request::known(&method, &arguments))
+        .and_then(|()| methods::call(&mut state, &method, &arguments));
+    let scopes = [("x-oauth-scopes", state.weather.scopes().join(","))];
     let answer = Json(match outcome {
         Ok(mut answer) => {
             answer["ok"] = json!(true);

@@ -23,7 +23,10 @@ pub fn call(state: &mut State, method: &str, arguments: &Arguments) -> Outcome {
         "chat.delete" => delete(state, arguments),
         "conversations.info" => conversation(state, arguments),
         "conversations.open" => open_conversation(state, arguments),
-        "users.info" => arguments.need("user").map(|id| user(state, id)),
+        "users.info" => {
+            let id = arguments.need("user")?;
+            state.weather.hidden.get(id).map_or_else(|| Ok(user(state, id)), |error| Err(Refusal::Circumstance(error)))
+        }
         "views.open" => open_view(state, arguments),
         "views.publish" => publish_view(state, arguments),
         other => Err(Refusal::mistake("unknown_method", other)),
@@ -41,10 +44,16 @@ pub fn user(state: &State, id: &str) -> Value {
     let (deleted, bot) = (state.weather.deactivated.contains(id), state.weather.bots.contains(id));
     let name = id.to_lowercase();
     let profile = json!({ "real_name": name, "display_name": name, "email": format!("{name}@example.com") });
-    json!({ "user": {
+    let mut said = json!({ "user": {
         "id": id, "team_id": SlackDouble::TEAM, "name": name, "deleted": deleted, "real_name": name, "tz": "Europe/Berlin",
         "tz_label": "Central European Time", "tz_offset": 3600, "profile": profile, "is_bot": bot, "is_admin": false,
-    } })
+    } });
+    match (state.weather.teams.get(id), said["user"].as_object_mut()) {
+        (Some(Some(team)), Some(user)) => drop(user.insert("team_id".to_owned(), json!(team))),
+        (Some(None), Some(user)) => drop(user.remove("team_id")),
+        _ => {}
+    }
+    said
 }
 
 fn post_message(state: &mut State, arguments: &Arguments) -> Outcome {

@@ -46,6 +46,36 @@ impl Arguments {
     }
 }
 
+/// Whether the method knows each argument: Slack would pass over what it does not, and nobody would notice the slip.
+pub fn known(method: &str, arguments: &Arguments) -> Result<(), Refusal> {
+    let message = ["channel", "text", "blocks", "attachments", "metadata", "parse", "link_names"];
+    let own: &[&str] = match method {
+        "chat.postMessage" => &[
+            "thread_ts",
+            "unfurl_links",
+            "unfurl_media",
+            "mrkdwn",
+            "reply_broadcast",
+            "username",
+            "icon_emoji",
+            "icon_url",
+            "as_user",
+        ],
+        "chat.postEphemeral" => &["user", "thread_ts", "username", "icon_emoji", "icon_url", "as_user"],
+        "chat.update" => &["ts", "as_user", "reply_broadcast", "file_ids"],
+        "chat.delete" => &["ts", "as_user"],
+        "conversations.info" => &["channel", "include_locale", "include_num_members"],
+        "conversations.open" => &["channel", "prevent_creation", "return_im", "users"],
+        "users.info" => &["user", "include_locale"],
+        "views.open" => &["trigger_id", "interactivity_pointer", "view"],
+        "views.publish" => &["user_id", "view", "hash"],
+        _ => &[],
+    };
+    let is_known = |name: &str| name == "token" || own.contains(&name) || method.starts_with("chat.") && message.contains(&name);
+    let unknown = arguments.values.as_object().and_then(|all| all.keys().find(|name| !is_known(name)));
+    unknown.map_or(Ok(()), |name| Err(Refusal::mistake("invalid_arguments", format!("{method} has no argument {name}"))))
+}
+
 async fn from_body(method: &str, content_type: &str, body: Bytes) -> Map<String, Value> {
     if content_type.starts_with("application/json") {
         let object = serde_json::from_slice(&body).unwrap_or_default();

@@ -8,7 +8,8 @@ use serde_json::Value;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 
 const HOME: &str = "93.184.216.34";
-const LIFE: [&str; 6] = ["link.issued", "session.started", "rule.applied", "session.stopped", "rule.removed", "session.closed"];
+const LIFE: [&str; 7] =
+    ["link.issued", "session.started", "rule.applied", "session.active", "session.stopped", "rule.removed", "session.closed"];
 
 /// A world in which a session of one file has been from its beginning to its end.
 async fn after_a_session(database: Database) -> World {
@@ -83,10 +84,10 @@ on_both_databases! {
 
         let sound = verify(&world, &[]).await;
         assert_eq!(sound.code, Some(0), "{sound:?}");
-        let anchor = format!("6:{}", entries[5]["hash"].as_str().unwrap());
-        assert!(sound.stdout.starts_with("Sound: 6 entries from 20") && sound.stdout.contains(&anchor), "{sound:?}");
+        let anchor = format!("7:{}", entries[6]["hash"].as_str().unwrap());
+        assert!(sound.stdout.starts_with("Sound: 7 entries from 20") && sound.stdout.contains(&anchor), "{sound:?}");
         let json: Value = serde_json::from_str(&verify(&world, &["--json"]).await.stdout).unwrap();
-        assert_eq!((&json["sound"], &json["head"]["hash"]), (&Value::Bool(true), &entries[5]["hash"]));
+        assert_eq!((&json["sound"], &json["head"]["hash"]), (&Value::Bool(true), &entries[6]["hash"]));
         world.finish().await;
     }
 
@@ -96,14 +97,14 @@ on_both_databases! {
         verify_fails(&world, &[], "entry 3 was changed").await;
         let json: Value = serde_json::from_str(&verify(&world, &["--json"]).await.stdout).unwrap();
         assert_eq!((&json["sound"], json["seq"].as_u64()), (&Value::Bool(false), Some(3)));
-        assert_eq!(exported(&world, &[]).await.len(), 6, "what is left of it can still be exported");
+        assert_eq!(exported(&world, &[]).await.len(), 7, "what is left of it can still be exported");
         world.finish().await;
     }
 
     async fn a_last_entry_that_was_deleted_is_missed(database: Database) {
         let world = after_a_session(database).await;
-        tamper(&world, database, "audit_events_no_delete", "DELETE FROM audit_events WHERE seq = 6").await;
-        verify_fails(&world, &[], "entry 6 is missing").await;
+        tamper(&world, database, "audit_events_no_delete", "DELETE FROM audit_events WHERE seq = 7").await;
+        verify_fails(&world, &[], "entry 7 is missing").await;
         world.finish().await;
     }
 
@@ -139,7 +140,7 @@ on_both_databases! {
         let mut world = after_a_session(database).await;
         let export = world.entryguard(&["audit", "export"]).await.stdout;
         let head = serde_json::from_str::<Value>(export.lines().last().unwrap()).unwrap();
-        let noted = format!("6:{}", head["hash"].as_str().unwrap());
+        let noted = format!("7:{}", head["hash"].as_str().unwrap());
         assert_eq!(verify(&world, &["--expect", &noted]).await.code, Some(0));
         world.server.kill_9();
         assert_eq!(verify(&world, &[]).await.code, Some(0), "no server is needed either");
@@ -153,22 +154,22 @@ on_both_databases! {
         file_of(&folder, &export.replacen("\"ana\"", "\"anb\"", 1));
         verify_fails(&world, &[file], "entry 1 was changed").await;
         file_of(&folder, &export[..export.len() - 2]);
-        verify_fails(&world, &[file], "line 6 of").await;
-        let cut_off: String = export.lines().take(5).map(|line| format!("{line}\n")).collect();
+        verify_fails(&world, &[file], "line 7 of").await;
+        let cut_off: String = export.lines().take(6).map(|line| format!("{line}\n")).collect();
         file_of(&folder, &cut_off);
         assert_eq!(verify(&world, &[file]).await.code, Some(0), "by itself it fits");
-        verify_fails(&world, &["--expect", &noted, file], "entry 6 was noted, and is not there").await;
+        verify_fails(&world, &["--expect", &noted, file], "entry 7 was noted, and is not there").await;
         let from_stdin = Command::new(program()).args(["audit", "verify", "-"]).stdin(std::fs::File::open(file).unwrap()).output();
-        assert!(from_stdin.unwrap().stdout.starts_with(b"Sound: 5 entries"));
+        assert!(from_stdin.unwrap().stdout.starts_with(b"Sound: 6 entries"));
         verify_fails(&world, &["-"], "- has no entries").await;
         world.finish().await;
     }
 
     async fn a_log_that_was_computed_anew_does_not_have_what_was_noted(database: Database) {
         let world = after_a_session(database).await;
-        let another = format!("6:{}", "ab".repeat(32));
-        verify_fails(&world, &["--expect", &another], "entry 6 has another hash than the one that was noted").await;
-        assert_eq!(verify(&world, &["--expect", "6:ab"]).await.code, Some(2), "wrong usage");
+        let another = format!("7:{}", "ab".repeat(32));
+        verify_fails(&world, &["--expect", &another], "entry 7 has another hash than the one that was noted").await;
+        assert_eq!(verify(&world, &["--expect", "7:ab"]).await.code, Some(2), "wrong usage");
         world.finish().await;
     }
 

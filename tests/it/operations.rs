@@ -122,6 +122,22 @@ on_both_databases! {
         world.finish().await;
     }
 
+    async fn what_could_not_be_opened_is_told_to_the_administrators_once(database: Database) {
+        let world = World::on(database).with_groups(2).admin("ana", "U111").start().await;
+        world.ec2.delete_group(&world.groups[1]).await;
+        world.start_session("U111", "1h", HOME).await;
+        world.wait_until_thread_says("PARTIAL").await;
+        wait_until_told(&world, "U111", &["sessions: not all could be opened", "of ana"]).await;
+        // It is tried again and again meanwhile, which is no news.
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        let messages = world.slack.direct_messages_to("U111");
+        let told = messages.iter().filter(|message| message.says("not all could be opened")).count();
+        assert_eq!(told, 1, "a digest tells of changes");
+        let log = world.entryguard(&["audit", "export"]).await.stdout;
+        assert_eq!(log.matches("session.partial").count(), 1, "{log}");
+        world.finish().await;
+    }
+
     async fn a_row_that_cannot_be_read_is_set_aside_and_the_rest_goes_on(database: Database) {
         let world = World::on(database).with_groups(1).admin("ana", "U111").member("bo", "U222").start().await;
         world.start_session("U111", "1h", HOME).await;

@@ -74,8 +74,16 @@ pub enum AuditAction {
     ApiKeyCreated,
     /// A key of the API was taken back.
     ApiKeyRevoked,
+    /// All of a session's rules are there.
+    SessionActive,
+    /// Some of a session's rules are there, and the others failed.
+    SessionPartial,
+    /// None of a session's rules could be made.
+    SessionFailed,
     /// A session's end was moved.
     SessionExtended,
+    /// A session's end was moved forward: the hours of a role are over sooner.
+    SessionShortened,
     /// A session was stopped by somebody.
     SessionStopped,
     /// A session lost one of its resources, and goes on with the others.
@@ -105,6 +113,26 @@ pub enum AuditAction {
 }
 
 impl AuditAction {
+    /// What can happen to a session.
+    pub const OF_SESSIONS: [Self; 16] = [
+        Self::SessionStarted,
+        Self::SessionRequested,
+        Self::SessionApproved,
+        Self::SessionDenied,
+        Self::SessionLapsed,
+        Self::GlassBroken,
+        Self::SessionActive,
+        Self::SessionPartial,
+        Self::SessionFailed,
+        Self::SessionReminded,
+        Self::SessionExtended,
+        Self::SessionShortened,
+        Self::SessionNarrowed,
+        Self::SessionStopped,
+        Self::SessionExpired,
+        Self::SessionClosed,
+    ];
+
     /// The action's word.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -126,7 +154,11 @@ impl AuditAction {
             Self::ApiKeyCreated => "api_key.created",
             Self::ApiKeyRevoked => "api_key.revoked",
             Self::SessionReminded => "session.reminded",
+            Self::SessionActive => "session.active",
+            Self::SessionPartial => "session.partial",
+            Self::SessionFailed => "session.failed",
             Self::SessionExtended => "session.extended",
+            Self::SessionShortened => "session.shortened",
             Self::SessionStopped => "session.stopped",
             Self::SessionNarrowed => "session.narrowed",
             Self::SessionExpired => "session.expired",

@@ -1,4 +1,4 @@
-//! What a sweep finds that is not as it should be.
+//! What is not as it should be, and what people should be told of once: what a sweep finds, and what goes wrong.
 
 use super::{ResourceName, Timestamp};
 
@@ -25,11 +25,21 @@ pub enum DriftKind {
     ReadAgain,
     /// A row of the database cannot be read: it is set aside.
     Quarantined,
+    /// Not all of a session's rules could be made.
+    Partial,
+    /// None of a session's rules could be made.
+    Failed,
+    /// A rule that was told to go is still there, after many tries. They go on.
+    Stuck,
+    /// A schedule's session could not be started.
+    Unscheduled,
+    /// A webhook's receiver did not take an event for days, or wants no more.
+    Undelivered,
 }
 
 impl DriftKind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 15] = [
         Self::Orphan,
         Self::Widened,
         Self::Missing,
@@ -40,6 +50,11 @@ impl DriftKind {
         Self::Unread,
         Self::ReadAgain,
         Self::Quarantined,
+        Self::Partial,
+        Self::Failed,
+        Self::Stuck,
+        Self::Unscheduled,
+        Self::Undelivered,
     ];
 
     /// The kind's word.
@@ -55,6 +70,11 @@ impl DriftKind {
             Self::Unread => "unread",
             Self::ReadAgain => "read_again",
             Self::Quarantined => "quarantined",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Stuck => "stuck",
+            Self::Unscheduled => "unscheduled",
+            Self::Undelivered => "undelivered",
         }
     }
 

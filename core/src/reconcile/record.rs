@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::crash_point;
 use crate::domain::{
     Absence, Actor, ApiLimit, AuditAction, AuditEvent, DriftKind, Opening, OpeningEvent, OpeningState, RuleEvent, RuleStatus,
-    Session, SessionId, SessionRule, Span, Timestamp, why_taken,
+    Session, SessionId, SessionRule, SessionStatus, Span, Timestamp, session_status, why_taken,
 };
 use crate::provider::Next;
 use crate::store::{StoreError, Tx};
@@ -19,6 +19,8 @@ use super::{Reconciler, backoff, measure};
 
 /// After so many tries, people are told that it does not work, even where it may yet.
 const QUIET_TRIES: u32 = 3;
+/// After so many tries of a removal, people are told of it. That is some minutes.
+const STUCK_TRIES: u32 = 10;
 /// How long a wish waits for the old instance to go. It is also looked at as soon as that one is gone.
 const WAIT: Span = Span::from_seconds(5);
 
@@ -40,6 +42,7 @@ impl Reconciler {
             }
         }
         let sessions = lock_sessions(&mut tx, ours.iter().map(|worked| &worked.claim.plan)).await?;
+        let before = statuses_of(&mut tx, &sessions).await?;
         for Worked { claim, verdicts, throttled } in ours {
             for (opening, verdict) in verdicts {
                 self.record_one(&mut tx, claim.plan.at, opening.clone(), verdict.clone(), &sessions).await?;
@@ -48,6 +51,7 @@ impl Reconciler {
                 slow_down(&mut tx, limit).await?;
             }
         }
+        self.record_statuses(&mut tx, &sessions, &before).await?;
         crash_point!(OutcomeWritten);
         tx.commit().await?;
         crash_point!(OutcomeCommitted);
@@ -74,6 +78,10 @@ impl Reconciler {
         }
         let due = if came_back { Some(now) } else { self.due_after(&opening, wish.as_ref(), read_at, now) };
         tx.save_opening(&opening, due, now).await?;
+        if opening.state == OpeningState::Removing && opening.attempts == STUCK_TRIES {
+            let why = opening.error.as_deref().unwrap_or("it is still there");
+            self.note(tx, DriftKind::Stuck, Some(&opening.resource), format!("{}: {why}", opening.address.cidr())).await?;
+        }
         if opening.state == OpeningState::Gone
             && let Some(next) = tx.joinable(&opening.resource, opening.address).await?
         {
@@ -83,6 +91,29 @@ impl Reconciler {
             if let Some(session) = sessions.get(&rule.session) {
                 let news = News { opening: &opening, wanted: wish.is_some(), absence, trouble: trouble.as_ref() };
                 self.settle(tx, rule, session, news).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down which sessions have become ACTIVE, PARTIAL or FAILED by what was recorded; people are told of the latter two.
+    async fn record_statuses(
+        &self,
+        tx: &mut Tx,
+        sessions: &BTreeMap<SessionId, Session>,
+        before: &BTreeMap<SessionId, SessionStatus>,
+    ) -> Result<(), StoreError> {
+        for (id, status) in statuses_of(tx, sessions).await? {
+            let (action, drift) = match status {
+                _ if before.get(&id) == Some(&status) => continue,
+                SessionStatus::Active => (AuditAction::SessionActive, None),
+                SessionStatus::Partial => (AuditAction::SessionPartial, Some(DriftKind::Partial)),
+                SessionStatus::Failed => (AuditAction::SessionFailed, Some(DriftKind::Failed)),
+                _ => continue,
+            };
+            self.audit(tx, action, &id, json!({ "status": status.as_str() }), tx.now()).await?;
+            if let (Some(kind), Some(session)) = (drift, sessions.get(&id)) {
+                self.note(tx, kind, None, format!("{} of {}", id.short(), session.member)).await?;
             }
         }
         Ok(())
@@ -264,6 +295,19 @@ fn event_for(rule: &SessionRule, session: &Session, news: News<'_>) -> Option<Ru
             (trouble.is_some() && loud).then_some(RuleEvent::Failed)
         }
     }
+}
+
+/// What live sessions show.
+async fn statuses_of(
+    tx: &mut Tx,
+    sessions: &BTreeMap<SessionId, Session>,
+) -> Result<BTreeMap<SessionId, SessionStatus>, StoreError> {
+    let mut statuses = BTreeMap::new();
+    for session in sessions.values().filter(|session| session.ending.is_none()) {
+        let rules = tx.rule_statuses(&session.id).await?;
+        statuses.insert(session.id.clone(), session_status(&session.approval, None, &rules));
+    }
+    Ok(statuses)
 }
 
 async fn lock_sessions<'a>(

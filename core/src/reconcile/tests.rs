@@ -220,7 +220,15 @@ async fn i5_every_change_of_a_session_has_its_audit_event() {
     world.settle().await;
     world.stop("ANA", &id).await;
     world.settle().await;
-    let expected = ["session.started", "rule.applied", "session.extended", "session.stopped", "rule.removed", "session.closed"];
+    let expected = [
+        "session.started",
+        "rule.applied",
+        "session.active",
+        "session.extended",
+        "session.stopped",
+        "rule.removed",
+        "session.closed",
+    ];
     assert_eq!(world.audit_of(&id).await, expected);
 }
 

@@ -11,10 +11,20 @@ const NAMED: usize = 5;
 pub fn digest(drifts: &[Drift]) -> Vec<String> {
     let mut groups: BTreeMap<(&str, DriftKind), Vec<&str>> = BTreeMap::new();
     for drift in drifts {
-        let resource = drift.resource.as_ref().map_or("the database", |name| name.as_str());
+        let resource = drift.resource.as_ref().map_or_else(|| about(drift.kind), |name| name.as_str());
         groups.entry((resource, drift.kind)).or_default().push(&drift.what);
     }
     groups.iter().map(|((resource, kind), what)| format!("{resource}: {} {}", words(*kind), named(what))).collect()
+}
+
+/// What it is about that is on no resource.
+const fn about(kind: DriftKind) -> &'static str {
+    match kind {
+        DriftKind::Partial | DriftKind::Failed => "sessions",
+        DriftKind::Unscheduled => "schedules",
+        DriftKind::Undelivered => "webhooks",
+        _ => "the database",
+    }
 }
 
 fn named(what: &[&str]) -> String {
@@ -34,6 +44,11 @@ const fn words(kind: DriftKind) -> &'static str {
         DriftKind::HeldBack => "many rules are to go at once, so the next sweep has to agree first:",
         DriftKind::Unread => "could not be swept:",
         DriftKind::ReadAgain => "is swept again:",
+        DriftKind::Partial => "not all could be opened; what could is, and the rest is tried again:",
+        DriftKind::Failed => "could not be opened; it is tried again:",
+        DriftKind::Stuck => "a rule that has to go is still there, and is tried again until it is gone:",
+        DriftKind::Unscheduled => "a schedule's session could not be started; it is tried again while its time lasts:",
+        DriftKind::Undelivered => "a webhook's receiver did not take what was sent:",
         DriftKind::Quarantined => "a row cannot be read and was set aside; look at it, and restore it from a backup:",
     }
 }

@@ -133,6 +133,7 @@ fn every_turn_has_its_line() {
     let until = json!({ "to": "2026-01-01T16:00:00Z", "expiresAt": "2026-01-01T14:00:00Z", "capped": true });
     let actions = [
         "session.extended",
+        "session.shortened",
         "session.reminded",
         "session.stopped",
         "session.expired",

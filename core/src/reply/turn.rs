@@ -23,6 +23,7 @@ fn line(turn: &Turn, card: &Card, markup: &dyn Markup) -> Option<String> {
             let capped = if turn.details["capped"] == true { ", which is the limit" } else { "" };
             format!("↪ Extended by {by} to {}{capped}.", time("to"))
         }
+        "session.shortened" => format!("⏰ Ends {}: its member's roles have hours, and they are over then.", time("to")),
         "session.reminded" => return reminder(card, at("expiresAt")?, markup),
         "session.stopped" => match turn.details["why"].as_str() {
             Some(why) => format!("⏹ Stopped: {}.", markup.text(why)),

@@ -39,6 +39,15 @@ impl Tx {
         rows.iter().map(rule_from).collect()
     }
 
+    /// What a session's rules show, and no more of them.
+    pub async fn rule_statuses(&mut self, session: &SessionId) -> Result<Vec<RuleStatus>, StoreError> {
+        let rows = sqlx::query("SELECT id, status FROM session_rules WHERE session = $1 AND quarantined_at IS NULL")
+            .bind(session.as_str())
+            .fetch_all(&mut *self.inner)
+            .await?;
+        rows.iter().map(|row| Reader::new(row, "session_rules", "id")?.parsed("status", RuleStatus::parse)).collect()
+    }
+
     /// The rules that hang on an opening and are not removed, by session.
     pub async fn rules_on(&mut self, opening: &OpeningId) -> Result<Vec<SessionRule>, StoreError> {
         let rows = sqlx::query(

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use entryguard_core::clock::Clock;
 use entryguard_core::config::SweepSchedule;
+use entryguard_core::engine::Engine;
 use entryguard_core::reconcile::{Pulse, Reconciler};
 use tokio::task::JoinSet;
 
@@ -22,7 +23,23 @@ pub fn start(wired: &Wired, sweep: SweepSchedule) -> JoinSet<()> {
     workers.spawn(vigil::watch_limits(Arc::clone(&wired.reconciler)));
     workers.spawn(vigil::watch_the_audit_log(Arc::clone(&wired.store)));
     workers.spawn(sweep_on_schedule(reconciler, sweep, clock, pulse));
+    workers.spawn(keep_schedules(Arc::clone(&wired.engine)));
     workers
+}
+
+/// How often to look whether a schedule's time has come.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Starts the sessions of schedules, for ever.
+async fn keep_schedules(engine: Arc<Engine>) {
+    loop {
+        match engine.start_scheduled().await {
+            Ok(0) => {}
+            Ok(started) => tracing::info!(started, "schedules started sessions"),
+            Err(error) => tracing::error!(error = ?error, "schedules could not be looked at; trying again"),
+        }
+        tokio::time::sleep(TICK).await;
+    }
 }
 
 /// Sweeps at the start, and then whenever the schedule says.

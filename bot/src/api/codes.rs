@@ -36,6 +36,7 @@ codes! {
     NOBODY_TO_APPROVE: FORBIDDEN "nobody_to_approve" "Nobody could approve it";
     APPROVAL_NEEDED: FORBIDDEN "approval_needed" "More time takes an approval";
     CLOSED: FORBIDDEN "closed" "Closed by an administrator";
+    OUTSIDE_HOURS: FORBIDDEN "outside_hours" "Outside of the hours of a role";
     REFUSED: FORBIDDEN "refused" "Refused";
     NOT_FOUND: NOT_FOUND "not_found" "There is nothing here";
     SESSION_UNKNOWN: NOT_FOUND "session_unknown" "No such session";

@@ -91,6 +91,7 @@ fn code_of(error: &EngineError) -> Code {
         EngineError::AdministratorsOnly => codes::ADMINISTRATORS_ONLY,
         EngineError::NoResources { .. } => codes::NO_RESOURCES,
         EngineError::Duration(_) => codes::DURATION_REFUSED,
+        EngineError::Closed(_) => codes::OUTSIDE_HOURS,
         EngineError::TooManySessions { .. } => codes::TOO_MANY_SESSIONS,
         EngineError::Address(_) => codes::ADDRESS_REFUSED,
         EngineError::NotByHand => codes::ADDRESS_BY_HAND,

@@ -40,7 +40,10 @@ pub(super) fn directory(file: File) -> Result<Directory, ConfigError> {
     one_member_an_identity(&members)?;
     claims_pin_a_repository(&members)?;
     let organization = Organization { name: file.organization.name, tier };
-    Ok(Directory { organization, members, roles, resources, credentials, emails_from: None })
+    let directory =
+        Directory { organization, members, roles, resources, credentials, schedules: BTreeMap::new(), emails_from: None };
+    let schedules = super::schedule::schedules(file.schedule, &directory)?;
+    Ok(Directory { schedules, ..directory })
 }
 
 impl Directory {
@@ -156,9 +159,20 @@ fn role(
     roles: &BTreeSet<String>,
     known_members: &BTreeMap<crate::domain::MemberName, Member>,
 ) -> Result<Role, ConfigError> {
-    let file::Role { name, members, identities, resources, max_duration, approval, break_glass, remember_address, explicit_ip } =
-        role;
+    let file::Role {
+        name,
+        members,
+        identities,
+        resources,
+        max_duration,
+        approval,
+        break_glass,
+        remember_address,
+        explicit_ip,
+        hours,
+    } = role;
     let of = format!("role {name}");
+    let hours = hours.map(|hours| super::schedule::hours(hours, &of)).transpose()?;
     let approval = approval.map(|approval| approval_rule(approval, &of, roles, known_members)).transpose()?;
     if break_glass && approval.is_none() {
         return Err(ConfigError::senseless(format!("{of}: `break_glass` means nothing without `approval`; remove it")));
@@ -173,7 +187,7 @@ fn role(
         None if identities.is_empty() => return Err(missing(&of, "members", "[\"ana\"]")),
         None => Vec::new(),
     };
-    Ok(Role { name, members, identities, resources, max_duration, approval, break_glass, remember_address, explicit_ip })
+    Ok(Role { name, members, identities, resources, max_duration, approval, break_glass, remember_address, explicit_ip, hours })
 }
 
 fn approval_rule(
@@ -261,7 +275,7 @@ fn overlap(one: &ResourceKind, other: &ResourceKind) -> bool {
     }
 }
 
-fn by_name<T, N: Ord + Clone + Display>(
+pub(super) fn by_name<T, N: Ord + Clone + Display>(
     kind: &str,
     all: impl Iterator<Item = T>,
     name: impl Fn(&T) -> &N,
@@ -299,13 +313,13 @@ impl AsText for crate::domain::ResourceName {
     }
 }
 
-fn unknown<'a>(kind: &str, name: &str, place: &str, defined: impl Iterator<Item = &'a str>) -> ConfigError {
+pub(super) fn unknown<'a>(kind: &str, name: &str, place: &str, defined: impl Iterator<Item = &'a str>) -> ConfigError {
     let nearest = defined.max_by(|a, b| strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b)));
     let hint = nearest.map_or_else(|| format!("define it in a [[{kind}]] table"), |nearest| format!("did you mean `{nearest}`?"));
     ConfigError::senseless(format!("{place} names {kind} `{name}`, which is not defined; {hint}"))
 }
 
-fn missing(of: &str, key: &str, example: &str) -> ConfigError {
+pub(super) fn missing(of: &str, key: &str, example: &str) -> ConfigError {
     ConfigError::senseless(format!("{of} needs `{key}`, for example {example}"))
 }
 

@@ -9,7 +9,8 @@ use serde::Deserialize;
 
 use super::secret::SecretSource;
 use crate::domain::{
-    CredentialName, FileFormat, Identity, MemberName, Protocol, ResourceName, RoleIdentity, RoleName, Span, TierName,
+    CredentialName, FileFormat, Identity, MemberName, Protocol, ResourceName, RoleIdentity, RoleName, ScheduleName, Span,
+    TierName, Zone,
 };
 
 #[derive(Deserialize)]
@@ -43,6 +44,8 @@ pub(super) struct File {
     pub(super) member: Vec<Member>,
     #[serde(default)]
     pub(super) role: Vec<Role>,
+    #[serde(default)]
+    pub(super) schedule: Vec<Schedule>,
 }
 
 #[derive(Deserialize)]
@@ -332,6 +335,27 @@ pub(super) struct Role {
     pub(super) remember_address: Remember,
     #[serde(default)]
     pub(super) explicit_ip: bool,
+    pub(super) hours: Option<RoleHours>,
+}
+
+/// When a role may be used: one window of the week, or several.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected hours like \"Mon-Fri 08:00-18:00 Europe/Madrid\", or a list of them")]
+pub(super) enum RoleHours {
+    One(String),
+    Several(Vec<String>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Schedule {
+    pub(super) name: ScheduleName,
+    pub(super) cron: String,
+    pub(super) timezone: Zone,
+    pub(super) member: MemberName,
+    pub(super) addresses: Vec<String>,
+    pub(super) duration: Span,
+    pub(super) reason: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -3,6 +3,7 @@
 mod directory;
 mod error;
 mod file;
+mod schedule;
 mod secret;
 mod settings;
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    ApprovalRule, Credential, CredentialName, Identity, Limit, LimitSource, MemberName, Resource, ResourceName, RoleIdentity,
-    RoleName, Span, TierName,
+    ApprovalRule, Credential, CredentialName, Hours, Identity, Limit, LimitSource, MemberName, Resource, ResourceName,
+    RoleIdentity, RoleName, Schedule, ScheduleName, Span, TierName,
 };
 
 /// An organization's members, roles, resources and limits.
@@ -22,10 +22,12 @@ pub struct Directory {
     pub credentials: BTreeMap<CredentialName, Credential>,
     /// The host of the OpenID Connect issuer whose word on email addresses makes somebody the member who has that address, if any is.
     pub emails_from: Option<String>,
+    /// The sessions that start by themselves, by name.
+    pub schedules: BTreeMap<ScheduleName, Schedule>,
 }
 
 /// Who owns resources, roles and members.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Organization {
     /// What people call it.
     pub name: String,
@@ -34,7 +36,7 @@ pub struct Organization {
 }
 
 /// An organization's limits.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tier {
     /// What people call it.
     pub name: TierName,
@@ -49,7 +51,7 @@ pub struct Tier {
 }
 
 /// A person or a machine of the organization.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// What people call them.
     pub name: MemberName,
@@ -62,7 +64,7 @@ pub struct Member {
 }
 
 /// Gives its members resources.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Role {
     /// What people call it.
     pub name: RoleName,
@@ -82,6 +84,8 @@ pub struct Role {
     pub remember_address: Option<Span>,
     /// Whether an address may be given by hand.
     pub explicit_ip: bool,
+    /// When its members may have sessions; always where it does not say.
+    pub hours: Option<Hours>,
 }
 
 impl Directory {

@@ -20,11 +20,13 @@ pub enum Surface {
     Web,
     /// The command line.
     Cli,
+    /// A schedule of the configuration.
+    Schedule,
 }
 
 impl Surface {
     /// Every surface.
-    pub const ALL: [Self; 6] = [Self::Slack, Self::Discord, Self::Github, Self::Api, Self::Web, Self::Cli];
+    pub const ALL: [Self; 7] = [Self::Slack, Self::Discord, Self::Github, Self::Api, Self::Web, Self::Cli, Self::Schedule];
 
     /// The surface's word.
     pub const fn as_str(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Surface {
             Self::Api => "api",
             Self::Web => "web",
             Self::Cli => "cli",
+            Self::Schedule => "schedule",
         }
     }
 

@@ -11,6 +11,8 @@ pub enum LearntBy {
     Hand,
     /// The request for the session came from it.
     Request,
+    /// The configuration names it, for a schedule.
+    Configuration,
 }
 
 impl LearntBy {
@@ -21,6 +23,7 @@ impl LearntBy {
             Self::Remembered => "remembered",
             Self::Hand => "hand",
             Self::Request => "request",
+            Self::Configuration => "configuration",
         }
     }
 }

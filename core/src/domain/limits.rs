@@ -20,6 +20,8 @@ pub enum LimitSource {
     Tier(TierName),
     /// One of the member's roles.
     Role(RoleName),
+    /// The end of the hours of one of the member's roles.
+    Hours(RoleName),
 }
 
 impl fmt::Display for LimitSource {
@@ -27,6 +29,7 @@ impl fmt::Display for LimitSource {
         match self {
             Self::Tier(tier) => write!(f, "tier {tier}"),
             Self::Role(role) => write!(f, "role {role}"),
+            Self::Hours(role) => write!(f, "the hours of role {role}"),
         }
     }
 }

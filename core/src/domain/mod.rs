@@ -9,6 +9,7 @@ mod claims;
 mod cursor;
 mod directory;
 mod drift;
+mod hours;
 mod id;
 mod identity;
 mod known;
@@ -16,16 +17,21 @@ mod learnt;
 mod limits;
 mod name;
 mod opening;
+mod opening_hours;
 mod panic;
 mod post;
 mod removal;
 mod resource;
+mod schedule;
 mod scope;
 mod session;
 mod status;
 mod terms;
+#[cfg(test)]
+pub(crate) mod testing;
 mod time;
 mod web;
+mod zone;
 
 pub use address::{AddressClass, AddressRefused, Addresses, HostAddress, Network};
 pub use api_key::{ApiKey, ApiKeyName, ApiKeyRecord, ApiKeyStanding, NoApiKey, NoApiKeyName};
@@ -36,6 +42,7 @@ pub use claims::{ClaimPattern, ClaimPatternError, Claims, NoMember, WorkflowRun}
 pub use cursor::{NoCursor, SessionCursor};
 pub use directory::{Directory, Member, Organization, Role, Tier};
 pub use drift::{Drift, DriftKind};
+pub use hours::{Hours, HoursError, OpenState, Window};
 pub use id::{
     AuditId, ConfirmationId, DeploymentId, OpeningId, PanicId, PostId, ProviderRuleId, SessionId, SessionRuleId, WebSessionId,
 };
@@ -43,8 +50,9 @@ pub use identity::{Identity, IdentityError, Surface};
 pub use known::{Known, RoleIdentity, RoleIdentityError, guest_name, is_guest};
 pub use learnt::LearntBy;
 pub use limits::{DurationRefused, Limit, LimitSource, extended_end};
-pub use name::{CredentialName, MemberName, NameError, ResourceName, RoleName, TierName};
+pub use name::{CredentialName, MemberName, NameError, ResourceName, RoleName, ScheduleName, TierName, WebhookName};
 pub use opening::{HeldRule, IllegalTransition, Opening, OpeningEvent, OpeningState, RuleOwner, RulePart};
+pub use opening_hours::Closed;
 pub use panic::{CLOSED_AT_ONCE, NOT_GIVEN, Panic, PanicScope, why_taken};
 pub use post::PostKind;
 pub use removal::{Absence, LaterReads, NotGrowing};
@@ -52,9 +60,11 @@ pub use resource::{
     AllowlistFile, AssumedRole, Credential, FileFormat, Ports, PortsError, PortsUnread, Protocol, Resource, ResourceKind,
     SecurityGroup,
 };
+pub use schedule::{CronError, Schedule, Ticks};
 pub use scope::{NoScope, Scope, Scopes};
 pub use session::{Approval, EndReason, Ending, RuleEvent, Session, SessionRule};
 pub use status::{RuleStatus, SessionStatus, session_status};
 pub use terms::{ApprovalRule, ApprovalTerms, Approver, REMEMBERED_FOR, Terms};
 pub use time::{Span, SpanError, Timestamp};
 pub use web::{CookieTimes, CookieWorth, ShownCookie, WebLimits};
+pub use zone::{NoZone, Zone};

@@ -1,4 +1,4 @@
-//! Names that people give in the configuration: members, roles, resources, credentials, tiers.
+//! Names that people give in the configuration: members, roles, resources, credentials, schedules, webhooks, tiers.
 
 use std::fmt;
 
@@ -73,6 +73,14 @@ name!(
 name!(
     /// A credential's name.
     CredentialName
+);
+name!(
+    /// A webhook's name.
+    WebhookName
+);
+name!(
+    /// A schedule's name.
+    ScheduleName
 );
 name!(
     /// A tier's name.

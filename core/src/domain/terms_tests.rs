@@ -1,38 +1,12 @@
 //! Whatever the roles say: the strictest of them counts.
 
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{Addresses, HostAddress, Member, Organization, ResourceName, SessionId, Tier, TierName, Timestamp};
+use crate::domain::testing::{PEOPLE, directory, member, role_of};
+use crate::domain::{Addresses, HostAddress, ResourceName, SessionId, Timestamp};
 
-const PEOPLE: [&str; 4] = ["ana", "bo", "cy", "dee"];
 const ANA: &str = "ana";
-
-fn member(name: &str) -> MemberName {
-    MemberName::new(name).unwrap()
-}
-
-fn directory(roles: Vec<Role>) -> Directory {
-    let span = Span::from_hours(2);
-    let tier = Tier {
-        name: TierName::new("team").unwrap(),
-        durations: vec![span],
-        default_duration: span,
-        max_duration: span,
-        max_sessions_per_member: None,
-    };
-    let person = |name: &str| Member { name: member(name), email: None, admin: false, identities: Vec::new() };
-    Directory {
-        organization: Organization { name: "Acme".to_owned(), tier },
-        members: PEOPLE.iter().map(|name| (member(name), person(name))).collect(),
-        roles: roles.into_iter().map(|role| (role.name.clone(), role)).collect(),
-        resources: BTreeMap::new(),
-        credentials: BTreeMap::new(),
-        emails_from: None,
-    }
-}
 
 fn session(approval: Approval) -> Session {
     let now = Timestamp::from_millis(0);
@@ -66,14 +40,12 @@ prop_compose! {
     ) -> Role {
         Role {
             name: RoleName::new(format!("role-{number}")).unwrap(),
-            members: vec![member(ANA)],
-            identities: Vec::new(),
             resources: if gives { vec![ResourceName::new("bastion").unwrap()] } else { Vec::new() },
-            max_duration: None,
             break_glass: glass && approval.is_some(),
             approval,
             remember_address: hours.map(Span::from_hours),
             explicit_ip,
+            ..role_of(ANA, "bastion")
         }
     }
 }
@@ -138,13 +110,8 @@ fn a_role_may_name_another_role_whose_members_may_answer() {
     let leads = Role {
         name: RoleName::new("leads").unwrap(),
         members: vec![member("bo"), member("cy"), member(ANA)],
-        identities: Vec::new(),
         resources: Vec::new(),
-        max_duration: None,
-        approval: None,
-        break_glass: false,
-        remember_address: None,
-        explicit_ip: false,
+        ..role_of(ANA, "bastion")
     };
     let rule = ApprovalRule { by: vec![Approver::Role(leads.name.clone())], within: Span::from_minutes(30) };
     let production = Role {

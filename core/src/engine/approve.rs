@@ -97,8 +97,8 @@ impl Engine {
         let left_out = self.leave_out_what_is_closed(tx, &member.name, &mut wishes).await?;
         tx.lock_resources(&names(&wishes)).await?;
         let asked = awaited(tx, &before.id).await?;
-        let duration = self.check_duration(&member.name, Some(asked))?;
         let now = tx.now();
+        let duration = self.check_duration(&member.name, Some(asked), now)?;
         let approval = Approval::Granted { by: caller.name().to_string() };
         let session = Session { approval, started_at: now, expires_at: now.plus(duration), ..before };
         if !tx.approve(&session, caller.name().as_str()).await? {

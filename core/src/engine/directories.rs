@@ -8,13 +8,11 @@ use crate::store::Tx;
 
 /// The directory, as far as this replica knows.
 #[derive(Debug)]
-pub(super) struct Directories {
-    configured: Arc<Directory>,
-    current: RwLock<Current>,
-}
+pub(super) struct Directories(RwLock<Current>);
 
 #[derive(Clone, Debug)]
 struct Current {
+    configured: Arc<Directory>,
     version: i64,
     known: Arc<Known>,
     directory: Arc<Directory>,
@@ -22,21 +20,27 @@ struct Current {
 
 impl Directories {
     pub fn new(configured: Arc<Directory>) -> Self {
-        let current = Current { version: 0, known: Arc::default(), directory: Arc::clone(&configured) };
-        Self { configured, current: RwLock::new(current) }
+        let directory = Arc::clone(&configured);
+        Self(RwLock::new(Current { configured, version: 0, known: Arc::default(), directory }))
     }
 
     fn current(&self) -> Current {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn learn(&self, version: i64, known: Known) {
-        let directory = Arc::new(self.configured.knowing(&known));
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
         // Somebody who began to read before us may come after us.
         if version > current.version {
-            *current = Current { version, known: Arc::new(known), directory };
+            current.directory = Arc::new(current.configured.knowing(&known));
+            (current.version, current.known) = (version, Arc::new(known));
         }
+    }
+
+    fn configure(&self, configured: Arc<Directory>) {
+        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        current.directory = Arc::new(configured.knowing(&current.known));
+        current.configured = configured;
     }
 }
 
@@ -47,8 +51,14 @@ impl Engine {
     }
 
     /// The configuration alone.
-    pub(super) fn configured(&self) -> &Directory {
-        &self.directories.configured
+    pub(super) fn configured(&self) -> Arc<Directory> {
+        self.directories.current().configured
+    }
+
+    /// Goes by another configuration from here on. What it takes away is not taken back by this: see
+    /// [`Engine::revoke_what_is_not_given`].
+    pub fn configure(&self, configured: Arc<Directory>) {
+        self.directories.configure(configured);
     }
 
     /// What surfaces have told of people.

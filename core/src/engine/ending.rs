@@ -1,10 +1,32 @@
 //! How a session ends, whoever or whatever ends it: one place, so that stopping and running out cannot differ.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
-use crate::domain::{Actor, AuditAction, AuditEvent, Ending, RuleEvent, RuleStatus, SessionId};
+use crate::domain::{Actor, AuditAction, AuditEvent, EndReason, Ending, RuleEvent, RuleStatus, SessionId};
 use crate::random::Random;
 use crate::store::{StoreError, Tx};
+
+/// Ends a live session that nobody asked to end, and says why; false where it is over already. It takes the locks.
+pub(super) async fn end_because(
+    tx: &mut Tx,
+    id: &SessionId,
+    why: &str,
+    details: serde_json::Value,
+    random: &dyn Random,
+) -> Result<bool, StoreError> {
+    let resources: BTreeSet<_> = tx.rules_of(id).await?.into_iter().map(|rule| rule.resource).collect();
+    tx.lock_resources(&resources).await?;
+    if tx.lock_session(id).await?.is_none_or(|session| session.ending.is_some()) {
+        return Ok(false);
+    }
+    let (at, actor) = (tx.now(), Actor::System);
+    let ending = Ending { reason: EndReason::Manual, at, by: Some(format!("entryguard ({why})")) };
+    let event = AuditEvent { at, actor, action: AuditAction::SessionStopped, session: Some(id.clone()), details };
+    end_session(tx, id, &ending, &event, random).await?;
+    Ok(true)
+}
 
 /// Ends a session, as `event` tells it: its wishes are over, and its openings are due. Where another live session wants an opening,
 /// this one's rule is done with at once; the others go. The caller holds the locks on the session and its resources.

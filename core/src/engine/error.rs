@@ -2,7 +2,9 @@
 
 use super::ApiKeyRefused;
 use super::readiness::OpeningsRefused;
-use crate::domain::{AddressRefused, DurationRefused, HostAddress, Identity, Limit, MemberName, Panic, Scope, Span, Timestamp};
+use crate::domain::{
+    AddressRefused, Closed, DurationRefused, HostAddress, Identity, Limit, MemberName, Panic, Scope, Span, Timestamp,
+};
 use crate::store::StoreError;
 
 /// Why a use case did not do what it was asked.
@@ -58,6 +60,9 @@ pub enum EngineError {
     /// Too long.
     #[error(transparent)]
     Duration(#[from] DurationRefused),
+    /// Outside of their roles' hours.
+    #[error(transparent)]
+    Closed(#[from] Closed),
     /// Too many at once.
     #[error("Too many sessions at once: you have {live}, the most that tier {tier} allows. Stop one first: `stop {example}`.")]
     TooManySessions {

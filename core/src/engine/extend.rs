@@ -46,7 +46,7 @@ impl Engine {
         let before = tx.session(&id).await?.ok_or_else(|| EngineError::SessionUnknown(id.short().to_owned()))?;
         check_extendable(&before, now)?;
         self.check_extender(caller, &before.session)?;
-        let limit = self.directory().limit_of(&before.session.member);
+        let limit = self.directory().limit_at(&before.session.member, before.session.started_at, now)?;
         let end = extended_end(before.session.started_at, before.session.expires_at, by, &limit);
         if end == before.session.expires_at {
             return Err(EngineError::AtTheLimit { session: id.short().to_owned(), limit });

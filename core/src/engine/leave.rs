@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{Engine, EngineError, end_session};
+use super::{Engine, EngineError, end_because};
 use crate::crash_point;
-use crate::domain::{Actor, AuditAction, AuditEvent, EndReason, Ending, Identity, SessionId, Surface};
+use crate::domain::{Actor, AuditAction, AuditEvent, Identity, SessionId, Surface};
 
 impl Engine {
     /// Every identity of whoever has a live session that was asked for in this surface, and of whoever is signed in to the pages: the
@@ -51,16 +51,10 @@ impl Engine {
 
     async fn end_for_leaving(&self, id: &SessionId, surface: Surface, why: &str) -> Result<bool, EngineError> {
         let mut tx = self.store.begin().await?;
-        let resources: BTreeSet<_> = tx.rules_of(id).await?.into_iter().map(|rule| rule.resource).collect();
-        tx.lock_resources(&resources).await?;
-        if tx.lock_session(id).await?.is_none_or(|session| session.ending.is_some()) {
+        let details = json!({ "why": why, "surface": surface.as_str() });
+        if !end_because(&mut tx, id, why, details, self.random.as_ref()).await? {
             return Ok(false);
         }
-        let (at, actor) = (tx.now(), Actor::System);
-        let ending = Ending { reason: EndReason::Manual, at, by: Some(format!("entryguard ({why})")) };
-        let details = json!({ "why": why, "surface": surface.as_str() });
-        let event = AuditEvent { at, actor, action: AuditAction::SessionStopped, session: Some(id.clone()), details };
-        end_session(&mut tx, id, &ending, &event, self.random.as_ref()).await?;
         crash_point!(WishWritten);
         tx.commit().await?;
         crash_point!(WishCommitted);

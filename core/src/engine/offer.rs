@@ -102,14 +102,17 @@ impl Engine {
         Ok(confirmation)
     }
 
-    pub(super) fn check_duration(&self, member: &MemberName, asked: Option<Span>) -> Result<Span, EngineError> {
-        let duration = asked.unwrap_or_else(|| self.directory().default_duration_for(member));
-        self.directory().limit_of(member).admits(duration)?;
-        Ok(duration)
+    /// How long a session is that begins now: as long as was asked for, and no longer than the hours of the member's roles.
+    pub(super) fn check_duration(&self, member: &MemberName, asked: Option<Span>, now: Timestamp) -> Result<Span, EngineError> {
+        let directory = self.directory();
+        let duration = asked.unwrap_or_else(|| directory.default_duration_for(member));
+        directory.limit_of(member).admits(duration)?;
+        Ok(duration.min(directory.limit_at(member, now, now)?.longest))
     }
 
     pub(super) async fn check_session_count(&self, tx: &mut Tx, member: &MemberName, live: u32) -> Result<(), EngineError> {
-        let tier = &self.configured().organization.tier;
+        let configured = self.configured();
+        let tier = &configured.organization.tier;
         match tier.max_sessions_per_member {
             Some(most) if live >= most => {
                 let sessions = self.live_of(tx, member).await?;

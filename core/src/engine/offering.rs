@@ -85,7 +85,7 @@ impl Engine {
     ) -> Result<(Confirmation, Link), EngineError> {
         let (now, member) = (tx.now(), caller.name());
         self.still(tx, caller).await?;
-        let duration = self.check_duration(member, request.duration)?;
+        let duration = self.check_duration(member, request.duration, now)?;
         let resources = self.resource_names(member)?;
         if let Some(panic) = seen.panics.iter().find(|panic| panic.scope.closes_member(member)) {
             return Err(panic.clone().into());

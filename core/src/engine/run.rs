@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::{Engine, EngineError, end_session};
-use crate::domain::{Actor, AuditAction, AuditEvent, EndReason, Ending, SessionId, WorkflowRun};
+use super::{Engine, EngineError, end_because};
+use crate::domain::{SessionId, WorkflowRun};
 
 impl Engine {
     /// Ends what a run has started and has not ended itself; how many sessions those were.
@@ -19,16 +19,10 @@ impl Engine {
 
     async fn end_with_run(&self, id: &SessionId, run: &WorkflowRun) -> Result<bool, EngineError> {
         let mut tx = self.store.begin().await?;
-        let resources = tx.rules_of(id).await?.into_iter().map(|rule| rule.resource).collect();
-        tx.lock_resources(&resources).await?;
-        if tx.lock_session(id).await?.is_none_or(|session| session.ending.is_some()) {
+        let details = json!({ "why": "the workflow run is over", "run": run.to_string() });
+        if !end_because(&mut tx, id, "its workflow run is over", details, self.random.as_ref()).await? {
             return Ok(false);
         }
-        let (at, actor) = (tx.now(), Actor::System);
-        let ending = Ending { reason: EndReason::Manual, at, by: Some("entryguard (its workflow run is over)".to_owned()) };
-        let details = json!({ "why": "the workflow run is over", "run": run.to_string() });
-        let event = AuditEvent { at, actor, action: AuditAction::SessionStopped, session: Some(id.clone()), details };
-        end_session(&mut tx, id, &ending, &event, self.random.as_ref()).await?;
         tx.commit().await?;
         Ok(true)
     }

@@ -63,15 +63,15 @@ pub struct Started {
 }
 
 /// A session to be, once everything is known of it.
-struct Wanted {
-    member: MemberName,
-    surface: Surface,
-    duration: Span,
-    reason: Option<String>,
-    break_glass: bool,
-    addresses: Addresses,
-    place: Option<String>,
-    evidence: serde_json::Value,
+pub(super) struct Wanted {
+    pub(super) member: MemberName,
+    pub(super) surface: Surface,
+    pub(super) duration: Span,
+    pub(super) reason: Option<String>,
+    pub(super) break_glass: bool,
+    pub(super) addresses: Addresses,
+    pub(super) place: Option<String>,
+    pub(super) evidence: serde_json::Value,
 }
 
 impl Engine {
@@ -120,7 +120,7 @@ impl Engine {
         self.lock_member(&mut tx, &link.member).await?;
         let directory = self.directory();
         let member = directory.members.get(&link.member).ok_or_else(|| EngineError::MemberLeft(link.member.clone()))?;
-        let duration = self.check_duration(&member.name, Some(link.duration))?;
+        let duration = self.check_duration(&member.name, Some(link.duration), tx.now())?;
         let Confirmation { id, surface, reason, break_glass, place, .. } = link;
         let wanted = Wanted { member: member.name.clone(), surface, duration, reason, break_glass, addresses, place, evidence };
         let session = self.begin_session(&mut tx, member, wanted).await?;
@@ -153,7 +153,7 @@ impl Engine {
         if learnt_by == LearntBy::Hand && !self.directory().terms_of(caller.name()).explicit_ip {
             return Err(EngineError::NotByHand);
         }
-        let duration = self.check_duration(caller.name(), duration)?;
+        let duration = self.check_duration(caller.name(), duration, tx.now())?;
         let evidence = json!({ "learntBy": learnt_by.as_str(), "identity": caller.identity().to_string() });
         let (member, surface) = (caller.name().clone(), caller.surface());
         let wanted = Wanted { member, surface, duration, reason, break_glass, addresses, place, evidence };
@@ -183,7 +183,7 @@ impl Engine {
         Ok(tx.session(&session).await?)
     }
 
-    async fn started(&self, mut tx: Tx, session: Session) -> Result<Started, EngineError> {
+    pub(super) async fn started(&self, mut tx: Tx, session: Session) -> Result<Started, EngineError> {
         let view = tx.session(&session.id).await?.ok_or_else(|| EngineError::SessionUnknown(session.id.short().to_owned()))?;
         crash_point!(WishWritten);
         tx.commit().await?;
@@ -193,7 +193,7 @@ impl Engine {
     }
 
     /// Makes the session of a member who is locked.
-    async fn begin_session(&self, tx: &mut Tx, member: &Member, wanted: Wanted) -> Result<Session, EngineError> {
+    pub(super) async fn begin_session(&self, tx: &mut Tx, member: &Member, wanted: Wanted) -> Result<Session, EngineError> {
         let now = tx.now();
         let live = tx.count_live([&member.name]).await?.into_values().sum();
         self.check_session_count(tx, &member.name, live).await?;

@@ -88,8 +88,9 @@ impl Card {
     pub fn new(view: &SessionView, directory: &Directory, now: Timestamp) -> Self {
         let session = &view.session;
         let status = view.status();
-        let limit = directory.limit_of(&session.member);
-        let capped = extended_end(session.started_at, session.expires_at, Span::from_minutes(1), &limit) == session.expires_at;
+        let longer =
+            |limit| extended_end(session.started_at, session.expires_at, Span::from_minutes(1), &limit) > session.expires_at;
+        let capped = !directory.limit_at(&session.member, session.started_at, now).is_ok_and(longer);
         let extending = view.is_extending();
         let mut rows: Vec<_> = view.rules.iter().map(CardRow::new).collect();
         rows.sort_by_key(|row| (row.rank(), row.resource.clone(), row.address));

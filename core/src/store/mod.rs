@@ -25,6 +25,7 @@ mod posts;
 mod quarantine;
 mod replay;
 mod rows;
+mod schedules;
 mod session_keys;
 mod session_rules;
 mod sessions;

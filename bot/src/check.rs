@@ -4,9 +4,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use entryguard_core::clock::SystemClock;
 use entryguard_core::config::{DiscordSettings, Settings, SlackSettings};
 use entryguard_core::domain::{DeploymentId, Directory, Surface};
+use entryguard_core::engine::losses_by;
 use entryguard_core::provider::{Allowlist, Health};
+use entryguard_core::store::{Store, StoreError, StoreUrl};
 use serde::Serialize;
 
 use crate::chat::AppHealth;
@@ -31,7 +34,7 @@ struct Row {
 /// Checks, prints, and fails if a resource is unhealthy.
 pub async fn run(options: CheckOptions) -> anyhow::Result<ExitCode> {
     // The whole file, secrets and all: what `serve` would refuse is refused here.
-    let Settings { directory, slack, discord, server, .. } = Settings::read(&options.config.config)?;
+    let Settings { directory, slack, discord, server, database, .. } = Settings::read(&options.config.config)?;
     let mut rows = Vec::new();
     let allowlists = match options.offline {
         true => entryguard_core::provider::Allowlists::new(),
@@ -55,6 +58,9 @@ pub async fn run(options: CheckOptions) -> anyhow::Result<ExitCode> {
     if let Some(discord) = discord.filter(|_| !options.offline) {
         let health = crate::discord::check::verify(&discord, &server.public_url).await;
         rows.push(app_row("discord", discord.guild_id.to_string(), health));
+    }
+    if !options.offline {
+        rows.extend(what_a_reload_would_take(&database, &directory).await);
     }
     print(&rows, options.json)?;
     Ok(if rows.iter().any(|row| row.health == "Invalid") { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -80,6 +86,31 @@ fn broken_unheard(directory: &Directory, slack: Option<&SlackSettings>, discord:
         warnings: vec![warning.to_owned()],
         keeps_open_connections: false,
     })
+}
+
+/// What the running sessions would lose if the server read this file now; nothing where that is nothing.
+async fn what_a_reload_would_take(database: &StoreUrl, directory: &Directory) -> Option<Row> {
+    let store = match Store::open_beside(database, Arc::new(SystemClock)).await {
+        Ok(store) => store,
+        Err(StoreError::NoDatabase(_) | StoreError::NoTables) => return None,
+        Err(error) => return Some(sessions_row("Unverified", format!("the database cannot be asked: {error}"), Vec::new())),
+    };
+    let losses = losses_by(&store, directory).await;
+    store.close().await;
+    Some(match losses {
+        Ok(losses) if losses.is_empty() => return None,
+        Ok(losses) => {
+            let many = if losses.len() == 1 { "session" } else { "sessions" };
+            let summary = format!("a reload would change {} {many}", losses.len());
+            sessions_row("Valid", summary, losses.iter().map(|loss| format!("a reload: {loss}")).collect())
+        }
+        Err(error) => sessions_row("Unverified", format!("the database cannot be asked: {error}"), Vec::new()),
+    })
+}
+
+fn sessions_row(health: &'static str, summary: String, warnings: Vec<String>) -> Row {
+    let (resource, id) = ("[sessions]".to_owned(), String::new());
+    Row { resource, provider: "", id, health, summary, warnings, keeps_open_connections: false }
 }
 
 /// A chat's app, in a row of its own.

@@ -14,6 +14,7 @@ mod http;
 mod iam_policy;
 mod operator;
 mod panic;
+mod reload;
 mod serve;
 mod slack;
 mod surfaces;

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::http::{self, Shared};
+use crate::reload::Reload;
 use crate::surfaces::{self, Apps};
 use crate::telemetry;
 use crate::wiring::Wired;
@@ -25,14 +26,14 @@ const CATCH_UP: Duration = Duration::from_secs(2);
 pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
     let settings = Settings::read(config)?;
     let traces = telemetry::start_with_traces(settings.telemetry.as_ref())?;
-    let served = serve(settings).await;
+    let served = serve(config, settings).await;
     traces.flush().await;
     served
 }
 
-async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
-    let server = Arc::new(settings.server);
-    let mut wired = Wired::build(&settings.database, settings.directory, settings.later_reads).await?;
+async fn serve(config: &Path, settings: Settings) -> anyhow::Result<ExitCode> {
+    let server = Arc::new(settings.server.clone());
+    let mut wired = Wired::build(&settings.database, settings.directory.clone(), settings.later_reads.clone()).await?;
     if settings.github.as_ref().is_some_and(|github| github.login.is_some()) {
         wired.engine = Arc::new(Engine::clone(&wired.engine).with_logins());
     }
@@ -49,7 +50,9 @@ async fn serve(settings: Settings) -> anyhow::Result<ExitCode> {
             tracing::error!(error = ?error, "what roles no longer give could not be taken back; the next start tries again");
         }
     });
+    let reload = Reload::new(&wired, config.to_owned(), &settings)?;
     let mut workers = workers::start(&wired, settings.sweep);
+    workers.spawn(reload.run());
     let apps = Apps {
         slack: settings.slack,
         discord: settings.discord,

@@ -19,6 +19,8 @@ pub struct Wired {
     pub engine: Arc<Engine>,
     /// What makes the clouds agree with what is wanted.
     pub reconciler: Arc<Reconciler>,
+    /// Whose rules are ours.
+    pub deployment: DeploymentId,
     /// The database.
     pub store: Arc<Store>,
     /// The time.
@@ -41,7 +43,7 @@ impl Wired {
         let reconciler = Arc::new(Reconciler::new(ReconcilerParts {
             store: Arc::clone(&store),
             allowlists,
-            deployment,
+            deployment: deployment.clone(),
             random: Arc::clone(&random),
             nudges: Arc::clone(&nudges),
             pulse: Arc::clone(&pulse),
@@ -56,7 +58,7 @@ impl Wired {
             Arc::clone(&nudges),
             Arc::clone(&pulse),
         );
-        Ok(Self { engine: Arc::new(engine), reconciler, store, clock, nudges, pulse })
+        Ok(Self { engine: Arc::new(engine), reconciler, deployment, store, clock, nudges, pulse })
     }
 }
 

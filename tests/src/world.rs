@@ -18,7 +18,7 @@ pub use people::Started;
 
 use crate::database::{Database, OwnDatabase};
 use crate::discord::DiscordDouble;
-use crate::eventually::eventually;
+use crate::eventually::{SOON, eventually};
 use crate::moto::{Ec2, GroupId, Rule};
 use crate::proxy::Proxy;
 use crate::records::Records;
@@ -176,6 +176,16 @@ impl World {
         assert!(self.config.contains(from), "{from:?} is not in:\n{}", self.config);
         self.config = self.config.replace(from, to);
         std::fs::write(&self.setup.config, &self.config).unwrap();
+    }
+
+    /// Lets the server read the changed configuration, and waits until it goes by it.
+    pub async fn reload(&self) {
+        let times = || self.server.log().matches("the configuration is gone by").count();
+        let before = times();
+        self.server.hang_up();
+        let log = || self.server.log().lines().rev().take(10).collect::<Vec<_>>().join("\n");
+        let gone_by = async || if times() > before { Ok(()) } else { Err(log()) };
+        eventually("the server goes by the new configuration", SOON, gone_by).await;
     }
 
     /// The configuration that the server reads.

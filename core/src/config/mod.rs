@@ -3,11 +3,13 @@
 mod directory;
 mod error;
 mod file;
+mod restart;
 mod schedule;
 mod secret;
 mod settings;
 
 pub use error::ConfigError;
+pub use restart::RestartOnly;
 pub use settings::{
     ApiSettings, DiscordSettings, GithubLoginSettings, GithubSettings, OidcSettings, ServerSettings, Settings, SlackSettings,
     SweepSchedule, TelemetrySettings, is_this_machine,

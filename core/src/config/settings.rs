@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::directory::directory;
 use super::file::{self, DatabaseUrl, File};
+use super::restart::RestartOnly;
 use super::{ConfigError, secret::SecretSource};
 use crate::domain::{Directory, LaterReads, RoleIdentity, Span, Timestamp, WebLimits};
 use crate::store::StoreUrl;
@@ -42,6 +43,8 @@ pub struct Settings {
     pub later_reads: LaterReads,
     /// Who may reach what.
     pub directory: Directory,
+    /// What a running server keeps to.
+    pub fixed: RestartOnly,
 }
 
 /// How the server is reached.
@@ -241,6 +244,7 @@ impl Settings {
             sweep: SweepSchedule::parse(&file.sweep.schedule)?,
             later_reads: later_reads(file.removal.read_again_after.take())?,
             directory: directory(file)?.with_emails_from(emails_from)?,
+            fixed: RestartOnly::of(text),
         })
     }
 }

@@ -5,6 +5,7 @@ mod api_key;
 mod audit;
 mod audit_chain;
 mod bucket;
+mod changes;
 mod claims;
 mod cursor;
 mod directory;
@@ -38,6 +39,7 @@ pub use api_key::{ApiKey, ApiKeyName, ApiKeyRecord, ApiKeyStanding, NoApiKey, No
 pub use audit::{Actor, AuditAction, AuditEvent};
 pub use audit_chain::{Anchor, AnchorError, AuditEntry, CHAIN_START, ChainBreak, ChainCheck, ChainFault, ChainHead, SoundChain};
 pub use bucket::{ApiLimit, Bucket};
+pub use changes::Changes;
 pub use claims::{ClaimPattern, ClaimPatternError, Claims, NoMember, WorkflowRun};
 pub use cursor::{NoCursor, SessionCursor};
 pub use directory::{Directory, Member, Organization, Role, Tier};

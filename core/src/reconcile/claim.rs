@@ -38,12 +38,13 @@ impl Reconciler {
         let began = std::time::Instant::now();
         let mut tx = self.store.begin().await?;
         measure::reconciled(tx.now());
+        let allowlists = self.allowlists();
         let (mut found, mut purse, mut blocked) = (Claims::default(), Purse::default(), BTreeSet::new());
         for due in tx.claimable(WINDOW).await? {
             if found.claims.len() == at_most {
                 break;
             }
-            let limits = self.allowlists.get(&due.resource).and_then(|allowlist| allowlist.limits());
+            let limits = allowlists.get(&due.resource).and_then(|allowlist| allowlist.limits());
             // Where one addition has to wait for the limit, the next one has to as well; a removal may have what is kept for it.
             if limits.is_some_and(|limits| !due.closing && blocked.contains(&limits.add.api)) {
                 continue;

@@ -32,7 +32,7 @@ mod tests;
 mod wake;
 mod worker;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::{Notify, watch};
 
@@ -86,7 +86,7 @@ impl Nudges {
 /// What makes the clouds agree with what is wanted.
 pub struct Reconciler {
     store: Arc<Store>,
-    allowlists: Arc<Allowlists>,
+    allowlists: RwLock<Arc<Allowlists>>,
     deployment: DeploymentId,
     random: SharedRandom,
     nudges: Arc<Nudges>,
@@ -121,7 +121,19 @@ impl Reconciler {
     /// A reconciler.
     pub fn new(parts: ReconcilerParts) -> Self {
         let ReconcilerParts { store, allowlists, deployment, random, nudges, pulse, later_reads, sweep_pace } = parts;
+        let allowlists = RwLock::new(allowlists);
         let worker = hex::encode(crate::random::bytes::<8>(random.as_ref()));
         Self { store, allowlists, deployment, random, nudges, pulse, later_reads, sweep_pace, worker }
+    }
+
+    /// The resources as they are configured now, with those that left with something still open on them.
+    pub fn allowlists(&self) -> Arc<Allowlists> {
+        Arc::clone(&self.allowlists.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Works on these resources from the next pass on.
+    pub fn configure(&self, allowlists: Allowlists) {
+        *self.allowlists.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(allowlists);
+        self.nudges.wake();
     }
 }

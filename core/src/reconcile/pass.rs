@@ -70,7 +70,7 @@ impl Reconciler {
 
     async fn work_on(&self, claim: Claim) -> Worked {
         let Claim { hold, plan } = &claim;
-        let Some(allowlist) = self.allowlists.get(&hold.lease.resource).map(Arc::clone) else {
+        let Some(allowlist) = self.allowlists().get(&hold.lease.resource).map(Arc::clone) else {
             let verdicts = not_configured(plan);
             return Worked { claim, verdicts, throttled: Vec::new() };
         };

@@ -31,7 +31,8 @@ pub(super) struct Purse {
 impl Reconciler {
     /// Shows what is left of each provider's limits.
     pub async fn measure_limits(&self) -> Result<(), StoreError> {
-        let limits = self.allowlists.values().filter_map(|allowlist| allowlist.limits());
+        let allowlists = self.allowlists();
+        let limits = allowlists.values().filter_map(|allowlist| allowlist.limits());
         let limits = limits.flat_map(|CallLimits { observe, add, mark, remove, .. }| [observe, add, mark, remove]);
         let limits: BTreeMap<_, _> = limits.map(|limit| (limit.api.as_str(), limit)).collect();
         let mut tx = self.store.begin().await?;

@@ -90,7 +90,7 @@ impl SweepReport {
 impl Reconciler {
     /// Sweeps every resource, a few at a time: a sweep must not take the calls that sessions need.
     pub async fn sweep(&self, dry_run: bool) -> Result<SweepReport, StoreError> {
-        let names: Vec<_> = self.allowlists.keys().cloned().collect();
+        let names: Vec<_> = self.allowlists().keys().cloned().collect();
         let sweeps = stream::iter(names).map(|name| {
             let span = measure::sweep(&name);
             self.sweep_resource(name, dry_run).instrument(span)
@@ -109,7 +109,7 @@ impl Reconciler {
     async fn sweep_resource(&self, name: ResourceName, dry_run: bool) -> Result<ResourceSweep, StoreError> {
         let mut swept =
             ResourceSweep { resource: name.clone(), found: Differences::default(), held_back: Vec::new(), error: None };
-        let Some(allowlist) = self.allowlists.get(&name).map(Arc::clone) else { return Ok(swept) };
+        let Some(allowlist) = self.allowlists().get(&name).map(Arc::clone) else { return Ok(swept) };
         let Some(hold) = self.lease_for_sweep(&name).await? else {
             swept.error = Some("a worker is busy with the resource; the next sweep looks at it".into());
             return Ok(swept);

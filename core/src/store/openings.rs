@@ -1,5 +1,7 @@
 //! Openings: the instances of real rules, and who wants them.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
 use sqlx::any::AnyRow;
@@ -44,6 +46,13 @@ impl Tx {
         .execute(&mut *self.inner)
         .await?;
         Ok(())
+    }
+
+    /// The resources that have something open, or not surely closed.
+    pub async fn resources_with_openings(&mut self) -> Result<BTreeSet<ResourceName>, StoreError> {
+        let rows =
+            sqlx::query("SELECT DISTINCT resource FROM openings WHERE state <> 'GONE'").fetch_all(&mut *self.inner).await?;
+        rows.iter().map(|row| Reader::new(row, "openings", "resource")?.resource("resource")).collect()
     }
 
     /// Asks the reconciler to look at an opening now.

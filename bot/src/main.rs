@@ -22,6 +22,7 @@ mod sweep;
 mod telemetry;
 mod vigil;
 mod web;
+mod webhook;
 mod wiring;
 mod workers;
 

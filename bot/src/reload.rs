@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use entryguard_core::config::{RestartOnly, Settings};
+use entryguard_core::config::{RestartOnly, Settings, WebhookSettings};
 use entryguard_core::domain::{Changes, DeploymentId, Directory, ResourceName};
 use entryguard_core::engine::{Engine, losses_by};
 use entryguard_core::provider::{Allowlist, Allowlists};
@@ -13,6 +13,7 @@ use entryguard_core::random::SystemRandom;
 use entryguard_core::reconcile::Reconciler;
 use entryguard_core::store::Store;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::wiring::{Wired, allowlists};
 
@@ -32,6 +33,7 @@ pub struct Reload {
     reconciler: Arc<Reconciler>,
     store: Arc<Store>,
     deployment: DeploymentId,
+    webhooks: watch::Sender<Arc<Vec<WebhookSettings>>>,
     // The configuration that is gone by, all of it.
     directory: Directory,
     fixed: RestartOnly,
@@ -43,7 +45,12 @@ pub struct Reload {
 
 impl Reload {
     /// Goes by `settings`, which were read from `path`, until it is told otherwise.
-    pub fn new(wired: &Wired, path: PathBuf, settings: &Settings) -> anyhow::Result<Self> {
+    pub fn new(
+        wired: &Wired,
+        path: PathBuf,
+        settings: &Settings,
+        webhooks: watch::Sender<Arc<Vec<WebhookSettings>>>,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
             path,
             hangups: signal(SignalKind::hangup())?,
@@ -51,6 +58,7 @@ impl Reload {
             reconciler: Arc::clone(&wired.reconciler),
             store: Arc::clone(&wired.store),
             deployment: wired.deployment.clone(),
+            webhooks,
             directory: settings.directory.clone(),
             fixed: settings.fixed.clone(),
             leaving: Leaving::new(),
@@ -114,6 +122,7 @@ impl Reload {
         self.go_by(&settings.directory, &leaving).await?;
         (self.directory, self.leaving) = (settings.directory, leaving);
         self.settling = Some(Instant::now() + STRAGGLERS);
+        self.webhooks.send_replace(Arc::new(settings.webhooks));
         self.settle().await?;
         tracing::info!(changes = changes.lines().len(), "the configuration is gone by");
         Ok(())

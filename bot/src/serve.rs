@@ -11,11 +11,13 @@ use entryguard_core::config::Settings;
 use entryguard_core::engine::Engine;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::http::{self, Shared};
 use crate::reload::Reload;
 use crate::surfaces::{self, Apps};
 use crate::telemetry;
+use crate::webhook;
 use crate::wiring::Wired;
 use crate::workers;
 
@@ -50,9 +52,11 @@ async fn serve(config: &Path, settings: Settings) -> anyhow::Result<ExitCode> {
             tracing::error!(error = ?error, "what roles no longer give could not be taken back; the next start tries again");
         }
     });
-    let reload = Reload::new(&wired, config.to_owned(), &settings)?;
+    let (webhooks, told) = watch::channel(Arc::new(settings.webhooks.clone()));
+    let reload = Reload::new(&wired, config.to_owned(), &settings, webhooks)?;
     let mut workers = workers::start(&wired, settings.sweep);
     workers.spawn(reload.run());
+    workers.spawn(webhook::run(Arc::clone(&wired.engine), told));
     let apps = Apps {
         slack: settings.slack,
         discord: settings.discord,

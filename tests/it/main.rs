@@ -47,3 +47,4 @@ mod socket_mode;
 mod speed;
 mod steps;
 mod trouble;
+mod webhooks;

@@ -28,6 +28,8 @@ use http::Uri;
 use limits::Limits;
 use problem::Problem;
 
+pub use body::SessionBody;
+
 use crate::github::Verifier;
 use crate::http::Shared;
 

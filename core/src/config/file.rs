@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::secret::SecretSource;
 use crate::domain::{
     CredentialName, FileFormat, Identity, MemberName, Protocol, ResourceName, RoleIdentity, RoleName, ScheduleName, Span,
-    TierName, Zone,
+    TierName, WebhookName, Zone,
 };
 
 #[derive(Deserialize)]
@@ -46,6 +46,8 @@ pub(super) struct File {
     pub(super) role: Vec<Role>,
     #[serde(default)]
     pub(super) schedule: Vec<Schedule>,
+    #[serde(default)]
+    pub(super) webhook: Vec<Webhook>,
 }
 
 #[derive(Deserialize)]
@@ -356,6 +358,15 @@ pub(super) struct Schedule {
     pub(super) addresses: Vec<String>,
     pub(super) duration: Span,
     pub(super) reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Webhook {
+    pub(super) name: WebhookName,
+    pub(super) url: String,
+    pub(super) secret: OneOrTwo,
+    pub(super) events: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]

@@ -7,6 +7,7 @@ mod restart;
 mod schedule;
 mod secret;
 mod settings;
+mod webhook;
 
 pub use error::ConfigError;
 pub use restart::RestartOnly;
@@ -14,3 +15,4 @@ pub use settings::{
     ApiSettings, DiscordSettings, GithubLoginSettings, GithubSettings, OidcSettings, ServerSettings, Settings, SlackSettings,
     SweepSchedule, TelemetrySettings, is_this_machine,
 };
+pub use webhook::{EventPattern, WebhookSettings};

@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::directory::directory;
 use super::file::{self, DatabaseUrl, File};
 use super::restart::RestartOnly;
+use super::webhook::{WebhookSettings, webhooks};
 use super::{ConfigError, secret::SecretSource};
 use crate::domain::{Directory, LaterReads, RoleIdentity, Span, Timestamp, WebLimits};
 use crate::store::StoreUrl;
@@ -43,6 +44,8 @@ pub struct Settings {
     pub later_reads: LaterReads,
     /// Who may reach what.
     pub directory: Directory,
+    /// Who is told of sessions' events.
+    pub webhooks: Vec<WebhookSettings>,
     /// What a running server keeps to.
     pub fixed: RestartOnly,
 }
@@ -243,6 +246,7 @@ impl Settings {
             api: ApiSettings { requests_per_minute: file.api.requests_per_minute },
             sweep: SweepSchedule::parse(&file.sweep.schedule)?,
             later_reads: later_reads(file.removal.read_again_after.take())?,
+            webhooks: webhooks(std::mem::take(&mut file.webhook), env)?,
             directory: directory(file)?.with_emails_from(emails_from)?,
             fixed: RestartOnly::of(text),
         })

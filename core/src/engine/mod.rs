@@ -6,6 +6,7 @@ mod api_key;
 mod approve;
 mod audit;
 mod caller;
+mod deliveries;
 mod digest;
 mod directories;
 mod ending;
@@ -53,6 +54,7 @@ pub use api_key::{ApiKeyError, ApiKeyRefused, KeyRequest, api_keys, close_sessio
 pub use approve::Verdict;
 pub use audit::AuditPart;
 pub use caller::Caller;
+pub use deliveries::{Due, NotTaken};
 pub use digest::Untold;
 use ending::end_because;
 pub(crate) use ending::end_session;

@@ -5,11 +5,16 @@ use crate::random::{self, Random};
 
 const LONGEST: Span = Span::from_seconds(60);
 
-/// The wait after so many tries: doubling from a second, never above a minute, and jittered so that not all come back at once.
+/// The wait after so many tries: doubling from a second, never above a minute.
 pub(super) fn delay(attempts: u32, random: &dyn Random) -> Span {
-    let doubled = 1_i64 << attempts.saturating_sub(1).min(6);
-    let full = Span::from_seconds(doubled).min(LONGEST);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "at most 60,000 milliseconds")]
+    delay_up_to(LONGEST, attempts, random)
+}
+
+/// The same, never above `longest`, and jittered so that not all come back at once.
+pub(crate) fn delay_up_to(longest: Span, attempts: u32, random: &dyn Random) -> Span {
+    let doubled = 1_i64 << attempts.saturating_sub(1).min(20);
+    let full = Span::from_seconds(doubled).min(longest);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a time far below 2^53 milliseconds")]
     let jittered = (full.as_millis() as f64 * (0.5 + random::fraction(random) / 2.0)) as i64;
     Span::from_millis(jittered)
 }

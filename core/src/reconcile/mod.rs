@@ -11,7 +11,7 @@
 //! A removal is tried for ever, and believed only when later reads agree. [`expire`] is the clock; [`sweep`] finds what no pass knows of.
 
 mod act;
-mod backoff;
+pub(crate) mod backoff;
 mod claim;
 mod compare;
 mod expire;

@@ -60,6 +60,20 @@ impl Tx {
         row.map(|row| Ok(Timestamp::from_millis(row.try_get("at")?))).transpose()
     }
 
+    /// What happened to sessions from one place to another, both inclusive, in order.
+    pub(super) async fn session_entries(&mut self, first: i64, last: i64, at_most: i64) -> Result<Vec<AuditEntry>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id, seq, at, actor, surface, action, session, details, prev_hash, hash FROM audit_events
+             WHERE seq >= $1 AND seq <= $2 AND session IS NOT NULL AND action LIKE 'session.%' ORDER BY seq LIMIT $3",
+        )
+        .bind(first)
+        .bind(last)
+        .bind(at_most)
+        .fetch_all(&mut *self.inner)
+        .await?;
+        rows.iter().map(read).collect()
+    }
+
     /// The actions recorded of a session, oldest first.
     pub async fn audit_of(&mut self, session: &SessionId) -> Result<Vec<String>, StoreError> {
         let rows = sqlx::query("SELECT action FROM audit_events WHERE session = $1 ORDER BY seq")

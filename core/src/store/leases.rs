@@ -100,6 +100,7 @@ impl Tx {
             sqlx::query("UPDATE resources SET lease_owner = NULL, lease_until = 0, fence = fence + 1")
                 .execute(&mut *self.inner)
                 .await?;
+            sqlx::query("UPDATE webhooks SET lease_until = 0").execute(&mut *self.inner).await?;
             sqlx::query("UPDATE posts SET due_at = $1 WHERE due_at > $1")
                 .bind(self.now.as_millis())
                 .execute(&mut *self.inner)

@@ -35,6 +35,7 @@ mod tables;
 mod time;
 mod turns;
 mod web_sessions;
+mod webhooks;
 
 use secrecy::SecretString;
 use sqlx::{Any, AnyPool, Transaction};
@@ -55,6 +56,7 @@ pub use time::ClockDoubt;
 use time::StoreTime;
 pub use turns::Turn;
 pub use web_sessions::{CookieHashes, SignInLink, WebSession};
+pub use webhooks::{Delivery, Undelivered};
 
 use crate::domain::Timestamp;
 

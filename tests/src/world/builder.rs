@@ -182,6 +182,8 @@ fn setup(place: &Path, port: u16, config: &str) -> Setup {
         ("GITHUB_TOKEN_OF_THE_SERVER", GithubDouble::TOKEN),
         ("GITHUB_CLIENT_SECRET", GithubDouble::CLIENT_SECRET),
         ("OIDC_CLIENT_SECRET", Issuer::CLIENT_SECRET),
+        ("HOOK_SECRET", crate::receiver::HOOK_SECRET),
+        ("OLD_HOOK_SECRET", crate::receiver::OLD_HOOK_SECRET),
         ("NO_PROXY", "*"),
         ("RUST_BACKTRACE", "1"),
         ("RUST_LOG", "info,entryguard=debug,entryguard_core=debug"),

@@ -20,10 +20,9 @@ mod whoami;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRef};
+use axum::extract::{DefaultBodyLimit, FromRef, OriginalUri};
 use axum::routing::{MethodRouter, get, post};
 use entryguard_core::config::ApiSettings;
-use http::Uri;
 
 use limits::Limits;
 use problem::Problem;
@@ -89,7 +88,7 @@ fn all() -> [(&'static str, MethodRouter<ApiState>); 13] {
     ]
 }
 
-async fn nothing_here(uri: Uri) -> Problem {
+async fn nothing_here(OriginalUri(uri): OriginalUri) -> Problem {
     let path: String = uri.path().chars().take(100).collect();
     Problem::new(codes::NOT_FOUND, format!("There is nothing at {path} of the API; {BASE}/docs says what there is."))
 }

@@ -137,10 +137,12 @@ async fn what_the_configuration_gives_to_one_member_is_no_other_s_key() {
     let of_bo = world.program(HERE, &world.api_key("bo", BOTH, &["--name", "new"]).await);
     assert_eq!(of_bo.get("whoami").await.body["member"], "bo");
     // Whoever leaves the configuration has no keys any more.
+    let leaving = world.program(HERE, &world.api_key("bo", BOTH, &[]).await);
     world.rewrite_config("[[member]]\nname = \"bo\"", "[[member]]\nname = \"cy\"");
     world.rewrite_config("members = [\"ana\", \"bo\"]", "members = [\"ana\", \"cy\"]");
     world.server.restart().await;
-    assert_eq!(of_bo.post("sessions", json!({})).await.refusal(), (403, "unknown_member"));
+    assert_eq!(leaving.post("sessions", json!({})).await.refusal(), (403, "unknown_member"));
+    assert_eq!(of_bo.post("sessions", json!({})).await.refusal(), (401, "key_refused"), "its name is another's now");
     let nobody = world.entryguard(&["api-key", "create", "--member", "bo", "--scopes", BOTH]).await;
     assert!(nobody.code == Some(1) && nobody.stderr.contains("there is no member bo"), "{nobody:?}");
     world.finish().await;

@@ -20,8 +20,8 @@ mod whoami;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRef, OriginalUri};
-use axum::routing::{MethodRouter, get, post};
+use axum::extract::{DefaultBodyLimit, FromRef};
+use axum::routing::{MethodRouter, any, get, post};
 use entryguard_core::config::ApiSettings;
 
 use limits::Limits;
@@ -63,7 +63,9 @@ pub fn routes(state: ApiState) -> Router {
         api = api.route(path, methods);
     }
     let api = api.fallback(nothing_here).method_not_allowed_fallback(not_with_this_method);
-    Router::new().nest(BASE, api.layer(DefaultBodyLimit::max(LARGEST_BODY))).with_state(state)
+    let api = Router::new().nest(BASE, api.layer(DefaultBodyLimit::max(LARGEST_BODY)));
+    // Nesting leaves out the slash alone.
+    api.route(&format!("{BASE}/"), any(nothing_here)).with_state(state)
 }
 
 /// Where all of them are.
@@ -88,9 +90,8 @@ fn all() -> [(&'static str, MethodRouter<ApiState>); 13] {
     ]
 }
 
-async fn nothing_here(OriginalUri(uri): OriginalUri) -> Problem {
-    let path: String = uri.path().chars().take(100).collect();
-    Problem::new(codes::NOT_FOUND, format!("There is nothing at {path} of the API; {BASE}/docs says what there is."))
+async fn nothing_here() -> Problem {
+    Problem::new(codes::NOT_FOUND, format!("The API has nothing at this path; {BASE}/docs says what there is."))
 }
 
 async fn not_with_this_method() -> Problem {

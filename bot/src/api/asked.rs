@@ -247,6 +247,8 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Body<T> {
             (false, false) => {
                 Err(Problem::new(codes::UNSUPPORTED_MEDIA_TYPE, "Send JSON, and say `Content-Type: application/json`."))
             }
+            // A list would be taken for the fields in their order.
+            (false, true) if bytes.trim_ascii_start().first() != Some(&b'{') => Err(Problem::malformed("Send a JSON object.")),
             (false, true) => serde_json::from_slice(&bytes).map(Self).map_err(|error| Problem::malformed(format!("{error}."))),
         }
     }

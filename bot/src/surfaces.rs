@@ -12,11 +12,11 @@ use crate::chat::{Chat, DigestWorker, OutboxWorker};
 use crate::discord::{self, DiscordApi, DiscordState, GatewayWorker, LeaversWorker};
 use crate::github::{self, GithubState, Teams, Verifier, WebhookState};
 use crate::http::{self, Shared};
+use crate::slack::{self, HomesWorker, SlackApi, SlackState, SocketWorker};
 use crate::web::oidc::{self, Oidc};
 use crate::web::sign_in::{self, WaysIn};
 use crate::web::visitor::{Recognition, WebState, carry_cookies};
 use crate::web::{sessions, sign_out};
-use crate::slack::{self, HomesWorker, SlackApi, SlackState, SocketWorker};
 use crate::wiring::Wired;
 
 /// Posts brought up to date at once: a slow answer of a chat's holds up no more than its own.

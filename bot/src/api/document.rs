@@ -20,11 +20,7 @@ use super::{audit_logs, current, events, resources, sessions, viewer, whoami};
         sessions::start, sessions::list, sessions::list_all, current::show, current::stop, sessions::show, sessions::stop,
         sessions::extend, events::follow, resources::list, audit_logs::list, whoami::show, show, viewer::show
     ),
-<<<<<<< HEAD
     components(schemas(ProblemBody, State)),
-=======
-    components(schemas(ProblemBody, State)),
->>>>>>> 7e8e9b7 (Describe the states of a list, and name the whole path where there is nothing)
     tags(
         (name = "sessions", description = "A member's time-bound access from one address"),
         (name = "resources", description = "What sessions open"),

@@ -34,11 +34,10 @@ impl Engine {
         let id = self.select_to_extend(caller, which).await?;
         let by = by.unwrap_or(STEP);
         let mut tx = self.begin_opening().await?;
-        self.still(&mut tx, caller).await?;
         let now = tx.now();
         let member = tx.session(&id).await?.ok_or_else(|| EngineError::SessionUnknown(id.short().to_owned()))?.session.member;
         self.lock_member(&mut tx, &member).await?;
-        self.still(caller)?;
+        self.still(&mut tx, caller).await?;
         let resources: BTreeSet<_> = tx.rules_of(&id).await?.into_iter().map(|rule| rule.resource).collect();
         tx.lock_resources(&resources).await?;
         tx.lock_session(&id).await?;

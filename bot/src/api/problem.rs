@@ -120,6 +120,7 @@ fn code_of(error: &EngineError) -> Code {
         | EngineError::OwnRequest
         | EngineError::NotAnApprover { .. }
         | EngineError::NotSeen(_)
+        | EngineError::NothingToMove { .. }
         | EngineError::RequestUnknown(_)
         | EngineError::AnsweredAlready { .. }
         | EngineError::LinkUnknown

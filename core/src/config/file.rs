@@ -174,6 +174,7 @@ fn github_api() -> String {
 pub(super) struct Web {
     pub(super) idle: Option<Span>,
     pub(super) longest: Option<Span>,
+    pub(super) shared_exits: Vec<SharedExit>,
 }
 
 #[derive(Deserialize)]
@@ -207,6 +208,13 @@ pub(super) enum OneOrTwo {
 
 fn slack_api() -> String {
     "https://slack.com/api".to_owned()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SharedExit {
+    pub(super) name: String,
+    pub(super) networks: Vec<IpNet>,
 }
 
 #[derive(Deserialize)]

@@ -14,7 +14,7 @@ use super::file::{self, DatabaseUrl, File};
 use super::restart::RestartOnly;
 use super::webhook::{WebhookSettings, webhooks};
 use super::{ConfigError, secret::SecretSource};
-use crate::domain::{Directory, LaterReads, RoleIdentity, Span, Timestamp, WebLimits};
+use crate::domain::{Directory, LaterReads, RoleIdentity, SharedExit, Span, Timestamp, WebLimits};
 use crate::store::StoreUrl;
 
 /// The whole configuration.
@@ -34,6 +34,8 @@ pub struct Settings {
     pub telemetry: Option<TelemetrySettings>,
     /// How long a browser stays signed in.
     pub web: WebLimits,
+    /// Ways out that many people share: whoever starts a session from one is told.
+    pub shared_exits: Vec<SharedExit>,
     /// Where people sign in to the pages, besides chat.
     pub oidc: Option<OidcSettings>,
     /// What callers of the API may ask of it.
@@ -237,6 +239,7 @@ impl Settings {
         Ok(Self {
             server,
             web,
+            shared_exits: shared_exits(std::mem::take(&mut file.web.shared_exits)),
             oidc,
             database: database_url(&file.database.url, env)?,
             slack,
@@ -297,6 +300,10 @@ fn telemetry_settings(
     };
     let headers = telemetry.headers.into_iter().map(header).collect::<Result<_, ConfigError>>()?;
     Ok(TelemetrySettings { otlp_endpoint: endpoint, service_name: telemetry.service_name, headers })
+}
+
+fn shared_exits(exits: Vec<file::SharedExit>) -> Vec<SharedExit> {
+    exits.into_iter().map(|exit| SharedExit { name: exit.name, networks: exit.networks }).collect()
 }
 
 /// A URL of nothing but a host.

@@ -153,6 +153,14 @@ impl Addresses {
     }
 }
 
+impl Addresses {
+    /// Whether somebody at these addresses now comes from elsewhere: one of a family that is here, and another address.
+    pub fn differ_from(&self, seen: &[HostAddress]) -> bool {
+        let differs = |seen: &HostAddress| self.iter().any(|own| own.0.is_ipv4() == seen.0.is_ipv4() && own != *seen);
+        seen.iter().any(differs)
+    }
+}
+
 impl fmt::Display for Addresses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.first)?;

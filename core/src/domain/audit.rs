@@ -84,6 +84,8 @@ pub enum AuditAction {
     SessionExtended,
     /// A session's end was moved forward: the hours of a role are over sooner.
     SessionShortened,
+    /// A session took another's place, from another address and for the time that was left.
+    SessionMoved,
     /// A session was stopped by somebody.
     SessionStopped,
     /// A session lost one of its resources, and goes on with the others.
@@ -114,7 +116,7 @@ pub enum AuditAction {
 
 impl AuditAction {
     /// What can happen to a session.
-    pub const OF_SESSIONS: [Self; 16] = [
+    pub const OF_SESSIONS: [Self; 17] = [
         Self::SessionStarted,
         Self::SessionRequested,
         Self::SessionApproved,
@@ -127,10 +129,52 @@ impl AuditAction {
         Self::SessionReminded,
         Self::SessionExtended,
         Self::SessionShortened,
+        Self::SessionMoved,
         Self::SessionNarrowed,
         Self::SessionStopped,
         Self::SessionExpired,
         Self::SessionClosed,
+    ];
+
+    /// Every action, in the order of their words.
+    pub const ALL: [Self; 37] = [
+        Self::ApiKeyCreated,
+        Self::ApiKeyRevoked,
+        Self::JoinCodeIssued,
+        Self::IdentityJoined,
+        Self::IdentityParted,
+        Self::LinkIssued,
+        Self::MemberLeft,
+        Self::RolesChanged,
+        Self::OrphanFound,
+        Self::PanicClosed,
+        Self::PanicLifted,
+        Self::RowQuarantined,
+        Self::RuleApplied,
+        Self::RuleFailed,
+        Self::RuleLost,
+        Self::RuleRemoved,
+        Self::RuleReturned,
+        Self::SessionActive,
+        Self::SessionApproved,
+        Self::SessionClosed,
+        Self::SessionDenied,
+        Self::SessionExpired,
+        Self::SessionExtended,
+        Self::SessionFailed,
+        Self::GlassBroken,
+        Self::SessionLapsed,
+        Self::SessionMoved,
+        Self::SessionNarrowed,
+        Self::SessionPartial,
+        Self::SessionReminded,
+        Self::SessionRequested,
+        Self::SessionShortened,
+        Self::SessionStarted,
+        Self::SessionStopped,
+        Self::WebLinkIssued,
+        Self::WebSignedIn,
+        Self::WebSignedOut,
     ];
 
     /// The action's word.
@@ -159,6 +203,7 @@ impl AuditAction {
             Self::SessionFailed => "session.failed",
             Self::SessionExtended => "session.extended",
             Self::SessionShortened => "session.shortened",
+            Self::SessionMoved => "session.moved",
             Self::SessionStopped => "session.stopped",
             Self::SessionNarrowed => "session.narrowed",
             Self::SessionExpired => "session.expired",

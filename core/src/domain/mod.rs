@@ -26,6 +26,7 @@ mod resource;
 mod schedule;
 mod scope;
 mod session;
+mod shared_exit;
 mod status;
 mod terms;
 #[cfg(test)]
@@ -65,6 +66,7 @@ pub use resource::{
 pub use schedule::{CronError, Schedule, Ticks};
 pub use scope::{NoScope, Scope, Scopes};
 pub use session::{Approval, EndReason, Ending, RuleEvent, Session, SessionRule};
+pub use shared_exit::SharedExit;
 pub use status::{RuleStatus, SessionStatus, session_status};
 pub use terms::{ApprovalRule, ApprovalTerms, Approver, REMEMBERED_FOR, Terms};
 pub use time::{Span, SpanError, Timestamp};

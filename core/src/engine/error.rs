@@ -197,6 +197,14 @@ pub enum EngineError {
         /// What it shows.
         status: &'static str,
     },
+    /// Nothing of it is open.
+    #[error("Session {session} is {status}: nothing of it is open that could be moved. Stop it, and start a new one.")]
+    NothingToMove {
+        /// Which.
+        session: String,
+        /// What it shows.
+        status: &'static str,
+    },
     /// As long as it may be.
     #[error("Session {session} is as long as it may be: {}, set by {}. Start a new one when it ends.", limit.longest, limit.set_by)]
     AtTheLimit {

@@ -118,7 +118,7 @@ impl Engine {
         }
     }
 
-    async fn named(&self, tx: &mut Tx, caller: &Caller, name: &str) -> Result<SessionView, EngineError> {
+    pub(super) async fn named(&self, tx: &mut Tx, caller: &Caller, name: &str) -> Result<SessionView, EngineError> {
         let member = (!caller.is_admin()).then(|| caller.name().clone());
         self.named_of(tx, member, name).await
     }

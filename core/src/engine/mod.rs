@@ -2,6 +2,7 @@
 //! openings due. None of them calls a cloud, so each answers in milliseconds.
 
 mod accept;
+mod administer;
 mod api_key;
 mod approve;
 mod audit;
@@ -13,12 +14,14 @@ mod ending;
 mod error;
 mod extend;
 mod guard;
+mod health;
 mod idempotency;
 mod join;
 mod know;
 mod leave;
 mod list;
 mod losses;
+mod move_session;
 mod offer;
 mod offering;
 mod panic;
@@ -28,6 +31,7 @@ mod remember;
 mod revoke;
 mod run;
 mod scheduled;
+mod seal_key;
 mod session_key;
 mod shorten;
 mod sign_in;
@@ -41,6 +45,7 @@ use std::sync::Arc;
 
 use accept::Accepting;
 use directories::Directories;
+use health::Healths;
 use offering::Offering;
 
 use crate::clock::Clock;
@@ -61,10 +66,12 @@ pub(crate) use ending::end_session;
 pub use error::EngineError;
 pub use extend::Extended;
 pub use guard::GUARDS;
+pub use health::{Healthy, ResourceHealth};
 pub use idempotency::Idempotency;
 pub use join::{IssuedCode, JoinCode, Joining};
 pub use list::{Page, Whose};
 pub use losses::{Loss, losses_by};
+pub use move_session::Moved;
 pub use offer::{Link, Offer, OfferRequest, Token};
 pub use panic::{PanicClosed, close_at_once, lift_panic, panics_in_force};
 pub use readiness::{OpeningsRefused, Readiness};
@@ -87,6 +94,7 @@ pub struct Engine {
     pulse: Arc<Pulse>,
     accepting: Arc<Accepting>,
     offering: Arc<Offering>,
+    healths: Arc<Healths>,
     logins: bool,
     pages: Option<WebLimits>,
 }
@@ -101,9 +109,9 @@ impl Engine {
         nudges: Arc<Nudges>,
         pulse: Arc<Pulse>,
     ) -> Self {
-        let (accepting, offering) = Default::default();
+        let (accepting, offering, healths) = Default::default();
         let directories = Arc::new(Directories::new(directory));
-        Self { store, directories, clock, random, nudges, pulse, accepting, offering, logins: false, pages: None }
+        Self { store, directories, clock, random, nudges, pulse, accepting, offering, healths, logins: false, pages: None }
     }
 
     /// The same, where people can sign in at GitHub to join their login.

@@ -72,6 +72,8 @@ pub(super) struct Wanted {
     pub(super) addresses: Addresses,
     pub(super) place: Option<String>,
     pub(super) evidence: serde_json::Value,
+    // Whether a live one of the member's ends with its start, and so is not counted.
+    pub(super) in_place_of_one: bool,
 }
 
 impl Engine {
@@ -122,7 +124,8 @@ impl Engine {
         let member = directory.members.get(&link.member).ok_or_else(|| EngineError::MemberLeft(link.member.clone()))?;
         let duration = self.check_duration(&member.name, Some(link.duration), tx.now())?;
         let Confirmation { id, surface, reason, break_glass, place, .. } = link;
-        let wanted = Wanted { member: member.name.clone(), surface, duration, reason, break_glass, addresses, place, evidence };
+        let (name, in_place_of_one) = (member.name.clone(), false);
+        let wanted = Wanted { member: name, surface, duration, reason, break_glass, addresses, place, evidence, in_place_of_one };
         let session = self.begin_session(&mut tx, member, wanted).await?;
         if !tx.use_confirmation(&id, &session.id, learnt_by).await? {
             return Err(EngineError::LinkUsed);
@@ -156,7 +159,8 @@ impl Engine {
         let duration = self.check_duration(caller.name(), duration, tx.now())?;
         let evidence = json!({ "learntBy": learnt_by.as_str(), "identity": caller.identity().to_string() });
         let (member, surface) = (caller.name().clone(), caller.surface());
-        let wanted = Wanted { member, surface, duration, reason, break_glass, addresses, place, evidence };
+        let in_place_of_one = false;
+        let wanted = Wanted { member, surface, duration, reason, break_glass, addresses, place, evidence, in_place_of_one };
         let session = self.begin_session(&mut tx, &caller.member(), wanted).await?;
         if let Some(key) = &key {
             tx.insert_session_key(key, &session.id, caller.identity()).await?;
@@ -195,7 +199,8 @@ impl Engine {
     /// Makes the session of a member who is locked.
     pub(super) async fn begin_session(&self, tx: &mut Tx, member: &Member, wanted: Wanted) -> Result<Session, EngineError> {
         let now = tx.now();
-        let live = tx.count_live([&member.name]).await?.into_values().sum();
+        let live: u32 = tx.count_live([&member.name]).await?.into_values().sum();
+        let live = live.saturating_sub(u32::from(wanted.in_place_of_one));
         self.check_session_count(tx, &member.name, live).await?;
         let directory = self.directory();
         let terms = directory.terms_of(&member.name);

@@ -14,6 +14,7 @@ mod error;
 mod shared;
 #[cfg(any(test, feature = "testing"))]
 mod simulated;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub use error::{Next, ProviderError};
 pub use shared::{Holder, Note, NoteName, SharedAllowlist, SharedRule};
 #[cfg(any(test, feature = "testing"))]
 pub use simulated::{Call, Change, Event, Fault, Hand, SimCloud, SimulatedAllowlist};
+pub use verify::Verify;
 
 /// One resource's allowlist.
 #[async_trait]

@@ -29,6 +29,7 @@ mod remind;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod wake;
 mod worker;
 

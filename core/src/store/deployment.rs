@@ -1,10 +1,11 @@
 //! Who we are, and the rows that other tables' locks hang on.
 
+use secrecy::SecretString;
 use sqlx::Row;
 
 use super::{StoreError, Tx};
 use crate::domain::{DeploymentId, Directory, Timestamp};
-use crate::random::Random;
+use crate::random::{Random, bytes};
 
 impl Tx {
     /// This installation's id, made at the first start.
@@ -20,6 +21,18 @@ impl Tx {
         .await?;
         let row = sqlx::query("SELECT id FROM deployment WHERE singleton = 'this'").fetch_one(&mut *self.inner).await?;
         Ok(DeploymentId::from_stored(row.try_get::<String, _>("id")?))
+    }
+
+    /// A secret that all replicas share, made when it is asked for the first time.
+    pub async fn shared_secret(&mut self, name: &str, random: &dyn Random) -> Result<SecretString, StoreError> {
+        let made = hex::encode(bytes::<64>(random));
+        sqlx::query("INSERT INTO shared_secrets (name, secret) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING")
+            .bind(name)
+            .bind(made)
+            .execute(&mut *self.inner)
+            .await?;
+        let row = sqlx::query("SELECT secret FROM shared_secrets WHERE name = $1").bind(name).fetch_one(&mut *self.inner).await?;
+        Ok(SecretString::from(row.try_get::<String, _>("secret")?))
     }
 
     /// Makes a row for every member and resource of the directory.

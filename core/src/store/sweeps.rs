@@ -101,6 +101,15 @@ impl Tx {
         Ok(drifts)
     }
 
+    /// What was found lately, the newest first.
+    pub async fn newest_drifts(&mut self, at_most: u32) -> Result<Vec<Drift>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM drifts ORDER BY at DESC, id DESC LIMIT $1")
+            .bind(i64::from(at_most))
+            .fetch_all(&mut *self.inner)
+            .await?;
+        rows.iter().map(drift_from).collect()
+    }
+
     /// People have been told of what was taken then.
     pub async fn drifts_told(&mut self, taken_at: Timestamp) -> Result<(), StoreError> {
         sqlx::query("UPDATE drifts SET told_at = $1 WHERE told_at IS NULL AND taken_at = $2")

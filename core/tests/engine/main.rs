@@ -10,6 +10,7 @@ mod guards;
 mod histories;
 mod invariants;
 mod model;
+mod moving;
 mod process;
 mod seeded;
 mod step;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use entryguard_core::config::Settings;
+use entryguard_core::provider::Verify;
 use entryguard_core::random::SystemRandom;
 use tokio::net::TcpListener;
 
@@ -15,7 +16,8 @@ use crate::cli::DemoOptions;
 use crate::http::{self, Shared};
 use crate::serve::told_to_stop;
 use crate::web::demo::{self, GuardFile};
-use crate::web::sessions;
+use crate::web::member_routes;
+use crate::web::seen::SealKey;
 use crate::web::visitor::{FormKey, Recognition, WebState};
 use crate::wiring::Wired;
 use crate::workers;
@@ -34,8 +36,14 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<ExitCode> {
     let wired = Wired::build(&settings.database, settings.directory, settings.later_reads).await?;
     let shared = Shared { engine: Arc::clone(&wired.engine), server: Arc::new(settings.server) };
     let recognition = Recognition::ThisMachine(FormKey::new(&SystemRandom));
-    let pages = sessions::routes().merge(demo::routes(GuardFile(Arc::new(guard))));
-    let pages = pages.with_state(WebState { shared: shared.clone(), recognition });
+    let state = WebState {
+        shared: shared.clone(),
+        recognition,
+        seal_key: SealKey::new(&SystemRandom),
+        shared_exits: settings.shared_exits.into(),
+        verify: Arc::clone(&wired.reconciler) as Arc<dyn Verify>,
+    };
+    let pages = member_routes().merge(demo::routes(GuardFile(Arc::new(guard)))).with_state(state);
     let api = api::routes(ApiState::new(shared.clone(), settings.api, None));
     let server = Arc::clone(&shared.server);
     let router = http::base_routes(&server).with_state(shared).merge(pages).merge(api);

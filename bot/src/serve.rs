@@ -57,14 +57,9 @@ async fn serve(config: &Path, settings: Settings) -> anyhow::Result<ExitCode> {
     let mut workers = workers::start(&wired, settings.sweep);
     workers.spawn(reload.run());
     workers.spawn(webhook::run(Arc::clone(&wired.engine), told));
-    let apps = Apps {
-        slack: settings.slack,
-        discord: settings.discord,
-        github: settings.github,
-        oidc: settings.oidc,
-        api: settings.api,
-    };
-    let router = surfaces::start(&wired, &server, apps, &mut workers)?;
+    let Settings { slack, discord, github, oidc, api, shared_exits, .. } = settings;
+    let apps = Apps { slack, discord, github, oidc, api, shared_exits };
+    let router = surfaces::start(&wired, &server, apps, &mut workers).await?;
     workers.spawn(catch_up(Arc::clone(&wired.engine)));
     let listener = listen(server.listen).await?;
     if let Some(address) = server.metrics_listen {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use axum::Router;
 use entryguard_core::config::{ApiSettings, DiscordSettings, GithubSettings, OidcSettings, ServerSettings, SlackSettings};
+use entryguard_core::domain::SharedExit;
+use entryguard_core::provider::Verify;
 use tokio::task::JoinSet;
 
 use crate::api::{self, ApiState};
@@ -14,9 +16,10 @@ use crate::github::{self, GithubState, Teams, Verifier, WebhookState};
 use crate::http::{self, Shared};
 use crate::slack::{self, HomesWorker, SlackApi, SlackState, SocketWorker};
 use crate::web::oidc::{self, Oidc};
+use crate::web::seen::SealKey;
 use crate::web::sign_in::{self, WaysIn};
 use crate::web::visitor::{Recognition, WebState, carry_cookies};
-use crate::web::{sessions, sign_out};
+use crate::web::{member_routes, sign_out};
 use crate::wiring::Wired;
 
 /// Posts brought up to date at once: a slow answer of a chat's holds up no more than its own.
@@ -34,13 +37,15 @@ pub struct Apps {
     pub oidc: Option<OidcSettings>,
     /// What callers of the API may ask of it.
     pub api: ApiSettings,
+    /// Ways out that many people share, which the pages warn of.
+    pub shared_exits: Vec<SharedExit>,
 }
 
 /// Starts the loops of all that there are; their routes, with those that are always there.
-pub fn start(wired: &Wired, server: &Arc<ServerSettings>, apps: Apps, workers: &mut JoinSet<()>) -> anyhow::Result<Router> {
+pub async fn start(wired: &Wired, server: &Arc<ServerSettings>, apps: Apps, workers: &mut JoinSet<()>) -> anyhow::Result<Router> {
     let shared = Shared { engine: Arc::clone(&wired.engine), server: Arc::clone(server) };
     let mut digest = DigestWorker::new(Arc::clone(&wired.engine));
-    let mut router = http::base_routes(server).with_state(shared.clone()).merge(pages(&shared, &apps)?);
+    let mut router = http::base_routes(server).with_state(shared.clone()).merge(pages(wired, &shared, &apps).await?);
     if let Some(slack) = apps.slack {
         router = router.merge(start_slack(wired, shared.clone(), slack, &mut digest, workers)?);
     }
@@ -58,14 +63,20 @@ pub fn start(wired: &Wired, server: &Arc<ServerSettings>, apps: Apps, workers: &
 }
 
 /// The pages, for whoever has signed in.
-fn pages(shared: &Shared, apps: &Apps) -> anyhow::Result<Router> {
+async fn pages(wired: &Wired, shared: &Shared, apps: &Apps) -> anyhow::Result<Router> {
     let oidc = apps.oidc.clone().map(|oidc| Oidc::new(oidc, &shared.server.public_url)).transpose();
     let oidc = oidc.context("[oidc] issuer or [server] public_url makes no sense")?.map(Arc::new);
     let chats = [("Slack", apps.slack.is_some()), ("Discord", apps.discord.is_some())];
     let chats = chats.into_iter().filter_map(|(name, is_there)| is_there.then_some(name)).collect();
     let ways = WaysIn { works: shared.server.keeps_sign_ins(), chats, oidc };
-    let state = WebState { shared: shared.clone(), recognition: Recognition::SignedIn(Arc::new(ways)) };
-    let routes = sessions::routes().merge(sign_in::routes()).merge(sign_out::routes()).merge(oidc::routes());
+    let state = WebState {
+        shared: shared.clone(),
+        recognition: Recognition::SignedIn(Arc::new(ways)),
+        seal_key: SealKey::shared(&wired.engine.seal_key().await?),
+        shared_exits: apps.shared_exits.clone().into(),
+        verify: Arc::clone(&wired.reconciler) as Arc<dyn Verify>,
+    };
+    let routes = member_routes().merge(sign_in::routes()).merge(sign_out::routes()).merge(oidc::routes());
     Ok(routes.layer(axum::middleware::from_fn(carry_cookies)).with_state(state))
 }
 

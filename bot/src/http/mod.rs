@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 
 pub use observed::{acknowledged, observed};
 pub use origin::SameOrigin;
-pub use security_headers::Page;
+pub use security_headers::{LivePage, PRIVATE, Page};
 
 /// What every handler may use.
 #[derive(Clone)]

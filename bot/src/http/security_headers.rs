@@ -1,7 +1,7 @@
 //! A page, with the headers that keep it and its address to itself.
 
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use maud::Markup;
 
 /// A page of ours.
@@ -12,24 +12,45 @@ pub struct Page {
     pub markup: Markup,
 }
 
+/// A page of ours that our script keeps up to date.
+pub struct LivePage {
+    /// The page.
+    pub page: Page,
+    /// Where else the script asks: this server under its other names.
+    pub asks: Vec<String>,
+}
+
 /// Nothing from elsewhere, no script, no frame; the style is the page's own.
 const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
+/// What every answer for people has.
+pub const PRIVATE: [(HeaderName, &str); 4] = [
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CACHE_CONTROL, "no-store"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+];
+
 impl IntoResponse for Page {
     fn into_response(self) -> Response {
-        let mut response = (self.status, self.markup).into_response();
+        let mut response = (self.status, PRIVATE, self.markup).into_response();
         let headers = response.headers_mut();
-        for (name, value) in [
-            (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-            (header::REFERRER_POLICY, "no-referrer"),
-            (header::CACHE_CONTROL, "no-store"),
-            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            (header::X_FRAME_OPTIONS, "DENY"),
-        ] {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
         headers.insert("x-robots-tag", HeaderValue::from_static("noindex, nofollow"));
+        response
+    }
+}
+
+impl IntoResponse for LivePage {
+    fn into_response(self) -> Response {
+        let mut response = self.page.into_response();
+        let asks = self.asks.iter().map(|origin| format!(" {origin}")).collect::<String>();
+        let policy = format!("{CONTENT_SECURITY_POLICY}; script-src 'self'; connect-src 'self'{asks}");
+        // An origin of the configuration that is no header's value only loses its page what the script does.
+        if let Ok(policy) = HeaderValue::from_str(&policy) {
+            response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+        }
         response
     }
 }

@@ -14,7 +14,8 @@ use http::StatusCode;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::layout::{page, session_badge};
+use super::layout::page;
+use super::parts::{address as shown_address, session_badge};
 use super::problem::problem;
 use crate::http::client_address::ClientAddress;
 use crate::http::{Page, SameOrigin, Shared};
@@ -114,7 +115,7 @@ async fn look_at_other(
 }
 
 /// The name under which the server is reached over the family that `address` is not of.
-fn other_url(shared: &Shared, address: HostAddress) -> Option<&str> {
+pub(super) fn other_url(shared: &Shared, address: HostAddress) -> Option<&str> {
     let url = if address.ip().is_ipv4() { &shared.server.ipv6_url } else { &shared.server.ipv4_url };
     url.as_deref()
 }
@@ -122,7 +123,7 @@ fn other_url(shared: &Shared, address: HostAddress) -> Option<&str> {
 fn other_page(address: HostAddress, url: &str) -> Response {
     let other = if address.ip().is_ipv4() { "IPv6" } else { "IPv4" };
     let content = html! {
-        section {
+        section class="card" {
             h1 { "Now over " (other) }
             p { (address) " is noted, and nothing is open yet. Go on, and the next page sees your " (other) " address, too." }
             p { a class="button primary" href=(url) { "Continue over " (other) } }
@@ -135,7 +136,7 @@ fn other_page(address: HostAddress, url: &str) -> Response {
 fn offer_page(shared: &Shared, token: &str, offer: &Offer, client: &ClientAddress) -> Response {
     let many = if offer.resources.len() == 1 { "resource" } else { "resources" };
     let content = html! {
-        section {
+        section class="card" {
             h1 { "Open " (offer.resources.len()) " " (many) " for " (offer.duration) "?" }
             dl {
                 dt { "Member" } dd { (offer.member) }
@@ -145,7 +146,7 @@ fn offer_page(shared: &Shared, token: &str, offer: &Offer, client: &ClientAddres
                 dt { "Your address" }
                 dd {
                     @match &client.0 {
-                        Ok(address) => { strong { (address) } " " span class="badge family" { (family(*address)) } },
+                        Ok(address) => { (shown_address(*address)) },
                         Err(doubt) => { span class="error" { (doubt) } },
                     }
                 }
@@ -207,7 +208,7 @@ fn private_relay() -> Markup {
 
 fn started_page(card: &Card) -> Response {
     let content = html! {
-        section {
+        section class="card" {
             h1 { @if card.status == SessionStatus::Requested { "You have asked for approval" } @else { "Your session has started" } }
             p { "It is " (session_badge(card.status)) " until " strong { (card.expires_at) } " for " (card.addresses)
                 ", on " (card.resources) " resources. The chat shows how each of them is doing." }
@@ -229,8 +230,4 @@ fn refusal(error: &EngineError) -> Response {
         _ => (StatusCode::FORBIDDEN, "Nothing was opened"),
     };
     problem(status, title, &error.to_string())
-}
-
-const fn family(address: HostAddress) -> &'static str {
-    if address.ip().is_ipv4() { "IPv4" } else { "IPv6" }
 }

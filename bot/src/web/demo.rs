@@ -32,6 +32,6 @@ async fn guarded(Extension(guard): Extension<GuardFile>, client: ClientAddress) 
     } else {
         (StatusCode::FORBIDDEN, "Closed", "Your address is not on the allowlist. Start a session on the Sessions page.")
     };
-    let content = html! { section { h1 { (title) } p { (text) } p { a href="/" { "Sessions" } } } };
+    let content = html! { section class="card" { h1 { (title) } p { (text) } p { a href="/" { "Sessions" } } } };
     Page { status, markup: page(title, None, &content) }.into_response()
 }

@@ -24,7 +24,7 @@ pub fn not_signed_in(parts: &Parts, ways: &WaysIn) -> Response {
 
 fn landing(status: StatusCode, ways: &WaysIn, next: &Next) -> Response {
     let content = html! {
-        section {
+        section class="card" {
             h1 { "EntryGuard" }
             @if !ways.works {
                 p { "Nobody can sign in to these pages: their address is plain HTTP, over which browsers keep no sign-in. Ask whoever runs "

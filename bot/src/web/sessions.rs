@@ -1,246 +1,273 @@
-//! The Sessions page: what is open, for whom, until when; start, stop, extend.
+//! The Sessions page: what is open, for whom, until when; start, stop, extend, move.
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use entryguard_core::domain::{Addresses, HostAddress, SessionStatus, Span, Timestamp};
-use entryguard_core::engine::{EngineError, Listed, StartRequest, Which};
-use entryguard_core::reply::{Card, CardRow};
+use entryguard_core::command::reason_from;
+use entryguard_core::domain::{Addresses, SessionCursor, SessionStatus, Span, SpanError};
+use entryguard_core::engine::{EngineError, Listed, StartRequest, Which, Whose};
+use entryguard_core::reply::Card;
 use http::StatusCode;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::layout::{page, rule_badge, session_badge};
-use super::sign_out;
-use super::visitor::{FormToken, Recognition, Sent, Visitor, WebState};
-use crate::http::Page;
-use crate::http::client_address::{AddressDoubt, ClientAddress};
+use super::confirm::other_url;
+use super::layout::{Place, Shell};
+use super::live::{self, Scope};
+use super::problem::refusal_page;
+use super::seen::Shown;
+use super::start_card::{Here, StartCard, moved_banner};
+use super::table::{Audience, SessionTable};
+use super::visitor::{Recognition, Sent, Visitor, WebState};
+use crate::http::client_address::ClientAddress;
+use crate::http::{LivePage, Page};
+
+/// Past sessions on one page.
+const PAST: u32 = 20;
 
 /// The page's routes.
 pub fn routes() -> Router<WebState> {
     Router::new()
         .route("/", get(sessions))
         .route("/sessions", post(start))
+        .route("/sessions/past", get(past))
+        .route("/sessions/table", get(live::own_table))
+        .route("/sessions/events", get(live::own_events))
         .route("/sessions/{id}/stop", post(stop))
         .route("/sessions/{id}/extend", post(extend))
+        .route("/sessions/{id}/move", post(move_here))
 }
 
 #[derive(Deserialize)]
 struct StartForm {
     duration: Option<String>,
+    reason: Option<String>,
+    break_glass: Option<String>,
+    #[serde(flatten)]
+    shown: Shown,
 }
 
 /// A form with a button alone.
 #[derive(Deserialize)]
-struct Pressed {}
+struct Pressed {
+    // The page that it is on.
+    from: Option<String>,
+}
 
-async fn sessions(State(state): State<WebState>, visitor: Visitor, client: ClientAddress) -> Response {
-    show(&state, &visitor, &client, None).await
+#[derive(Default, Deserialize)]
+struct Asked {
+    // The address of the other family, sealed.
+    other: Option<String>,
+}
+
+async fn sessions(
+    State(state): State<WebState>,
+    visitor: Visitor,
+    client: ClientAddress,
+    Query(asked): Query<Asked>,
+) -> Response {
+    show(&state, &visitor, &client, asked.other.as_deref(), None).await
 }
 
 async fn start(State(state): State<WebState>, sent: Sent<StartForm>) -> Response {
     let started = async {
-        let address = sent.client.0.clone().map_err(|doubt| doubt.to_string())?;
-        let duration: Option<Span> = sent
-            .form
-            .duration
-            .as_deref()
-            .map(str::parse)
-            .transpose()
-            .map_err(|error: entryguard_core::domain::SpanError| error.to_string())?;
-        let addresses = Addresses::new(&[address]).map_err(|refused| refused.to_string())?;
-        let request = StartRequest::seen(duration, addresses);
+        let request = start_request(&state, &sent)?;
         state.shared.engine.start(&sent.visitor.caller, request).await.map(drop).map_err(|error| error.to_string())
     };
-    see_after(&state, &sent, started).await
+    let other = sent.form.shown.other.clone();
+    see_after(&state, &sent, other.as_deref(), started).await
+}
+
+fn start_request(state: &WebState, sent: &Sent<StartForm>) -> Result<StartRequest, String> {
+    let addresses = addresses(state, sent, &sent.form.shown)?;
+    let duration = sent.form.duration.as_deref().map(str::parse::<Span>).transpose();
+    let reason = reason_from(sent.form.reason.as_deref().unwrap_or_default()).map_err(|error| format!("{error}."))?;
+    let duration = duration.map_err(|error: SpanError| error.to_string())?;
+    let break_glass = sent.form.break_glass.is_some();
+    Ok(StartRequest { reason, break_glass, ..StartRequest::seen(duration, addresses) })
+}
+
+/// What a form opens: only what its page showed, and what we saw ourselves.
+fn addresses<T>(state: &WebState, sent: &Sent<T>, shown: &Shown) -> Result<Addresses, String> {
+    let from = sent.client.0.clone().map_err(|doubt| doubt.to_string())?;
+    let now = state.shared.engine.now();
+    state.seal_key.to_open(shown, &sent.visitor, from, now).map_err(|why| why.to_string())
+}
+
+async fn move_here(State(state): State<WebState>, Path(id): Path<String>, sent: Sent<Shown>) -> Response {
+    let moved = async {
+        let addresses = addresses(&state, &sent, &sent.form)?;
+        let moved = state.shared.engine.move_session(&sent.visitor.caller, &id, addresses).await;
+        let moved = moved.map_err(|error| format!("The session was not moved, and goes on as it was. {error}"))?;
+        if moved.old_goes_on {
+            let why = "The session from here awaits approval. Until somebody agrees the old one goes on; stop it if nobody should \
+                       come from its address any more.";
+            return Err(why.to_owned());
+        }
+        Ok(())
+    };
+    let other = sent.form.other.clone();
+    see_after(&state, &sent, other.as_deref(), moved).await
 }
 
 async fn stop(State(state): State<WebState>, Path(id): Path<String>, sent: Sent<Pressed>) -> Response {
     let which = Which::Named(id);
-    let stopped =
-        async { state.shared.engine.stop(&sent.visitor.caller, &which).await.map(drop).map_err(|error| error.to_string()) };
-    see_after(&state, &sent, stopped).await
+    let stopped = state.shared.engine.stop(&sent.visitor.caller, &which).await;
+    pressed(&state, &sent, stopped.map(drop)).await
 }
 
 async fn extend(State(state): State<WebState>, Path(id): Path<String>, sent: Sent<Pressed>) -> Response {
     let which = Which::Named(id);
-    let extended = async {
-        state.shared.engine.extend(&sent.visitor.caller, &which, None).await.map(drop).map_err(|error| error.to_string())
-    };
-    see_after(&state, &sent, extended).await
+    let extended = state.shared.engine.extend(&sent.visitor.caller, &which, None).await;
+    pressed(&state, &sent, extended.map(drop)).await
+}
+
+/// Shows the page again that a button was on.
+async fn pressed(state: &WebState, sent: &Sent<Pressed>, done: Result<(), EngineError>) -> Response {
+    let everybodys = sent.form.from.as_deref() == Some("everybody");
+    match done {
+        Ok(()) if everybodys => Redirect::to(Place::Everybodys.path()).into_response(),
+        Ok(()) => Redirect::to(Place::Sessions.path()).into_response(),
+        Err(error) if everybodys => refusal_page(&sent.visitor, Place::Everybodys, "Nothing was done", &error),
+        Err(error) => show(state, &sent.visitor, &sent.client, None, Some(&error.to_string())).await,
+    }
 }
 
 /// Does what the form asks for, and shows the page again.
-async fn see_after<T>(state: &WebState, sent: &Sent<T>, action: impl Future<Output = Result<(), String>>) -> Response {
+async fn see_after<T>(
+    state: &WebState,
+    sent: &Sent<T>,
+    other: Option<&str>,
+    action: impl Future<Output = Result<(), String>>,
+) -> Response {
     match action.await {
-        Ok(()) => Redirect::to("/").into_response(),
-        Err(error) => show(state, &sent.visitor, &sent.client, Some(&error)).await,
+        Ok(()) => Redirect::to(Place::Sessions.path()).into_response(),
+        Err(error) => show(state, &sent.visitor, &sent.client, other, Some(&error)).await,
     }
 }
 
-async fn show(state: &WebState, visitor: &Visitor, client: &ClientAddress, error: Option<&str>) -> Response {
+async fn show(state: &WebState, visitor: &Visitor, client: &ClientAddress, other: Option<&str>, error: Option<&str>) -> Response {
+    match try_to_show(state, visitor, client, other, error).await {
+        Ok(response) => response,
+        Err(error) => refusal_page(visitor, Place::Sessions, "Not now", &error),
+    }
+}
+
+async fn try_to_show(
+    state: &WebState,
+    visitor: &Visitor,
+    client: &ClientAddress,
+    other: Option<&str>,
+    error: Option<&str>,
+) -> Result<Response, EngineError> {
     let engine = &state.shared.engine;
-    let views = match engine.list(&visitor.caller, Listed::All).await {
-        Ok(views) => views,
-        Err(error) => return unavailable(&error),
+    let (now, directory) = (engine.now(), engine.directory());
+    let live = live::live(state, visitor, &Scope::OWN).await?;
+    let newest = engine.page(&visitor.caller, &Whose::Own, Listed::All, None, 1).await?;
+    let newest = newest.sessions.first().map(|view| Card::new(view, &directory, now));
+    let ticket = visitor.form_token.ticket();
+    let other = other.and_then(|sealed| Some((state.seal_key.unseal(sealed, &ticket, now)?, sealed.to_owned())));
+    let is_other = |seen| client.0.as_ref().is_ok_and(|own| own.ip().is_ipv4() != seen);
+    let other = other.filter(|(seen, _)| seen.lately && is_other(seen.address.ip().is_ipv4()));
+    let here = Here {
+        seen: &client.0,
+        other: other.map(|(seen, sealed)| (seen.address, sealed)),
+        other_url: client.0.as_ref().ok().and_then(|own| other_url(&state.shared, *own)),
+        form_token: &visitor.form_token,
+        seal_key: &state.seal_key,
+        now,
+    };
+    let (seen, shared_exits) = (here.addresses(), state.shared_exits.as_ref());
+    let elsewhere = |card: &&Card| card.status.is_live() && !card.approval.is_awaited() && card.addresses.differ_from(&seen);
+    let content = html! {
+        div class="heading" { h1 { "Sessions" } p class="note" { "Resources open for your address alone, and close again by themselves." } }
+        div id="error" { @if let Some(error) = error { p class="alert" role="alert" { (error) } } }
+        @for card in live.running.iter().filter(elsewhere) { (moved_banner(card, &here)) }
+        (StartCard { caller: &visitor.caller, here: &here, directory: &directory, shared_exits, newest: newest.as_ref() }.render())
+        (live_part(state, &Scope::OWN, &live))
+        (aside(state))
+    };
+    let status = if error.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let refresh = look_again(&live.running);
+    let markup = Shell { title: "Sessions", place: Place::Sessions, visitor, refresh }.around(&content);
+    let server = &state.shared.server;
+    let asks = [&server.ipv4_url, &server.ipv6_url].into_iter().flatten().cloned().collect();
+    Ok(LivePage { page: Page { status, markup }, asks }.into_response())
+}
+
+/// What changes by itself, with where the script hears of it.
+pub fn live_part(state: &WebState, scope: &Scope, live: &live::Live) -> Markup {
+    html! {
+        div id="live" data-events=(scope.path("events")) data-table=(scope.path("table")) data-now=(state.shared.engine.now().as_millis()) {
+            (live.markup)
+        }
+    }
+}
+
+/// In seconds: soon while something is on its way, and seldom enough to read in peace while a session runs.
+pub fn look_again(cards: &[Card]) -> Option<u32> {
+    let on_its_way =
+        |card: &Card| matches!(card.status, SessionStatus::Pending | SessionStatus::Expiring) || card.extending_to.is_some();
+    if cards.iter().any(on_its_way) {
+        return Some(2);
+    }
+    cards.iter().any(|card| card.status.is_live()).then_some(30)
+}
+
+#[derive(Deserialize)]
+struct PastAsked {
+    after: Option<String>,
+}
+
+async fn past(State(state): State<WebState>, visitor: Visitor, Query(asked): Query<PastAsked>) -> Response {
+    past_page(&state, &visitor, &Scope::OWN, Place::Sessions, asked.after.as_deref()).await
+}
+
+/// One page of the past sessions of somebody or everybody.
+pub async fn past_page(state: &WebState, visitor: &Visitor, scope: &Scope, place: Place, after: Option<&str>) -> Response {
+    let engine = &state.shared.engine;
+    // Whoever changes the address begins again.
+    let after: Option<SessionCursor> = after.and_then(|text| text.parse().ok());
+    let first = after.is_none();
+    let part = match engine.page(&visitor.caller, scope.whose(), Listed::Past, after, PAST).await {
+        Ok(part) => part,
+        Err(error) => return refusal_page(visitor, place, "Not now", &error),
     };
     let (now, directory) = (engine.now(), engine.directory());
-    let cards: Vec<_> = views.iter().map(|view| Card::new(view, &directory, now)).collect();
-    let markup = SessionsPage {
+    let cards: Vec<_> = part.sessions.iter().map(|view| Card::new(view, &directory, now)).collect();
+    let path = scope.path("past");
+    let joint = if path.contains('?') { '&' } else { '?' };
+    let table = SessionTable {
+        caption: "Past sessions",
         cards: &cards,
-        durations: &directory.durations_for(visitor.caller.name()),
-        default_duration: directory.default_duration_for(visitor.caller.name()),
-        client: &client.0,
-        error,
+        audience: scope.audience(),
         form_token: &visitor.form_token,
-        aside: aside(state, visitor),
         now,
-    }
-    .render();
-    let status = if error.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-    Page { status, markup }.into_response()
+    };
+    let back = if scope.audience() == Audience::Member { "Your sessions" } else { "Everybody’s sessions" };
+    let content = html! {
+        div class="heading" { h1 { "Past sessions" } p class="note" { a href=(place.path()) { "← " (back) } } }
+        section class="card past" aria-label="Past sessions" {
+            @if cards.is_empty() { p class="note" { "There is none." } } @else { (table.render()) }
+            p class="pages" {
+                @if !first { a href=(path) { "Newest" } }
+                @if let Some(next) = &part.next { a rel="next" href={ (path) (joint) "after=" (next) } { "Older" } }
+            }
+        }
+    };
+    let markup = Shell { title: "Past sessions", place, visitor, refresh: None }.around(&content);
+    LivePage { page: Page { status: StatusCode::OK, markup }, asks: Vec::new() }.into_response()
 }
 
-fn unavailable(error: &EngineError) -> Response {
-    let content = html! { section { h1 { "Not now" } p class="error" { (error) } } };
-    Page { status: StatusCode::SERVICE_UNAVAILABLE, markup: page("Not now", None, &content) }.into_response()
-}
-
-/// What to try next, where this is the demo; else the way out.
-fn aside(state: &WebState, visitor: &Visitor) -> Markup {
-    let Recognition::ThisMachine(_) = &state.recognition else { return sign_out::form(&visitor.form_token) };
+/// What to try next, where this is the demo.
+fn aside(state: &WebState) -> Markup {
+    let Recognition::ThisMachine(_) = &state.recognition else { return html! {} };
     html! {
-        section {
-            p { "This demo guards " a href="/guarded" { "a page" } " with an allowlist file. Before a session it answers 403, during one 200. Try it:" }
-            pre { code { "curl -i " (state.shared.server.public_url) "/guarded" } }
+        section class="card quiet" aria-labelledby="demo" {
+            h2 id="demo" { "This is the demo" }
+            p { "It guards " a href="/guarded" { "a page" } " with an allowlist file. Before a session that page answers 403, during one 200. Try it:" }
+            pre tabindex="0" { code { "curl -i " (state.shared.server.public_url) "/guarded" } }
         }
-    }
-}
-
-/// What the page shows.
-struct SessionsPage<'a> {
-    /// The member's sessions, the newest first.
-    cards: &'a [Card],
-    /// The durations on offer.
-    durations: &'a [Span],
-    /// The duration that is chosen at first.
-    default_duration: Span,
-    /// The caller's address.
-    client: &'a Result<HostAddress, AddressDoubt>,
-    /// What went wrong with the last form.
-    error: Option<&'a str>,
-    /// What every form has to bring back.
-    form_token: &'a FormToken,
-    /// What stands below the table.
-    aside: Markup,
-    /// The time.
-    now: Timestamp,
-}
-
-impl SessionsPage<'_> {
-    /// The whole page. While something is on its way it looks again by itself.
-    fn render(&self) -> Markup {
-        page(
-            "Sessions",
-            self.look_again(),
-            &html! {
-                @if let Some(error) = self.error { section role="alert" { p class="error" { (error) } } }
-                section { h1 { "Sessions" } (self.start_form()) }
-                section {
-                    @if self.cards.is_empty() {
-                        p { "No session yet. Start one: every resource of your roles opens for your address, and closes again by itself." }
-                    } @else {
-                        table {
-                            thead { tr { th { "IP Addresses" } th { "Status" } th { "Resources" } th { "Expires" } th { "Actions" } } }
-                            tbody { @for card in self.cards { (self.row(card)) } }
-                        }
-                    }
-                }
-                (self.aside)
-            },
-        )
-    }
-
-    /// In seconds: soon while something is on its way, and seldom enough to read in peace while a session runs.
-    fn look_again(&self) -> Option<u32> {
-        let on_its_way =
-            |card: &Card| matches!(card.status, SessionStatus::Pending | SessionStatus::Expiring) || card.extending_to.is_some();
-        if self.cards.iter().any(on_its_way) {
-            return Some(1);
-        }
-        self.cards.iter().any(|card| card.status.is_live()).then_some(30)
-    }
-
-    fn start_form(&self) -> Markup {
-        html! {
-            @match self.client {
-                Ok(address) => {
-                    form method="post" action="/sessions" {
-                        (self.form_token.field())
-                        label { "Duration "
-                            select name="duration" {
-                                @for duration in self.durations {
-                                    option value=(duration) selected[*duration == self.default_duration] { (duration) }
-                                }
-                            }
-                        } " "
-                        button class="primary" type="submit" { "Start Session" }
-                    }
-                    p class="note" { "Your address is " strong { (address) } ". Only it will be let in." }
-                },
-                Err(doubt) => { p class="error" { (doubt) } },
-            }
-        }
-    }
-
-    fn row(&self, card: &Card) -> Markup {
-        html! {
-            tr {
-                td { @for address in card.addresses.iter() {
-                    div { (address) " " span class="badge family" { @if address.ip().is_ipv4() { "IPv4" } @else { "IPv6" } } }
-                } }
-                td { (session_badge(card.status)) }
-                td { details { summary { (card.resources) } (rules(&card.rows)) } }
-                td { (self.expires(card)) }
-                td class="actions" {
-                    @if card.can_extend { (self.action(card, "extend", "Extend +2h")) }
-                    @if card.can_stop { (self.action(card, "stop", "Stop")) }
-                }
-            }
-        }
-    }
-
-    fn action(&self, card: &Card, verb: &str, label: &str) -> Markup {
-        html! {
-            form class="inline" method="post" action={ "/sessions/" (card.session) "/" (verb) } {
-                (self.form_token.field())
-                button type="submit" { (label) }
-            }
-        }
-    }
-
-    fn expires(&self, card: &Card) -> Markup {
-        html! {
-            @match &card.ended {
-                Some((_, at, _)) => { "ended " (at) },
-                None => { "in " (card.expires_at.since(self.now)) div class="note" { (card.expires_at) } },
-            }
-            @if let Some(to) = card.extending_to { div class="note" { "being extended to " (to) } }
-        }
-    }
-}
-
-fn rules(rows: &[CardRow]) -> Markup {
-    html! {
-        table { tbody { @for row in rows {
-            tr {
-                td { (row.resource) } td { (row.address) } td { (rule_badge(row.status)) }
-                td {
-                    @if row.foreign { span class="note" { "somebody else's rule; left as it is" } }
-                    @if let Some(error) = &row.error { span class="error" { (error) } }
-                }
-            }
-        } } }
     }
 }

@@ -122,7 +122,7 @@ fn form_token(secret: &str, token: &str) -> FormToken {
 
 fn question(signing_in: &SigningIn, token: &str, form_token: &FormToken, now: Option<&Visitor>) -> Response {
     let content = html! {
-        section {
+        section class="card" {
             h1 { "Sign in as " (signing_in.member) "?" }
             p { "The link was given to " code { (signing_in.identity) } ". This browser then sees and starts that member's sessions." }
             @if let Some(visitor) = now {

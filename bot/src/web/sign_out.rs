@@ -26,8 +26,8 @@ pub fn form(form_token: &FormToken) -> Markup {
     html! {
         form class="inline" method="post" action="/sign-out" {
             (form_token.field())
-            button type="submit" { "Sign out" } " "
-            button type="submit" name="everywhere" value="yes" { "Sign out everywhere" }
+            button type="submit" class="plain-link" { "Sign out" } " "
+            button type="submit" class="plain-link" name="everywhere" value="yes" { "Sign out everywhere" }
         }
     }
 }

@@ -9,8 +9,9 @@ use axum::extract::{ConnectInfo, FromRef, FromRequest, FromRequestParts, Request
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use entryguard_core::config::is_this_machine;
-use entryguard_core::domain::{Identity, Surface, WebSessionId};
+use entryguard_core::domain::{Identity, SharedExit, Surface, WebSessionId};
 use entryguard_core::engine::{Caller, EngineError, Visit, WebCookie};
+use entryguard_core::provider::Verify;
 use entryguard_core::random::{Random, bytes};
 use hmac::{Hmac, KeyInit, Mac};
 use http::request::Parts;
@@ -19,10 +20,11 @@ use maud::{Markup, html};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 use super::landing::not_signed_in;
 use super::problem::problem;
+use super::seen::SealKey;
 use super::sign_in::{SIGNED_IN, WaysIn, refusal};
 use crate::http::client_address::ClientAddress;
 use crate::http::{SameOrigin, Shared, cookies};
@@ -34,6 +36,12 @@ pub struct WebState {
     pub shared: Shared,
     /// By what visitors are recognized.
     pub recognition: Recognition,
+    /// What addresses that were seen are sealed with.
+    pub seal_key: SealKey,
+    /// Ways out that many people share.
+    pub shared_exits: Arc<[SharedExit]>,
+    /// What asks resources whether they answer.
+    pub verify: Arc<dyn Verify>,
 }
 
 /// By what visitors are recognized.
@@ -102,6 +110,11 @@ impl FormToken {
     /// The field that every form has.
     pub fn field(&self) -> Markup {
         html! { input type="hidden" name="form_token" value=(self.0); }
+    }
+
+    /// What ties an answer to the visitor of a page, and tells nobody the token.
+    pub fn ticket(&self) -> String {
+        hex::encode(Sha256::digest(format!("entryguard ticket\0{}", self.0)))
     }
 
     /// Whether a form brought it back.

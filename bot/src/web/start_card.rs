@@ -1,0 +1,183 @@
+//! The card that a session is started from: where the visitor comes from, what that means, and how long they may choose.
+
+use entryguard_core::domain::{Directory, HostAddress, SharedExit, Terms, Timestamp};
+use entryguard_core::engine::Caller;
+use entryguard_core::reply::Card;
+use maud::{Markup, html};
+
+use super::parts::{address, family};
+use super::seen::SealKey;
+use super::visitor::FormToken;
+use crate::http::client_address::AddressDoubt;
+
+/// Where a visitor comes from, as far as it was seen.
+pub struct Here<'a> {
+    /// The address that this page was reached from.
+    pub seen: &'a Result<HostAddress, AddressDoubt>,
+    /// The one of the other family, if it was seen lately, and as it was sealed.
+    pub other: Option<(HostAddress, String)>,
+    /// Where the other family could be seen, if the server has a name for it.
+    pub other_url: Option<&'a str>,
+    /// What a sealed address is tied to.
+    pub form_token: &'a FormToken,
+    /// What addresses are sealed with.
+    pub seal_key: &'a SealKey,
+    /// The time.
+    pub now: Timestamp,
+}
+
+impl Here<'_> {
+    /// Every address that was seen.
+    pub fn addresses(&self) -> Vec<HostAddress> {
+        self.seen.as_ref().ok().copied().into_iter().chain(self.other.as_ref().map(|(other, _)| *other)).collect()
+    }
+
+    /// What every form sends along that opens something.
+    pub fn fields(&self) -> Markup {
+        let ticket = self.form_token.ticket();
+        html! {
+            @if let Ok(seen) = self.seen {
+                input type="hidden" name="seen" value=(self.seal_key.seal(*seen, &ticket, self.now));
+                @match &self.other {
+                    Some((_, sealed)) => { input type="hidden" name="other" value=(sealed); },
+                    None => { input type="hidden" name="other" value=""; },
+                }
+            }
+        }
+    }
+
+    fn shown(&self, seen: HostAddress) -> Markup {
+        let ticket = self.form_token.ticket();
+        let elsewhere = self.other_url.map(|url| format!("{url}/address?for={ticket}"));
+        let other_family = if seen.ip().is_ipv4() { "IPv6" } else { "IPv4" };
+        html! {
+            div class="here" id="here" data-own=(seen) data-look={ "/address?for=" (ticket) } data-elsewhere=[elsewhere] {
+                p class="label" id="here-label" { "You are coming from" }
+                ul aria-labelledby="here-label" {
+                    li { (address(seen)) }
+                    @if let Some((other, _)) = &self.other { li { (address(*other)) } }
+                    @else { li id="other" hidden {} }
+                }
+                @if let (None, Some(url)) = (&self.other, self.other_url) {
+                    noscript { p class="note" {
+                        a href={ (url) "/address/back?for=" (ticket) } { "Add my " (other_family) " address" }
+                        ", if your programs use both. Where that page cannot be reached, you have none: come back."
+                    } }
+                }
+            }
+        }
+    }
+}
+
+/// The card.
+pub struct StartCard<'a> {
+    /// Who.
+    pub caller: &'a Caller,
+    /// From where.
+    pub here: &'a Here<'a>,
+    /// Who may reach what.
+    pub directory: &'a Directory,
+    /// Ways out that many people share.
+    pub shared_exits: &'a [SharedExit],
+    /// Their newest session, running or past.
+    pub newest: Option<&'a Card>,
+}
+
+impl StartCard<'_> {
+    /// The card.
+    pub fn render(&self) -> Markup {
+        html! {
+            section class="card start" aria-labelledby="start" {
+                h2 id="start" { "Start a session" }
+                @match self.here.seen {
+                    Err(doubt) => {
+                        p class="error" { (doubt) }
+                        p class="note" { "Nothing can be started from here: an address that is not certain is never opened." }
+                    },
+                    Ok(seen) => { (self.here.shown(*seen)) (self.warnings()) (self.form()) },
+                }
+            }
+        }
+    }
+
+    fn form(&self) -> Markup {
+        let member = self.caller.name();
+        let (durations, default) = (self.directory.durations_for(member), self.directory.default_duration_for(member));
+        let terms = self.directory.terms_of(member);
+        if self.directory.resources_of(member).is_empty() {
+            return html! { p class="note" { "None of your roles gives you a resource yet. Ask an administrator for one." } };
+        }
+        html! {
+            form method="post" action="/sessions" class="starting" {
+                (self.here.form_token.field()) (self.here.fields())
+                div class="field" {
+                    label for="duration" { "Duration" }
+                    select id="duration" name="duration" {
+                        @for duration in &durations { option value=(duration) selected[*duration == default] { (duration) } }
+                        @if !durations.contains(&default) { option value=(default) selected { (default) } }
+                    }
+                }
+                div class="field wide" {
+                    label for="reason" { "Reason " span class="note" { "(optional)" } }
+                    input id="reason" name="reason" type="text" maxlength="200" autocomplete="off" placeholder="What is it for?";
+                }
+                button class="primary" type="submit" { "Start Session" }
+                (approval(&terms))
+            }
+        }
+    }
+
+    fn warnings(&self) -> Markup {
+        let addresses = self.here.addresses();
+        let shared = addresses.iter().find_map(|seen| Some((seen, self.shared_exits.iter().find(|exit| exit.has(*seen))?)));
+        // Where a session runs from elsewhere, the banner above says so.
+        let moved = self.newest.filter(|card| !card.status.is_live() && card.addresses.differ_from(&addresses));
+        html! {
+            @if let Some((seen, exit)) = shared {
+                p class="hint warn" { strong { "Many people share " (seen) "." } " It is a way out of " (exit.name)
+                    ": everybody who comes through it is let in with you. Leave it first, if you can." }
+            }
+            @if let Some(card) = moved {
+                p class="hint" { "Your last session was from " (card.addresses) ". If you have not moved, look whether a VPN is on or off that should not be." }
+            }
+        }
+    }
+}
+
+fn approval(terms: &Terms) -> Markup {
+    let Some(approval) = &terms.approval else { return html! {} };
+    let who = approval.approvers.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" or ");
+    html! {
+        p class="note across" {
+            @if who.is_empty() { "Your sessions take somebody’s approval, and nobody may give it yet. Ask an administrator." }
+            @else { "Your sessions take approval: " (who) " is asked, and has " (approval.within) " to answer." }
+        }
+        @if terms.break_glass {
+            details class="glass across" {
+                summary { span { "It is an emergency" } }
+                label class="check" {
+                    input type="checkbox" name="break_glass" value="yes";
+                    span { "Start without approval. " (who) " and the administrators are told at once, with your reason." }
+                }
+            }
+        }
+    }
+}
+
+/// What to say above everything where a running session is not from here.
+pub fn moved_banner(card: &Card, here: &Here<'_>) -> Markup {
+    let to = here.addresses().iter().map(|seen| format!("{seen} ({})", family(*seen))).collect::<Vec<_>>().join(" and ");
+    html! {
+        section class="card banner" aria-labelledby={ "moved-" (card.session.short()) } {
+            div {
+                h2 id={ "moved-" (card.session.short()) } { "Your address changed" }
+                p { "Session " code { (card.session.short()) } " lets in " strong { (card.addresses) } ", and you are at " strong { (to) }
+                    " now. A new session takes its place for the time that is left; the old address is shut out." }
+            }
+            form method="post" action={ "/sessions/" (card.session) "/move" } {
+                (here.form_token.field()) (here.fields())
+                button class="primary" type="submit" { "Move the session here" }
+            }
+        }
+    }
+}

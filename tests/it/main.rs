@@ -26,6 +26,8 @@ mod observability;
 mod oidc;
 mod operations;
 mod packaging;
+mod pages;
+mod pictures;
 mod read_in_discord;
 mod read_in_slack;
 mod reading;

@@ -4,7 +4,9 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop loudly")]
 
 mod act;
+mod axe;
 mod chance;
+mod chromium;
 mod clock;
 mod collector;
 mod crowd;
@@ -33,7 +35,9 @@ mod watch;
 mod world;
 
 pub use act::{Act, ActRan, guide_workflows, readme_workflows};
+pub use axe::what_axe_finds;
 pub use chance::Chance;
+pub use chromium::{Chromium, Look};
 pub use clock::{unix_millis, unix_seconds};
 pub use collector::{CollectedSpan, Collector};
 pub use crowd::Crowd;

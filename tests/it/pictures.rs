@@ -14,7 +14,7 @@ async fn keep(browser: &Chromium, name: &str) {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs/pages");
     std::fs::create_dir_all(&folder).unwrap();
     // What a person has just pressed is not to be seen.
-    browser.evaluate("document.activeElement?.blur()").await;
+    browser.evaluate("document.activeElement?.blur(); scrollTo(0, 0)").await;
     std::fs::write(folder.join(format!("{name}.png")), browser.picture().await).unwrap();
 }
 

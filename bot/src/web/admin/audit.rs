@@ -83,7 +83,7 @@ fn minute(text: &str) -> Option<Timestamp> {
 
 fn page(found: &AuditPart, asked: &Asked, directory: &Directory) -> Markup {
     html! {
-        (heading("Audit log", "Every change, in the transaction that made it. `entryguard audit verify` proves that no entry was changed."))
+        (heading("Audit log", "Every change, in the transaction that made it. “entryguard audit verify” proves that no entry was changed."))
         (filters(asked, directory))
         section class="card" aria-label="Entries" {
             @if found.entries.is_empty() {

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use entryguard_core::domain::{Anchor, ApiKeyName, MemberName, PanicScope, ResourceName, Scopes, Span, Timestamp};
 
+use crate::client::{ClientVerb, ConfigureOptions};
+
 /// Opens every resource that a person or a job may reach, for its address alone, for a few hours, and closes it again.
 #[derive(Parser)]
 #[command(name = "entryguard", version, about)]
@@ -43,6 +45,22 @@ pub enum Verb {
     SlackManifest(ManifestOptions),
     /// Register the Discord commands, and print first what that changes.
     DiscordRegister(RegisterOptions),
+    /// What people do at their own terminals.
+    #[command(flatten)]
+    Client(ClientVerb),
+    /// Write down which server to ask, and keep its API key for this account alone.
+    Configure(ConfigureOptions),
+    /// Print completions for a shell: `source <(entryguard completions bash)`.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual's first page, or write all of its pages into a folder.
+    Man {
+        /// The folder: a page for each command.
+        #[arg(long, value_name = "FOLDER")]
+        folder: Option<PathBuf>,
+    },
 }
 
 /// Where the configuration is.

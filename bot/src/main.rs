@@ -6,6 +6,7 @@ mod audit;
 mod chat;
 mod check;
 mod cli;
+mod client;
 mod demo;
 mod discord;
 mod github;
@@ -66,6 +67,10 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
             Verb::IamPolicy(options) => iam_policy::run(&options),
             Verb::SlackManifest(options) => slack::manifest::run(&options),
             Verb::DiscordRegister(options) => discord::register::run(&options).await,
+            Verb::Client(verb) => client::run(verb).await,
+            Verb::Configure(options) => client::configure(options).await,
+            Verb::Completions { shell } => Ok(client::completions(shell)),
+            Verb::Man { folder } => client::man(folder.as_deref()),
         }
     })
 }

@@ -73,6 +73,7 @@ impl Engine {
             addresses,
             place: None,
             evidence,
+            in_place_of_one: false,
         };
         let session = self.begin_session(&mut tx, member, wanted).await?;
         // Dropped without a commit, none of it has been.

@@ -1,0 +1,250 @@
+//! What each of the client's commands does: asks, and shows the answer.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use entryguard_core::command::Command;
+use entryguard_core::domain::{HostAddress, Span};
+use entryguard_core::engine::Which;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::access::Access;
+use super::api::{Api, LONGEST_WAIT};
+use super::progress::Progress;
+use super::session::{Page, Session};
+use super::shown;
+use super::options::{ClientVerb, ExtendOptions, ListOptions, ShowOptions, StartOptions, StopOptions};
+
+/// Sessions asked for at once.
+const PAGE: usize = 100;
+
+/// Does what was asked for.
+pub async fn run(verb: ClientVerb) -> anyhow::Result<ExitCode> {
+    // Wrong words are told before anybody is asked.
+    let verb = Asked::from(verb)?;
+    let api = Api::new(Access::find()?);
+    match verb {
+        Asked::Start(body, options) => start(&api, &body, &options).await,
+        Asked::Extend(which, by, json) => extend(&api, which, by, json).await,
+        Asked::Stop(options) => stop(&api, &options).await,
+        Asked::List(options) => list(&api, &options).await,
+        Asked::Show(options) => show(&api, &options).await,
+        Asked::Whoami { json } => whoami(&api, json).await,
+    }
+}
+
+/// What was asked for, once its words are understood.
+enum Asked {
+    Start(Value, StartOptions),
+    Extend(Which, Option<Span>, bool),
+    Stop(StopOptions),
+    List(ListOptions),
+    Show(ShowOptions),
+    Whoami { json: bool },
+}
+
+impl Asked {
+    fn from(verb: ClientVerb) -> anyhow::Result<Self> {
+        Ok(match verb {
+            ClientVerb::Start(options) => Self::Start(start_body(&options)?, options),
+            ClientVerb::Extend(ExtendOptions { words, json }) => match format!("extend {}", words.join(" ")).parse()? {
+                Command::Extend { which, by } => Self::Extend(which, by, json),
+                _ => bail!("write `entryguard extend 1a2b3c4d 2h`"),
+            },
+            ClientVerb::Stop(options) => Self::Stop(options),
+            ClientVerb::List(options) => Self::List(options),
+            ClientVerb::Show(options) => Self::Show(options),
+            ClientVerb::Whoami { json } => Self::Whoami { json },
+        })
+    }
+}
+
+/// The words as the chats understand them, and the options beside them.
+fn start_body(options: &StartOptions) -> anyhow::Result<Value> {
+    let Command::Start { duration, addresses, reason, break_glass } = format!("start {}", options.words.join(" ")).parse()?
+    else {
+        bail!("write `entryguard start 2h for the deploy`");
+    };
+    let addresses: Vec<HostAddress> = addresses.into_iter().chain(options.ip.iter().copied()).collect();
+    let of = |is_v4: bool| addresses.iter().filter(|address| address.ip().is_ipv4() == is_v4).collect::<Vec<_>>();
+    let one = |is_v4| match of(is_v4).as_slice() {
+        [] => Ok(None),
+        [address] => Ok(Some(address.to_string())),
+        _ => bail!("a session has one IPv4 and one IPv6 address at the most"),
+    };
+    Ok(json!({
+        "duration": duration.map(|duration| duration.to_string()),
+        "reason": options.reason.clone().or(reason),
+        "ipv4Address": one(true)?,
+        "ipv6Address": one(false)?,
+        "breakGlass": break_glass || options.break_glass,
+    }))
+}
+
+async fn start(api: &Api, body: &Value, options: &StartOptions) -> anyhow::Result<ExitCode> {
+    let started = api.post_once("sessions", body).await?;
+    if !options.wait {
+        print_session(&started, options.json)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let ended = follow(api, started, options.timeout, options.json).await?;
+    let session = understood(&ended)?;
+    print_session(&ended, options.json)?;
+    match session.status.as_str() {
+        "ACTIVE" => Ok(ExitCode::SUCCESS),
+        "REQUESTED" | "PENDING" => bail!(
+            "session {id} is {} after {}; it goes on: see `entryguard show {id}`, or end it with `entryguard stop {id}`",
+            session.status,
+            options.timeout,
+            id = session.short()
+        ),
+        _ => bail!("{}", what_failed(&session)),
+    }
+}
+
+/// Shows how the session comes about, until it is what it will be or the time is up.
+async fn follow(api: &Api, started: Value, timeout: Span, quietly: bool) -> anyhow::Result<Value> {
+    let (begun, mut progress, mut seen) = (Instant::now(), Progress::new(), started);
+    loop {
+        let session = understood(&seen)?;
+        if !quietly {
+            progress.show(&session);
+        }
+        if !session.is_on_its_way() || begun.elapsed() >= timeout.as_duration() {
+            return Ok(seen);
+        }
+        let path = format!("sessions/{}?wait={}s", session.id, LONGEST_WAIT.as_secs());
+        seen = api.get(&path).await.with_context(|| format!("session {} goes on", session.short()))?;
+    }
+}
+
+fn what_failed(session: &Session) -> String {
+    let failed = session.resource_ips.iter().filter(|rule| rule.status == "FAILED");
+    let why = |rule: &super::session::Rule| {
+        format!("{}: {}", rule.resource_name, rule.error_message.as_deref().unwrap_or("nobody said why"))
+    };
+    let failed: Vec<_> = failed.map(why).collect();
+    let which = if failed.is_empty() { String::new() } else { format!(" ({})", failed.join("; ")) };
+    format!("session {} is {}{which}; ask whoever runs the server", session.short(), session.status)
+}
+
+async fn extend(api: &Api, which: Which, by: Option<Span>, json: bool) -> anyhow::Result<ExitCode> {
+    let id = match which {
+        Which::Named(id) => id,
+        Which::TheOnly | Which::AllOwn => the_only(api).await?,
+    };
+    let body = json!({ "duration": by.map(|by| by.to_string()) });
+    let extended = api.post_once(&format!("sessions/{id}/extend"), &body).await?;
+    print_session(&extended, json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn stop(api: &Api, options: &StopOptions) -> anyhow::Result<ExitCode> {
+    let ids = match (options.all, options.ids.as_slice()) {
+        (true, _) => live(api).await?.into_iter().map(|session| session.id).collect(),
+        (false, []) => vec![the_only(api).await?],
+        (false, ids) => ids.to_vec(),
+    };
+    let mut stopped = Vec::new();
+    for id in &ids {
+        // What is over already stays so: asked twice, it is stopped once.
+        let mut session = api.post(&format!("sessions/{id}/stop"), &json!({})).await?;
+        while options.wait && understood(&session)?.status == "EXPIRING" {
+            session = api.get(&format!("sessions/{id}?wait={}s", LONGEST_WAIT.as_secs())).await?;
+        }
+        stopped.push(session);
+    }
+    print_sessions(stopped, options.json, false, "You have no running session.")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(api: &Api, options: &ListOptions) -> anyhow::Result<ExitCode> {
+    let status = if options.all { "all" } else { "unclosed" };
+    let sessions = pages(api, if options.everybody { "sessions/admin" } else { "sessions" }, status).await?;
+    let nothing = if options.all { "No session yet." } else { "No running session. `entryguard start` opens one." };
+    print_sessions(sessions, options.json, options.everybody, nothing)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show(api: &Api, options: &ShowOptions) -> anyhow::Result<ExitCode> {
+    let id = match &options.id {
+        Some(id) => id.clone(),
+        None => the_only(api).await?,
+    };
+    print_session(&api.get(&format!("sessions/{id}")).await?, options.json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn whoami(api: &Api, json: bool) -> anyhow::Result<ExitCode> {
+    let me = api.get("whoami").await?;
+    if json {
+        say(&serde_json::to_string_pretty(&me)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let text = |name: &str| me[name].as_str().unwrap_or("?").to_owned();
+    let admin = if me["admin"] == true { ", an administrator" } else { "" };
+    say(&format!("You are {}{admin} ({}) at {}.", text("userName"), text("identity"), api.server()));
+    say(&format!("Your sessions may last {} (set by {}).", text("maxDuration"), text("maxDurationSetBy")));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn live(api: &Api) -> anyhow::Result<Vec<Session>> {
+    pages(api, "sessions", "live").await?.iter().map(understood).collect()
+}
+
+/// The one that is meant where none is named.
+async fn the_only(api: &Api) -> anyhow::Result<String> {
+    let live = live(api).await?;
+    match live.as_slice() {
+        [] => bail!("you have no running session; `entryguard start` opens one"),
+        [session] => Ok(session.id.clone()),
+        several => {
+            let ids: Vec<_> = several.iter().map(Session::short).collect();
+            bail!("you have more than one running session: say which ({})", ids.join(", "))
+        }
+    }
+}
+
+async fn pages(api: &Api, path: &str, status: &str) -> anyhow::Result<Vec<Value>> {
+    let (mut all, mut cursor) = (Vec::new(), None);
+    loop {
+        let after = cursor.map(|cursor: String| format!("&cursor={cursor}")).unwrap_or_default();
+        let page = api.get(&format!("{path}?status={status}&limit={PAGE}{after}")).await?;
+        let page: Page = serde_json::from_value(page).context("the server's list makes no sense to this version")?;
+        all.extend(page.sessions);
+        match page.next_cursor {
+            Some(next) => cursor = Some(next),
+            None => return Ok(all),
+        }
+    }
+}
+
+fn understood(session: &Value) -> anyhow::Result<Session> {
+    Session::deserialize(session).context("the server's answer makes no sense to this version")
+}
+
+fn print_session(session: &Value, json: bool) -> anyhow::Result<()> {
+    match json {
+        true => say(&serde_json::to_string_pretty(session)?),
+        false => say(&shown::session(&understood(session)?)),
+    }
+    Ok(())
+}
+
+fn print_sessions(sessions: Vec<Value>, json: bool, with_members: bool, nothing: &str) -> anyhow::Result<()> {
+    if json {
+        say(&serde_json::to_string_pretty(&json!({ "sessions": sessions }))?);
+        return Ok(());
+    }
+    let sessions: Vec<_> = sessions.iter().map(understood).collect::<anyhow::Result<_>>()?;
+    say(&if sessions.is_empty() { nothing.to_owned() } else { shown::sessions(&sessions, with_members) });
+    Ok(())
+}
+
+/// Prints a line of output. Whoever stopped reading wants no error.
+pub fn say(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stdout(), "{text}");
+}

@@ -8,6 +8,7 @@ mod api_routes;
 mod api_schema;
 mod approval;
 mod audit;
+mod client;
 mod commands;
 mod crash_points;
 mod discord;

@@ -128,7 +128,7 @@ async fn forward(Given(shared): Given<Arc<Shared>>, method: Method, uri: Uri, he
 async fn pass_on(shared: &Shared, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let request = shared.client.request(method, format!("{}{path}", shared.server)).body(body);
-    let passed_on = ["authorization", "content-type", "accept"];
+    let passed_on = ["authorization", "content-type", "accept", "idempotency-key", "x-api-key"];
     let request = passed_on
         .iter()
         .filter_map(|name| Some((name, headers.get(*name)?)))

@@ -24,6 +24,7 @@ use crate::proxy::Proxy;
 use crate::records::Records;
 use crate::server::{ACCESS_KEY, Server, Setup};
 use crate::slack::{SlackDouble, Thread};
+use crate::unique::unique;
 use crate::watch::Watch;
 
 /// Everything around one test; the parts are there to be told to misbehave.
@@ -207,7 +208,16 @@ impl World {
 
     /// Runs the program with the world's configuration: `["sweep", "--expired"]`, `["audit", "verify"]`, ….
     pub async fn entryguard(&self, arguments: &[&str]) -> Ran {
+        self.entryguard_with(arguments, &[], "").await
+    }
+
+    /// The same, with this on top of its environment and this on its standard input.
+    pub async fn entryguard_with(&self, arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Ran {
         let mut command = self.setup.program(arguments);
+        command.envs(environment.iter().copied());
+        let given = self.place.path().join(unique("input"));
+        std::fs::write(&given, input).expect("the world's folder can be written to");
+        command.stdin(std::fs::File::open(&given).expect("it was just written"));
         // The server's own file is where the program looks by default.
         command.current_dir(self.place.path());
         let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().expect("the program starts");

@@ -27,7 +27,7 @@ pub async fn run(options: ConfigureOptions) -> anyhow::Result<ExitCode> {
     let me = api.get("whoami").await.context("nothing was written")?;
     write(&files.config(), &toml::to_string(&Written { url: url.to_string() })?)?;
     write(&files.key_file(), &format!("{}\n", key.expose_secret()))?;
-    let name = me["userName"].as_str().unwrap_or("a member");
+    let name = me["member"].as_str().unwrap_or("a member");
     say(&format!("You are {name} at {url}. It is written down in {}.", files.folder().display()));
     Ok(ExitCode::SUCCESS)
 }

@@ -161,8 +161,8 @@ async fn stop(api: &Api, options: &StopOptions) -> anyhow::Result<ExitCode> {
 }
 
 async fn list(api: &Api, options: &ListOptions) -> anyhow::Result<ExitCode> {
-    let status = if options.all { "all" } else { "unclosed" };
-    let sessions = pages(api, if options.everybody { "sessions/admin" } else { "sessions" }, status).await?;
+    let state = if options.all { "all" } else { "unclosed" };
+    let sessions = pages(api, if options.everybody { "sessions/admin" } else { "sessions" }, state).await?;
     let nothing = if options.all { "No session yet." } else { "No running session. `entryguard start` opens one." };
     print_sessions(sessions, options.json, options.everybody, nothing)?;
     Ok(ExitCode::SUCCESS)
@@ -183,10 +183,10 @@ async fn whoami(api: &Api, json: bool) -> anyhow::Result<ExitCode> {
         say(&serde_json::to_string_pretty(&me)?);
         return Ok(ExitCode::SUCCESS);
     }
-    let text = |name: &str| me[name].as_str().unwrap_or("?").to_owned();
+    let text = |pointer: &str| me.pointer(pointer).and_then(Value::as_str).unwrap_or("?").to_owned();
     let admin = if me["admin"] == true { ", an administrator" } else { "" };
-    say(&format!("You are {}{admin} ({}) at {}.", text("userName"), text("identity"), api.server()));
-    say(&format!("Your sessions may last {} (set by {}).", text("maxDuration"), text("maxDurationSetBy")));
+    say(&format!("You are {}{admin} ({}) at {}.", text("/member"), text("/identity"), api.server()));
+    say(&format!("Your sessions may last {} (set by {}).", text("/limit/longest"), text("/limit/setBy")));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -207,11 +207,11 @@ async fn the_only(api: &Api) -> anyhow::Result<String> {
     }
 }
 
-async fn pages(api: &Api, path: &str, status: &str) -> anyhow::Result<Vec<Value>> {
+async fn pages(api: &Api, path: &str, state: &str) -> anyhow::Result<Vec<Value>> {
     let (mut all, mut cursor) = (Vec::new(), None);
     loop {
         let after = cursor.map(|cursor: String| format!("&cursor={cursor}")).unwrap_or_default();
-        let page = api.get(&format!("{path}?status={status}&limit={PAGE}{after}")).await?;
+        let page = api.get(&format!("{path}?state={state}&limit={PAGE}{after}")).await?;
         let page: Page = serde_json::from_value(page).context("the server's list makes no sense to this version")?;
         all.extend(page.sessions);
         match page.next_cursor {

@@ -1,0 +1,203 @@
+//! The command-line client: the real program against a real server, as people and scripts use it.
+
+use entryguard_tests::{Database, Ingress, Ran, World};
+use serde_json::Value;
+
+const HOME: &str = "93.184.216.34";
+const HOME_CIDR: &str = "93.184.216.34/32";
+
+/// Somebody at a terminal: a server, the way to it, and a key of theirs.
+struct Desk {
+    world: World,
+    ingress: Ingress,
+    key: String,
+    home: tempfile::TempDir,
+}
+
+impl Desk {
+    async fn new() -> Self {
+        Self::at(World::on(Database::Sqlite).with_groups(2).member("ana", "U111").start().await).await
+    }
+
+    async fn at(world: World) -> Self {
+        let ingress = Ingress::before(&world.server.address(), HOME).await;
+        let scopes = "sessions:read,sessions:write";
+        let made = world.entryguard(&["api-key", "create", "--member", "ana", "--name", "laptop", "--scopes", scopes]).await;
+        assert_eq!(made.code, Some(0), "{made:?}");
+        let key = made.stdout.split_whitespace().find(|word| word.starts_with("egk_")).unwrap().to_owned();
+        Self { world, ingress, key, home: tempfile::tempdir().unwrap() }
+    }
+
+    /// What the program says, with the key in its environment.
+    async fn run(&self, arguments: &[&str]) -> Ran {
+        let environment = [("ENTRYGUARD_URL", self.ingress.url()), ("ENTRYGUARD_API_KEY", &self.key)];
+        self.world.entryguard_with(arguments, &environment, "").await
+    }
+
+    /// What the program says whose configuration is in a home of its own.
+    async fn run_at_home(&self, arguments: &[&str], input: &str) -> Ran {
+        let home = self.home.path().to_str().unwrap();
+        let environment = [("XDG_CONFIG_HOME", home), ("HOME", home)];
+        self.world.entryguard_with(arguments, &environment, input).await
+    }
+
+    async fn json(&self, arguments: &[&str]) -> Value {
+        let ran = self.run(arguments).await;
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        serde_json::from_str(&ran.stdout).unwrap()
+    }
+}
+
+/// What people read, with everything that differs from run to run named.
+fn stable(text: &str) -> String {
+    let mut settings = Vec::new();
+    for word in text.split_inclusive(char::is_whitespace) {
+        let bare = word.trim();
+        let is_id = bare.len() >= 8 && bare.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+        let is_time = bare.trim_end_matches(',').len() == 5 && bare.as_bytes().get(2) == Some(&b':');
+        let name = if is_id {
+            "1a2b3c4d"
+        } else if is_time {
+            "15:04"
+        } else {
+            bare
+        };
+        settings.push(word.replacen(bare, name, 1));
+    }
+    settings.concat()
+}
+
+#[tokio::test]
+async fn a_session_is_started_seen_extended_and_stopped_from_a_terminal() {
+    let desk = Desk::new().await;
+    let started = desk.run(&["start", "2h", "for", "the", "deploy", "--wait"]).await;
+    assert_eq!(started.code, Some(0), "{started:?}");
+    assert!(started.stderr.contains("✓ group-1 for 93.184.216.34: open"), "{}", started.stderr);
+    for group in &desk.world.groups {
+        desk.world.wait_until_group_allows(group, &[HOME_CIDR]).await;
+    }
+    let listed = desk.run(&["list"]).await;
+    assert!(listed.stdout.contains("ACTIVE") && listed.stdout.contains(HOME), "{}", listed.stdout);
+    insta::with_settings!({ filters => vec![(r"\d\d\d\d-\d\d-\d\d ", ""), (r"in 1h 5\dm", "in 1h 59m"), (r"\d+s ago", "2s ago")] }, {
+        insta::assert_snapshot!("list", stable(&listed.stdout));
+        insta::assert_snapshot!("show", stable(&desk.run(&["show"]).await.stdout));
+    });
+    let before = desk.json(&["show", "--json"]).await;
+    let extended = desk.json(&["extend", "1h", "--json"]).await;
+    assert_eq!(before["id"], extended["id"]);
+    assert_eq!((&before["reason"], before["resourceIps"].as_array().map(Vec::len)), (&Value::from("the deploy"), Some(2)));
+    let short = &before["id"].as_str().unwrap()[..8];
+    let stopped = desk.run(&["stop", short, "--wait"]).await;
+    assert!(stopped.code == Some(0) && stopped.stdout.contains("CANCELLED"), "{stopped:?}");
+    for group in &desk.world.groups {
+        desk.world.wait_until_group_allows(group, &[]).await;
+    }
+    assert_eq!(desk.run(&["list"]).await.stdout, "No running session. `entryguard start` opens one.\n");
+    let all = desk.json(&["list", "--all", "--json"]).await;
+    assert_eq!(all["sessions"].as_array().map(Vec::len), Some(1), "{all:#}");
+    desk.world.finish().await;
+}
+
+#[tokio::test]
+async fn what_fails_is_said_in_one_line_with_what_to_do() {
+    let desk = Desk::new().await;
+    let lines = |ran: &Ran| (ran.code, ran.stderr.clone());
+    let slip = desk.run(&["start", "2h", "deploy"]).await;
+    insta::assert_snapshot!(slip.stderr, @"entryguard: `start` does not know what to do with `deploy`; write `start 2h for the deploy`");
+    let too_long = desk.run(&["start", "9d"]).await;
+    assert!(
+        too_long.code == Some(1) && too_long.stderr.starts_with("entryguard: Duration exceeds maximum allowed"),
+        "{too_long:?}"
+    );
+    let nothing = lines(&desk.run(&["stop"]).await);
+    assert_eq!(nothing, (Some(1), "entryguard: you have no running session; `entryguard start` opens one\n".to_owned()));
+    for _ in 0..2 {
+        desk.run(&["start", "1h"]).await;
+    }
+    let which = desk.run(&["extend"]).await;
+    assert!(which.code == Some(1) && which.stderr.contains("more than one running session: say which ("), "{which:?}");
+    let all = desk.run(&["stop", "--all"]).await;
+    assert_eq!((all.code, all.stdout.lines().count()), (Some(0), 3), "{all:?}");
+    assert_eq!(desk.run(&["start", "--nonsense"]).await.code, Some(2));
+    let environment = [("ENTRYGUARD_URL", desk.ingress.url()), ("ENTRYGUARD_API_KEY", "egk_wrong")];
+    let wrong = desk.world.entryguard_with(&["list"], &environment, "").await;
+    assert!(wrong.code == Some(1) && wrong.stderr.lines().count() == 1 && !wrong.stderr.contains("egk_wrong"), "{wrong:?}");
+    let away = [("ENTRYGUARD_URL", "http://127.0.0.1:9"), ("ENTRYGUARD_API_KEY", desk.key.as_str())];
+    let away = desk.world.entryguard_with(&["list"], &away, "").await;
+    assert!(away.code == Some(1) && away.stderr.contains("http://127.0.0.1:9 does not answer"), "{away:?}");
+    let open = [("ENTRYGUARD_URL", "http://guard.example.com"), ("ENTRYGUARD_API_KEY", desk.key.as_str())];
+    let open = desk.world.entryguard_with(&["list"], &open, "").await;
+    assert!(open.code == Some(1) && open.stderr.contains("has to begin with https://"), "{open:?}");
+    desk.world.finish().await;
+}
+
+#[tokio::test]
+async fn a_part_that_could_not_be_opened_fails_the_command_and_says_which() {
+    let desk = Desk::new().await;
+    desk.world.ec2.delete_group(&desk.world.groups[1]).await;
+    let ran = desk.run(&["start", "1h", "--wait"]).await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let last = ran.stderr.lines().last().unwrap_or_default();
+    assert!(last.contains("is PARTIAL (group-2: "), "{}", ran.stderr);
+    desk.run(&["stop", "--all"]).await;
+    desk.world.wait_until_group_allows(&desk.world.groups[0], &[]).await;
+    desk.world.finish().await;
+}
+
+#[tokio::test]
+async fn a_request_is_waited_for_until_somebody_agrees() {
+    let world = World::on(Database::Sqlite).with_groups(1).member("ana", "U111").member("bo", "U222");
+    let asks = "approval = { by = [\"bo\"], within = \"30m\" }";
+    let desk = Desk::at(world.role("prod", &["ana"], &["group-1"], asks).start().await).await;
+    let waiting = desk.run(&["start", "1h", "for", "prod", "--wait", "--timeout", "3s"]).await;
+    assert!(waiting.code == Some(1) && waiting.stderr.contains("waits for somebody's approval"), "{waiting:?}");
+    assert!(waiting.stderr.contains("is REQUESTED after 3s; it goes on"), "{waiting:?}");
+    let id = desk.json(&["show", "--json"]).await["id"].as_str().unwrap()[..8].to_owned();
+    desk.world.slack.command("U222", &format!("approve {id}")).await;
+    desk.world.wait_until_group_allows(&desk.world.groups[0], &[HOME_CIDR]).await;
+    desk.run(&["stop", "--wait"]).await;
+    desk.world.finish().await;
+}
+
+#[tokio::test]
+async fn i8_a_key_is_kept_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let desk = Desk::new().await;
+    let missing = desk.run_at_home(&["list"], "").await;
+    assert!(missing.code == Some(1) && missing.stderr.contains("no server is named: run `entryguard configure"), "{missing:?}");
+    let configure = ["configure", "--url", desk.ingress.url()];
+    let refused = desk.run_at_home(&configure, "egk_nonsense\n").await;
+    assert!(refused.code == Some(1) && refused.stderr.contains("nothing was written"), "{refused:?}");
+    let configured = desk.run_at_home(&configure, &format!("{}\n", desk.key)).await;
+    assert!(configured.code == Some(0) && configured.stdout.starts_with("You are ana at "), "{configured:?}");
+    assert!(!configured.stdout.contains(&desk.key) && !configured.stderr.contains(&desk.key));
+    let file = desk.home.path().join("entryguard/api-key");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let me = desk.run_at_home(&["whoami"], "").await;
+    assert!(me.code == Some(0) && me.stdout.starts_with("You are ana (api-key:laptop) at "), "{me:?}");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let open = desk.run_at_home(&["list"], "").await;
+    assert!(open.code == Some(1) && open.stderr.contains("can be read by others (mode 640)"), "{open:?}");
+    desk.world.finish().await;
+}
+
+#[tokio::test]
+async fn shells_and_manuals_are_told_every_command() {
+    let world = World::on(Database::Sqlite).member("ana", "U111").start().await;
+    for shell in ["bash", "zsh", "fish"] {
+        let printed = world.entryguard(&["completions", shell]).await;
+        assert!(printed.code == Some(0) && printed.stdout.contains("api-key") && printed.stdout.contains("extend"), "{shell}");
+    }
+    let bash = world.entryguard(&["completions", "bash"]).await.stdout;
+    let place = tempfile::tempdir().unwrap();
+    let script = place.path().join("completions");
+    std::fs::write(&script, bash).unwrap();
+    assert!(std::process::Command::new("bash").arg("-n").arg(&script).status().unwrap().success());
+    let page = world.entryguard(&["man"]).await.stdout;
+    assert!(page.contains(".TH entryguard 1") && page.contains("entryguard\\-start(1)"), "{page}");
+    let folder = place.path().join("man");
+    assert_eq!(world.entryguard(&["man", "--folder", folder.to_str().unwrap()]).await.code, Some(0));
+    let start = std::fs::read_to_string(folder.join("entryguard-start.1")).unwrap();
+    assert!(start.contains("break\\-glass"), "{start}");
+    world.finish().await;
+}

@@ -79,6 +79,11 @@ impl Api {
         self.again(|| self.call(Method::POST, path, Some(body), Some(&key))).await
     }
 
+    /// Does something that would be done again if it were asked for again, and that the server does not know apart.
+    pub async fn post_unrepeated(&self, path: &str, body: &Value) -> Result<Value, ApiError> {
+        self.call(Method::POST, path, Some(body), None).await
+    }
+
     async fn again<F: Future<Output = Result<Value, ApiError>>>(&self, call: impl Fn() -> F) -> Result<Value, ApiError> {
         let mut tries = 1;
         loop {

@@ -116,7 +116,12 @@ async fn follow(api: &Api, started: Value, timeout: Span, quietly: bool) -> anyh
             return Ok(seen);
         }
         let path = format!("sessions/{}?wait={}s", session.id, LONGEST_WAIT.as_secs());
-        seen = api.get(&path).await.with_context(|| format!("session {} goes on", session.short()))?;
+        seen = tokio::select! {
+            seen = api.get(&path) => seen.with_context(|| format!("session {} goes on", session.short()))?,
+            _ = tokio::signal::ctrl_c() => {
+                bail!("interrupted; the session goes on: end it with `entryguard stop {}`", session.short())
+            }
+        };
     }
 }
 
@@ -136,8 +141,11 @@ async fn extend(api: &Api, which: Which, by: Option<Span>, json: bool) -> anyhow
         Which::TheOnly | Which::AllOwn => the_only(api).await?,
     };
     let body = json!({ "duration": by.map(|by| by.to_string()) });
-    let extended = api.post_once(&format!("sessions/{id}/extend"), &body).await?;
+    let extended = api.post_unrepeated(&format!("sessions/{id}/extend"), &body).await?;
     print_session(&extended, json)?;
+    if let Some(limit) = extended["cappedBy"].as_str().filter(|_| !json) {
+        say(&format!("That is as long as it may be (set by {limit})."));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -78,9 +78,10 @@ async fn a_session_is_started_seen_extended_and_stopped_from_a_terminal() {
     }
     let listed = desk.run(&["list"]).await;
     assert!(listed.stdout.contains("ACTIVE") && listed.stdout.contains(HOME), "{}", listed.stdout);
+    let shown = desk.run(&["show"]).await;
     insta::with_settings!({ filters => vec![(r"\d\d\d\d-\d\d-\d\d ", ""), (r"in 1h 5\dm", "in 1h 59m"), (r"\d+s ago", "2s ago")] }, {
         insta::assert_snapshot!("list", stable(&listed.stdout));
-        insta::assert_snapshot!("show", stable(&desk.run(&["show"]).await.stdout));
+        insta::assert_snapshot!("show", stable(&shown.stdout));
     });
     let before = desk.json(&["show", "--json"]).await;
     let extended = desk.json(&["extend", "1h", "--json"]).await;

@@ -9,8 +9,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::access::{Access, AccessError, Files, ServerUrl, Written};
 use super::api::Api;
-use super::verbs::say;
 use super::options::ConfigureOptions;
+use super::verbs::say;
 
 /// No key is longer.
 const LONGEST_KEY: u64 = 1024;

@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 
 use super::access::Access;
 use super::api::{Api, LONGEST_WAIT};
+use super::options::{ClientVerb, ExtendOptions, ListOptions, ShowOptions, StartOptions, StopOptions};
 use super::progress::Progress;
 use super::session::{Page, Session};
 use super::shown;
-use super::options::{ClientVerb, ExtendOptions, ListOptions, ShowOptions, StartOptions, StopOptions};
 
 /// Sessions asked for at once.
 const PAGE: usize = 100;

@@ -106,7 +106,8 @@ mod tests {
         assert_eq!(health(None, None), Healthy::Unverified);
         assert_eq!(health(Some(&asked), None), asked.1);
         assert!(matches!(health(Some(&asked), Some(&swept)), Healthy::Valid { .. }));
-        assert_eq!(health(Some(&asked), Some(&(at(3), None))), asked.1);
+        let swept = (at(3), None);
+        assert_eq!(health(Some(&asked), Some(&swept)), asked.1);
         assert_eq!(health(None, Some(&(at(3), Some("gone".to_owned())))), Healthy::Invalid("gone".to_owned()));
     }
 }

@@ -9,7 +9,7 @@ use crate::provider::{Health, ProviderError, Verify};
 #[async_trait]
 impl Verify for Reconciler {
     async fn verify(&self, resource: &ResourceName) -> Option<Result<Health, ProviderError>> {
-        match self.allowlists.get(resource) {
+        match self.allowlists().get(resource) {
             Some(allowlist) => Some(allowlist.verify().await),
             None => None,
         }

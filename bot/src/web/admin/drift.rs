@@ -67,5 +67,10 @@ const fn told(kind: DriftKind) -> (&'static str, &'static str) {
         DriftKind::Unread => ("bad", "could not be read, so nothing was changed"),
         DriftKind::ReadAgain => ("good", "can be read again"),
         DriftKind::Quarantined => ("bad", "a row of the database was set aside"),
+        DriftKind::Partial => ("warn", "a part of a session could not be opened; it is tried again"),
+        DriftKind::Failed => ("bad", "nothing of a session could be opened; it is tried again"),
+        DriftKind::Stuck => ("bad", "told to go many times, and still there; the tries go on"),
+        DriftKind::Unscheduled => ("warn", "a schedule's session could not be started"),
+        DriftKind::Undelivered => ("warn", "a webhook's receiver did not take it"),
     }
 }

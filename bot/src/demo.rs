@@ -7,8 +7,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use entryguard_core::config::Settings;
+use entryguard_core::domain::{Directory, MemberName, Scope, Scopes};
+use entryguard_core::engine::{ApiKey, KeyRequest, create_api_key};
 use entryguard_core::provider::Verify;
 use entryguard_core::random::SystemRandom;
+use entryguard_core::store::Store;
 use tokio::net::TcpListener;
 
 use crate::api::{self, ApiState};
@@ -24,6 +27,8 @@ use crate::workers;
 
 /// The port that a newcomer expects.
 const PORT: u16 = 8080;
+/// Whoever sits at the machine.
+const ADMINISTRATOR: &str = "you";
 
 /// Runs the demo until it is told to stop.
 pub async fn run(options: DemoOptions) -> anyhow::Result<ExitCode> {
@@ -49,7 +54,8 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<ExitCode> {
     let router = http::base_routes(&server).with_state(shared).merge(pages).merge(api);
     let router = http::observed(router, &server);
     let mut workers = workers::start(&wired, settings.sweep);
-    greet(address);
+    let key = key_for_the_terminal(&wired.store, &wired.engine.directory()).await?;
+    greet(address, &key);
     http::serve(listener, router, told_to_stop()?).await?;
     workers.shutdown().await;
     wired.store.close().await;
@@ -96,12 +102,12 @@ id = "{guard}"
 format = "plain"
 private_network = true
 [[member]]
-name = "you"
+name = "{ADMINISTRATOR}"
 admin = true
 identities = ["local:demo"]
 [[role]]
 name = "everyone"
-members = ["you"]
+members = ["{ADMINISTRATOR}"]
 resources = ["guarded-page"]
 "#,
         database = database.display(),
@@ -110,12 +116,23 @@ resources = ["guarded-page"]
     Ok(Settings::parse(&text, Path::new("the demo's configuration"), &|_| None)?)
 }
 
-fn greet(address: SocketAddr) {
+/// A key of the administrator's, for the command line: as short-lived as everything here.
+async fn key_for_the_terminal(store: &Store, directory: &Directory) -> anyhow::Result<ApiKey> {
+    let request = KeyRequest { member: MemberName::new(ADMINISTRATOR)?, scopes: Scopes::all(), name: None, expires_in: None };
+    let (key, _) = create_api_key(store, directory, &request, "the demo", &SystemRandom).await?;
+    Ok(key)
+}
+
+fn greet(address: SocketAddr, key: &ApiKey) {
     use std::io::Write;
+    let key = key.expose();
     let greeting = format!(
         "EntryGuard demo: open http://{address} in a browser, and press Start Session.\n\
          A page of its own is guarded by an allowlist file. Try this before, during and after a session:\n\n    \
          curl -i http://{address}/guarded\n\n\
+         At a terminal the same takes a key, which is good until the demo ends:\n\n    \
+         export ENTRYGUARD_URL=http://{address} ENTRYGUARD_API_KEY={key}\n    \
+         entryguard start 5m --wait\n\n\
          Everything is temporary: Ctrl-C stops the demo and leaves nothing behind.\n"
     );
     // Whoever does not read on, as `| head -1` does not, still wants the demo.

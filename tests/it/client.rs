@@ -202,3 +202,25 @@ async fn shells_and_manuals_are_told_every_command() {
     assert!(start.contains("break\\-glass"), "{start}");
     world.finish().await;
 }
+
+#[tokio::test]
+async fn the_demo_prints_a_command_that_works() {
+    use std::io::BufRead;
+    use std::process::{Command, Stdio};
+
+    let mut demo = Command::new(entryguard_tests::program());
+    let demo = demo.args(["demo", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut demo = demo.spawn().unwrap();
+    let lines = std::io::BufReader::new(demo.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let export = lines.skip_while(|line| !line.contains("export ENTRYGUARD_URL")).next().unwrap();
+    let said: Vec<_> = export.split_whitespace().filter_map(|word| word.split_once('=')).collect();
+    let run = |arguments: &[&str]| {
+        Command::new(entryguard_tests::program()).args(arguments).envs(said.iter().copied()).output().unwrap()
+    };
+    let (started, stopped) = (run(&["start", "5m", "--wait"]), run(&["stop", "--wait"]));
+    demo.kill().unwrap();
+    demo.wait().unwrap();
+    assert!(started.status.success(), "{started:?}");
+    assert!(String::from_utf8_lossy(&started.stderr).contains("✓ guarded-page for 127.0.0.1: open"), "{started:?}");
+    assert!(stopped.status.success() && String::from_utf8_lossy(&stopped.stdout).contains("CANCELLED"), "{stopped:?}");
+}

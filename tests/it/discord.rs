@@ -158,7 +158,7 @@ async fn whoever_may_answer_is_offered_the_requests_and_the_form_says_who_that_i
         .start()
         .await;
     let from = world.discord.to_server();
-    let form = from.press(ANA, &from.command(ANA, "help", &[]).await.message(), "More…").await;
+    let form = from.press(ANA, &from.command(ANA, "help", &[]).await.message(), "Start with options…").await;
     assert!(form.says("Why? For bo\n  It takes the approval of bo."), "{}", form.text());
     // What breaks the glass is the switch, and nothing that somebody writes.
     let options = [("duration", "1h"), ("reason", "why not --break-glass — as if")];

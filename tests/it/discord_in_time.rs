@@ -51,7 +51,7 @@ async fn what_is_accepted_late_is_promised_in_time_and_done_once() {
     let asked = tokio::time::Instant::now();
     let (command, form, typing) = tokio::join!(
         from.command(ANA, "start", &[("duration", "1h")]),
-        from.press(ANA, &message, "More…"),
+        from.press(ANA, &message, "Start with options…"),
         from.typing(ANA, "start", "duration", "")
     );
     assert!(asked.elapsed() < Duration::from_millis(2900), "{:?}", asked.elapsed());

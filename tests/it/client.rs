@@ -94,7 +94,7 @@ async fn what_fails_is_said_in_one_line_with_what_to_do() {
     let desk = Desk::new().await;
     let lines = |ran: &Ran| (ran.code, ran.stderr.clone());
     let slip = desk.run(&["start", "2h", "deploy"]).await;
-    insta::assert_snapshot!(slip.stderr, @"entryguard: `start` does not know what to do with `deploy`; write `start 2h for the deploy`");
+    insta::assert_snapshot!(slip.stderr, @r#"entryguard: `entryguard start` does not know what to do with "deploy"; write `entryguard start 2h for deploy`"#);
     let too_long = desk.run(&["start", "9d"]).await;
     assert!(
         too_long.code == Some(1) && too_long.stderr.starts_with("entryguard: Duration exceeds maximum allowed"),

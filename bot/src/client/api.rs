@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use entryguard_core::random::{SystemRandom, bytes};
+use entryguard_core::reply::as_typed;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
@@ -136,7 +137,7 @@ impl Api {
             Some(problem) if problem["detail"].is_string() => Err(ApiError::Refused {
                 status,
                 code: problem["code"].as_str().unwrap_or_default().to_owned(),
-                detail: problem["detail"].as_str().unwrap_or_default().to_owned(),
+                detail: at_a_terminal(problem["detail"].as_str().unwrap_or_default()),
             }),
             _ if status.is_server_error() => Err(ApiError::Silent { server: self.server(), why: format!("it answers {status}") }),
             _ => Err(ApiError::Senseless(self.server())),
@@ -157,6 +158,11 @@ impl ApiError {
             Self::Senseless(_) => false,
         }
     }
+}
+
+/// A sentence of ours with each command that it quotes as one types it at a terminal.
+pub fn at_a_terminal(sentence: &str) -> String {
+    as_typed(sentence).replace("`/entryguard ", "`entryguard ")
 }
 
 /// What is behind an error: hyper's own words say little.

@@ -4,14 +4,14 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use entryguard_core::command::Command;
+use entryguard_core::command::{Command, CommandError};
 use entryguard_core::domain::{HostAddress, Span};
 use entryguard_core::engine::Which;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::access::Access;
-use super::api::{Api, LONGEST_WAIT};
+use super::api::{Api, LONGEST_WAIT, at_a_terminal};
 use super::options::{ClientVerb, ExtendOptions, ListOptions, ShowOptions, StartOptions, StopOptions};
 use super::progress::Progress;
 use super::session::{Page, Session};
@@ -49,10 +49,12 @@ impl Asked {
     fn from(verb: ClientVerb) -> anyhow::Result<Self> {
         Ok(match verb {
             ClientVerb::Start(options) => Self::Start(start_body(&options)?, options),
-            ClientVerb::Extend(ExtendOptions { words, json }) => match format!("extend {}", words.join(" ")).parse()? {
-                Command::Extend { which, by } => Self::Extend(which, by, json),
-                _ => bail!("write `entryguard extend 1a2b3c4d 2h`"),
-            },
+            ClientVerb::Extend(ExtendOptions { words, json }) => {
+                match understood_words(&format!("extend {}", words.join(" ")))? {
+                    Command::Extend { which, by } => Self::Extend(which, by, json),
+                    _ => bail!("write `entryguard extend 1a2b3c4d 2h`"),
+                }
+            }
             ClientVerb::Stop(options) => Self::Stop(options),
             ClientVerb::List(options) => Self::List(options),
             ClientVerb::Show(options) => Self::Show(options),
@@ -61,9 +63,15 @@ impl Asked {
     }
 }
 
+/// The words as the chats understand them; what is wrong with them is said as one types it here.
+fn understood_words(text: &str) -> anyhow::Result<Command> {
+    text.parse().map_err(|error: CommandError| anyhow::anyhow!(at_a_terminal(&error.to_string())))
+}
+
 /// The words as the chats understand them, and the options beside them.
 fn start_body(options: &StartOptions) -> anyhow::Result<Value> {
-    let Command::Start { duration, addresses, reason, break_glass } = format!("start {}", options.words.join(" ")).parse()?
+    let Command::Start { duration, addresses, reason, break_glass } =
+        understood_words(&format!("start {}", options.words.join(" ")))?
     else {
         bail!("write `entryguard start 2h for the deploy`");
     };

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use entryguard_core::config::Settings;
-use entryguard_core::domain::{Directory, MemberName, Scope, Scopes};
-use entryguard_core::engine::{ApiKey, KeyRequest, create_api_key};
+use entryguard_core::domain::{ApiKey, Directory, MemberName, Scopes};
+use entryguard_core::engine::{KeyRequest, create_api_key};
 use entryguard_core::provider::Verify;
 use entryguard_core::random::SystemRandom;
 use entryguard_core::store::Store;

@@ -201,8 +201,8 @@ async fn the_demo_prints_a_command_that_works() {
     let mut demo = Command::new(entryguard_tests::program());
     let demo = demo.args(["demo", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut demo = demo.spawn().unwrap();
-    let lines = std::io::BufReader::new(demo.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let export = lines.skip_while(|line| !line.contains("export ENTRYGUARD_URL")).next().unwrap();
+    let mut lines = std::io::BufReader::new(demo.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let export = lines.find(|line| line.contains("export ENTRYGUARD_URL")).unwrap();
     let said: Vec<_> = export.split_whitespace().filter_map(|word| word.split_once('=')).collect();
     let run = |arguments: &[&str]| {
         Command::new(entryguard_tests::program()).args(arguments).envs(said.iter().copied()).output().unwrap()

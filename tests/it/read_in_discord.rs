@@ -14,6 +14,9 @@ const REPORTS: u64 = 901;
 const TIME: (&str, &str) = (r"<t:\d+:f>", "<t:1767276000:f>");
 const CODE: (&str, &str) = (r"[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}", "K7QX-2MPD-9R3V");
 
+/// The reminder is asked for at once, so its session has hours left rather than the usual minutes.
+const LEFT: (&str, &str) = (r"in about \d+ minutes", "in about 10 minutes");
+
 /// Ana may open three things, one of which is broken; production takes bo's approval, or none in an emergency.
 async fn team() -> World {
     let world = reading::team().with_discord().discord_member("ana", ANA).discord_member("bo", BO).discord_member("eve", EVE);
@@ -28,7 +31,7 @@ async fn team() -> World {
 /// Keeps what somebody reads.
 fn keep(name: &str, shown: &[&Value]) {
     let description = "What the server sent to Discord, as people read it: Discord's own markup, then the buttons.";
-    let settings = reading::settings("discord", description, &[TIME, CODE]);
+    let settings = reading::settings("discord", description, &[TIME, CODE, LEFT]);
     let texts: Vec<_> = shown.iter().map(|content| text_in_discord(content)).collect();
     settings.bind(|| insta::assert_snapshot!(name, texts.join("\n---\n")));
 }
@@ -84,7 +87,7 @@ async fn what_a_member_reads_from_help_to_the_end_of_a_session() {
     from.press(ANA, &parent, "Extend +2h").await;
     in_channel(&world, parent.id, &["Extended by ana"]).await;
     world.records().await.remind_now().await;
-    in_channel(&world, parent.id, &["in about 10 minutes"]).await;
+    in_channel(&world, parent.id, &["⏰ Ends", "in about"]).await;
     from.press(ANA, &parent, "Stop").await;
     let over = in_channel(&world, DiscordDouble::CHANNEL, &["CANCELLED", "Stopped by ana"]).await;
     in_channel(&world, parent.id, &["Closed, "]).await;

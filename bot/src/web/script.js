@@ -61,9 +61,15 @@
     localize();
     tick();
   };
+  // What the stream has told meanwhile is newer than what was asked for before, or something newer is about to follow it.
+  let heard = 0;
   const look = async () => {
+    const before = heard;
     const answer = await fetch(live.dataset.table, { cache: 'no-store' });
-    if (answer.ok && !answer.redirected) swap(await answer.text());
+    const html = await answer.text();
+    if (answer.ok && !answer.redirected) {
+      if (heard === before) swap(html);
+    }
     else if (answer.redirected || answer.status === 401 || answer.status === 403) location.reload();
   };
   let polling = 0;
@@ -74,6 +80,7 @@
     if (!window.EventSource) return poll();
     const events = new EventSource(live.dataset.events);
     events.addEventListener('sessions', (event) => {
+      heard += 1;
       clearInterval(polling);
       polling = 0;
       swap(event.data);

@@ -94,10 +94,11 @@ impl Engine {
         self.named(&mut tx, caller, name).await
     }
 
-    /// The live sessions of a member, the newest first.
+    /// The live sessions of a member, the newest first. All of them, however many: whoever closes what somebody has must not leave
+    /// the oldest open.
     pub(super) async fn live_of(&self, tx: &mut Tx, member: &MemberName) -> Result<Vec<SessionView>, EngineError> {
         let filter =
-            SessionFilter { member: Some(member.clone()), listed: Listed::Live, at_most: PAGE, ..SessionFilter::default() };
+            SessionFilter { member: Some(member.clone()), listed: Listed::Live, at_most: u32::MAX, ..SessionFilter::default() };
         Ok(tx.sessions(&filter).await?)
     }
 
@@ -142,3 +143,7 @@ impl Engine {
 
 /// Below this, a prefix is more likely a slip than a choice.
 const SHORTEST_PREFIX: usize = 4;
+
+#[cfg(test)]
+#[path = "list_tests.rs"]
+mod tests;

@@ -99,6 +99,8 @@ impl Engine {
 
     async fn try_to_confirm_remembered(&self, caller: &Caller, link: &ConfirmationId) -> Result<Started, EngineError> {
         let mut tx = self.begin_opening().await?;
+        // Locked first: what takes an identity from its member waits, or was before us.
+        self.lock_member(&mut tx, caller.name()).await?;
         self.still(&mut tx, caller).await?;
         let link = tx.confirmation_by_id(link).await?.filter(|link| link.member == *caller.name());
         let link = self.still_open(&tx, link)?;

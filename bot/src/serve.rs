@@ -12,6 +12,7 @@ use entryguard_core::engine::Engine;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::http::{self, Shared};
 use crate::reload::Reload;
@@ -23,6 +24,9 @@ use crate::workers;
 
 /// How often to look what other replicas were told of people.
 const CATCH_UP: Duration = Duration::from_secs(2);
+
+/// How long to wait for the database's connections in the end.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// Serves until it is told to stop.
 pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
@@ -45,38 +49,41 @@ async fn serve(config: &Path, settings: Settings) -> anyhow::Result<ExitCode> {
     // Before the first request and before the first pass: what a crash left in flight is due.
     wired.reconciler.resume().await?;
     wired.engine.catch_up().await?;
-    // Members and roles may have changed while nobody was there.
-    let engine = Arc::clone(&wired.engine);
-    tokio::spawn(async move {
-        if let Err(error) = engine.revoke_what_is_not_given().await {
-            tracing::error!(error = ?error, "what roles no longer give could not be taken back; the next start tries again");
-        }
-    });
     let (webhooks, told) = watch::channel(Arc::new(settings.webhooks.clone()));
     let reload = Reload::new(&wired, config.to_owned(), &settings, webhooks)?;
     let mut workers = workers::start(&wired, settings.sweep);
     workers.spawn(reload.run());
+    workers.spawn(catch_up(Arc::clone(&wired.engine)));
     workers.spawn(webhook::run(Arc::clone(&wired.engine), told));
     let Settings { slack, discord, github, oidc, api, shared_exits, .. } = settings;
     let apps = Apps { slack, discord, github, oidc, api, shared_exits };
-    let router = surfaces::start(&wired, &server, apps, &mut workers).await?;
-    workers.spawn(catch_up(Arc::clone(&wired.engine)));
+    let shared = Shared::new(&wired.engine, &server);
+    let router = surfaces::start(&wired, shared.clone(), apps, &mut workers).await?;
     let listener = listen(server.listen).await?;
     if let Some(address) = server.metrics_listen {
-        let shared = Shared { engine: Arc::clone(&wired.engine), server: Arc::clone(&server) };
-        workers.spawn(serve_metrics(listen(address).await?, shared));
+        workers.spawn(serve_metrics(listen(address).await?, shared.clone()));
     }
     tracing::info!(listen = %server.listen, url = server.public_url, "serving");
     tokio::select! {
-        served = http::serve(listener, router, told_to_stop()?) => served?,
+        () = http::serve(listener, router, stop_taking(told_to_stop()?, shared.stopping.clone())) => {}
         // They run for ever: one that ended has crashed, and a server that closes nothing any more must not look alive.
         ended = workers.join_next() => bail!("a worker has ended ({ended:?}); start again, which resumes what was in flight"),
     }
+    // What somebody was told is on its way is still done and answered, within the same bounds as what was begun.
+    shared.promised.close();
+    let _ = tokio::time::timeout(http::DRAIN, shared.promised.wait()).await;
     // Openings stay as they are: sessions go on, and whoever starts next resumes what was in flight.
     workers.shutdown().await;
-    wired.store.close().await;
+    // Whatever is still at work there is started over by whoever starts next.
+    let _ = tokio::time::timeout(CLOSING, wired.store.close()).await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Lets nothing more be taken once the server is told to stop, over whatever it comes.
+async fn stop_taking(told: impl Future<Output = ()>, stopping: CancellationToken) {
+    told.await;
+    stopping.cancel();
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -86,19 +93,17 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 /// Shows the numbers on an address of their own, for as long as the server runs.
 async fn serve_metrics(listener: TcpListener, shared: Shared) {
     let router = http::metrics_routes().with_state(shared);
-    if let Err(error) = http::serve(listener, router, std::future::pending()).await {
-        tracing::error!(%error, "the numbers are not shown any more");
-    }
+    http::serve(listener, router, std::future::pending()).await;
 }
 
 /// Keeps up with what other replicas are told of people. Whatever opens something looks by itself.
-/// Whoever was told of a change closes what it takes away; where they died before they could, we do.
+/// Whoever was told of a change closes what it takes away; where they died before they could, we do. Members and roles may also have
+/// changed while nobody was there, so it begins at once. The same goes for a panic that was not come to the end of.
 async fn catch_up(engine: Arc<Engine>) {
     let mut settled = None;
     loop {
-        tokio::time::sleep(CATCH_UP).await;
         let seen = match engine.catch_up().await {
-            Ok(version) if settled == Some(version) => continue,
+            Ok(version) if settled == Some(version) => Ok(version),
             Ok(version) => engine.revoke_what_is_not_given().await.map(|_| version),
             Err(error) => Err(error),
         };
@@ -106,6 +111,12 @@ async fn catch_up(engine: Arc<Engine>) {
             Ok(version) => settled = Some(version),
             Err(error) => tracing::warn!(error = ?error, "what other replicas know could not be acted on; trying again"),
         }
+        match engine.finish_panics().await {
+            Ok(0) => {}
+            Ok(sessions) => tracing::warn!(sessions, "closed what was still open under a panic in force"),
+            Err(error) => tracing::warn!(error = ?error, "what is open under a panic could not be closed; trying again"),
+        }
+        tokio::time::sleep(CATCH_UP).await;
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use axum::Router;
-use entryguard_core::config::{ApiSettings, DiscordSettings, GithubSettings, OidcSettings, ServerSettings, SlackSettings};
+use entryguard_core::config::{ApiSettings, DiscordSettings, GithubSettings, OidcSettings, SlackSettings};
 use entryguard_core::domain::SharedExit;
 use entryguard_core::provider::Verify;
 use tokio::task::JoinSet;
@@ -19,7 +19,7 @@ use crate::web::oidc::{self, Oidc};
 use crate::web::seen::SealKey;
 use crate::web::sign_in::{self, WaysIn};
 use crate::web::visitor::{Recognition, WebState, carry_cookies};
-use crate::web::{member_routes, sign_out};
+use crate::web::{member_routes, not_like_this, nothing_here, sign_out};
 use crate::wiring::Wired;
 
 /// Posts brought up to date at once: a slow answer of a chat's holds up no more than its own.
@@ -42,10 +42,10 @@ pub struct Apps {
 }
 
 /// Starts the loops of all that there are; their routes, with those that are always there.
-pub async fn start(wired: &Wired, server: &Arc<ServerSettings>, apps: Apps, workers: &mut JoinSet<()>) -> anyhow::Result<Router> {
-    let shared = Shared { engine: Arc::clone(&wired.engine), server: Arc::clone(server) };
+pub async fn start(wired: &Wired, shared: Shared, apps: Apps, workers: &mut JoinSet<()>) -> anyhow::Result<Router> {
+    let server = Arc::clone(&shared.server);
     let mut digest = DigestWorker::new(Arc::clone(&wired.engine));
-    let mut router = http::base_routes(server).with_state(shared.clone()).merge(pages(wired, &shared, &apps).await?);
+    let mut router = http::base_routes(&server).with_state(shared.clone()).merge(pages(wired, &shared, &apps).await?);
     if let Some(slack) = apps.slack {
         router = router.merge(start_slack(wired, shared.clone(), slack, &mut digest, workers)?);
     }
@@ -59,7 +59,7 @@ pub async fn start(wired: &Wired, server: &Arc<ServerSettings>, apps: Apps, work
         router = router.merge(start_github(wired, shared, github, workers)?);
     }
     workers.spawn(digest.run());
-    Ok(http::observed(router, server))
+    Ok(http::observed(router.fallback(nothing_here), &server))
 }
 
 /// The pages, for whoever has signed in.
@@ -77,6 +77,7 @@ async fn pages(wired: &Wired, shared: &Shared, apps: &Apps) -> anyhow::Result<Ro
         verify: Arc::clone(&wired.reconciler) as Arc<dyn Verify>,
     };
     let routes = member_routes().merge(sign_in::routes()).merge(sign_out::routes()).merge(oidc::routes());
+    let routes = routes.method_not_allowed_fallback(not_like_this);
     Ok(routes.layer(axum::middleware::from_fn(carry_cookies)).with_state(state))
 }
 

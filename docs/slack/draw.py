@@ -3,6 +3,7 @@
 Usage: draw.py FOLDER, which must be empty or missing; makes one HTML page a picture. Needs nothing but Python.
 """
 
+import datetime
 import html
 import json
 import pathlib
@@ -21,6 +22,7 @@ PICTURES = {
     "over": [(None, None, "thread_over")],
     "approval": [(None, None, "request")],
     "break-glass": [(None, None, "break_glass")],
+    "emergency": [("bo", "/entryguard panic", "panic")],
     "home": [(None, None, "home")],
     "mistake": [("ana", "/entryguard stat 2h", "mistake")],
 }
@@ -54,7 +56,8 @@ def marked(text):
     def link(found):
         inside = found.group(1)
         if inside.startswith("!date^"):
-            return "today at 2:00 PM"
+            at = datetime.datetime.fromtimestamp(int(inside.split("^")[1]), datetime.UTC)
+            return f"today at {at:%-I:%M %p}"
         target, _, label = inside.partition("|")
         if target[0] in "@#!":
             return f'<a href="#">{label or target}</a>'

@@ -96,6 +96,25 @@ on_both_databases! {
 }
 
 #[tokio::test]
+async fn i8_no_run_is_answered_with_the_session_of_another() {
+    let issuer = Issuer::open().await;
+    let world = team(Database::Sqlite, &issuer).await;
+    let start = async |run: &str, attempt: &str| {
+        let token = issuer.token_with(AUDIENCE, &json!({ "run_id": run, "run_attempt": attempt }));
+        let program = world.program(RUNNER, &token);
+        let request = program.request(reqwest::Method::POST, "sessions").header("Idempotency-Key", "deploy").json(&json!({}));
+        let answered = program.send(request).await;
+        assert_eq!(answered.status, 201, "{answered:?}");
+        answered.id().to_owned()
+    };
+    let first = start("1001", "1").await;
+    assert_eq!(start("1001", "1").await, first, "asked again, it is the same");
+    assert_ne!(start("1002", "1").await, first);
+    assert_ne!(start("1001", "2").await, first);
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn what_a_lost_runner_left_is_closed_when_github_says_that_the_run_is_over() {
     let issuer = Issuer::open().await;
     let world = team(Database::Sqlite, &issuer).await;

@@ -38,6 +38,14 @@ on_both_databases! {
         assert_eq!(over.body["status"], "CANCELLED", "{:#}", over.body);
         world.wait_until_group_allows(&world.groups[0], &[]).await;
 
+        let made = world.entryguard(&["api-key", "create", "--member", "ana", "--scopes", BOTH, "--name", "other", "--json"]).await;
+        let made: Value = serde_json::from_str(&made.stdout).unwrap();
+        let other = world.program(HERE, made["key"].as_str().unwrap());
+        assert_eq!((other.get("whoami").await.status, &made["name"], &made["status"]), (200, &json!("other"), &json!("good")));
+        let revoked = world.entryguard(&["api-key", "revoke", "other", "--close", "--json"]).await.stdout;
+        assert_eq!(serde_json::from_str::<Value>(&revoked).unwrap(), json!({ "name": "other", "revoked": true, "sessionsEnded": 0 }));
+        assert_eq!(other.get("whoami").await.status, 401);
+
         let listed: Vec<Value> = serde_json::from_str(&world.entryguard(&["api-key", "list", "--json"]).await.stdout).unwrap();
         assert!(listed[0]["name"] == "nightly" && listed[0]["status"] == "good" && listed[0]["lastUsedAt"].is_string(), "{listed:#?}");
         let audit = world.entryguard(&["audit", "export"]).await.stdout;

@@ -6,6 +6,8 @@ use entryguard_tests::{Answered, Database, Program, SOON, World, eventually, on_
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::pages::signed_in_by_http;
+
 const HERE: &str = "93.184.216.34";
 const HERE_CIDR: &str = "93.184.216.34/32";
 const ALL: &str = "sessions:read,sessions:write,resources:read,audit:read";
@@ -20,7 +22,9 @@ async fn with_key(database: Database, more: &str) -> (World, Program) {
 
 on_both_databases! {
     async fn a_request_that_is_sent_again_starts_no_second_session(database: Database) {
-        let (world, program) = with_key(database, "").await;
+        let (world, _) = with_key(database, "").await;
+        let key = world.api_key("bo", ALL, &[]).await;
+        let program = world.program(HERE, &key);
         let start = async |program: &Program, key: &str, body: Value| {
             let request = program.request(Method::POST, "sessions").header("Idempotency-Key", key).json(&body);
             program.send(request).await
@@ -36,6 +40,9 @@ on_both_databases! {
         assert_eq!(program.send(reordered).await.id(), twins[0].id(), "it asks for nothing else");
         let other_body = start(&program, "k-1", json!({ "duration": "2h" })).await;
         assert_eq!(other_body.refusal(), (422, "idempotency_key_reused"), "{other_body:?}");
+        let elsewhere = world.program("93.184.216.35", &key);
+        assert_eq!(start(&elsewhere, "k-1", body.clone()).await.refusal(), (422, "idempotency_key_reused"), "it is not open there");
+        assert_eq!(start(&program, "k-1", body.clone()).await.id(), twins[0].id(), "from where it was asked, it is the same");
         assert_ne!(start(&program, "k-2", body.clone()).await.id(), twins[0].id());
         let ana = world.program(HERE, &world.api_key("ana", ALL.strip_suffix(",audit:read").unwrap(), &[]).await);
         assert_ne!(start(&ana, "k-1", body.clone()).await.id(), twins[0].id(), "another caller's name is another name");
@@ -116,6 +123,39 @@ async fn whoever_may_see_a_session_no_more_is_told_no_more_of_it() {
     let told = tokio::time::timeout(SOON, events.text()).await.unwrap().unwrap();
     let last = told.trim_end().rsplit("\n\n").next().unwrap();
     assert!(last.starts_with("event: problem\n") && last.contains("key_refused"), "{told}");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn whoever_follows_too_much_at_once_is_refused_and_closes_all_the_same() {
+    let (world, program) = with_key(Database::Sqlite, "").await;
+    let session = program.post("sessions", json!({})).await;
+    world.wait_until_group_allows(&world.groups[0], &[HERE_CIDR]).await;
+    let path = format!("sessions/{}", session.id());
+    let follow = async || program.request(Method::GET, &format!("{path}/events")).send().await.unwrap();
+    let mut open = Vec::new();
+    for _ in 0..16 {
+        open.push(follow().await);
+        assert_eq!(open.last().unwrap().status().as_u16(), 200);
+    }
+    let refused = program.get(&format!("{path}/events")).await;
+    assert_eq!(refused.refusal(), (429, "too_many_requests"), "{refused:?}");
+    assert!(refused.headers.contains_key("retry-after"));
+    assert_eq!(program.get(&format!("{path}?wait=1s")).await.refusal(), (429, "too_many_requests"));
+    // Pages count as well, and somebody else's do not.
+    let (bo, ana) = (signed_in_by_http(&world, "U222", HERE).await, signed_in_by_http(&world, "U111", HERE).await);
+    let page = format!("{}/sessions/events", world.server.address());
+    assert_eq!(bo.request(Method::GET, &page).send().await.unwrap().status().as_u16(), 429);
+    assert_eq!(ana.request(Method::GET, &page).send().await.unwrap().status().as_u16(), 200);
+    assert_eq!(program.get(&path).await.body["status"], "ACTIVE", "looking once goes on");
+    assert_eq!(program.post(&format!("{path}/stop"), Value::Null).await.status, 200);
+    world.wait_until_group_allows(&world.groups[0], &[]).await;
+    drop(open);
+    eventually("others may follow again", SOON, async || match follow().await.status().as_u16() {
+        200 => Ok(()),
+        status => Err(status.to_string()),
+    })
+    .await;
     world.finish().await;
 }
 
@@ -203,6 +243,35 @@ async fn whatever_is_refused_is_a_problem_with_a_code() {
 }
 
 #[tokio::test]
+async fn sessions_are_stopped_without_being_named() {
+    let (world, program) = with_key(Database::Sqlite, "").await;
+    let closing = world.program(HERE, &world.api_key("bo", "sessions:write", &[]).await);
+    let seeing = world.program(HERE, &world.api_key("bo", "sessions:read", &[]).await);
+    let theirs = world.program(HERE, &world.api_key("ana", "sessions:write", &[]).await);
+    assert_eq!(closing.post("sessions/stop", json!({})).await.refusal(), (404, "session_unknown"));
+    let none = closing.post("sessions/stop", json!({ "all": true })).await;
+    assert_eq!((none.status, &none.body), (200, &json!({ "sessions": [] })));
+    let anas = theirs.post("sessions", json!({})).await;
+    let only = program.post("sessions", json!({})).await;
+    assert_eq!(seeing.post("sessions/stop", json!({})).await.refusal(), (403, "scope_missing"));
+    let stopped = closing.post("sessions/stop", json!({})).await;
+    assert_eq!((stopped.status, stopped.body["sessions"][0]["id"].as_str()), (200, Some(only.id())), "{stopped:?}");
+    let two = [program.post("sessions", json!({})).await, program.post("sessions", json!({})).await];
+    let which = closing.post("sessions/stop", json!({})).await;
+    assert_eq!(which.refusal(), (409, "session_ambiguous"), "{which:?}");
+    assert_eq!(closing.post("sessions/stop", json!({ "every": true })).await.refusal(), (400, "malformed"));
+    let stopped = closing.post("sessions/stop", json!({ "all": true })).await;
+    let mut ids: Vec<_> = stopped.body["sessions"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+    ids.sort_unstable();
+    let mut expected: Vec<_> = two.iter().map(Answered::id).collect();
+    expected.sort_unstable();
+    assert_eq!(ids, expected);
+    // An administrator's own, and nobody else's.
+    assert!(program.get(&format!("sessions/{}", anas.id())).await.body["endedAt"].is_null());
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn one_too_many_is_refused_for_a_while_and_stopping_never_is() {
     let (world, program) = with_key(Database::Sqlite, "[api]\nrequests_per_minute = 10").await;
     let session = program.post("sessions", json!({})).await;
@@ -222,6 +291,7 @@ async fn one_too_many_is_refused_for_a_while_and_stopping_never_is() {
     for _ in 0..12 {
         assert_eq!(program.post(&format!("sessions/{}/stop", session.id()), Value::Null).await.status, 200);
     }
+    assert_eq!(program.post("sessions/stop", json!({ "all": true })).await.status, 200);
     // Another key of the same member has a share of its own; what is wrong is counted by its address.
     let other = world.program(HERE, &world.api_key("bo", "sessions:read", &[]).await);
     assert_eq!(other.get("sessions").await.status, 200);

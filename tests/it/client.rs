@@ -101,7 +101,7 @@ async fn what_fails_is_said_in_one_line_with_what_to_do() {
         "{too_long:?}"
     );
     let nothing = lines(&desk.run(&["stop"]).await);
-    assert_eq!(nothing, (Some(1), "entryguard: you have no running session; `entryguard start` opens one\n".to_owned()));
+    assert_eq!(nothing, (Some(1), "entryguard: You have no running session. Run `entryguard start` to open one.\n".to_owned()));
     for _ in 0..2 {
         desk.run(&["start", "1h"]).await;
     }
@@ -119,6 +119,117 @@ async fn what_fails_is_said_in_one_line_with_what_to_do() {
     let open = [("ENTRYGUARD_URL", "http://guard.example.com"), ("ENTRYGUARD_API_KEY", desk.key.as_str())];
     let open = desk.world.entryguard_with(&["list"], &open, "").await;
     assert!(open.code == Some(1) && open.stderr.contains("has to begin with https://"), "{open:?}");
+    desk.world.finish().await;
+}
+
+#[tokio::test]
+async fn stop_closes_whatever_else_fails_and_however_often_was_asked() {
+    let world = World::on(Database::Sqlite).with_groups(1).member("ana", "U111").sessions_at_once(9);
+    let desk = Desk::at(world.configured("[api]\nrequests_per_minute = 12").start().await).await;
+    let start = async || desk.json(&["start", "1h", "--json"]).await["id"].as_str().unwrap()[..8].to_owned();
+    let (one, two) = (start().await, start().await);
+    let stopped = desk.run(&["stop", "ffffffff", &one, "ffffffff", &two]).await;
+    assert!(stopped.code == Some(1) && stopped.stdout.contains(&one) && stopped.stdout.contains(&two), "{stopped:?}");
+    assert_eq!(stopped.stderr.matches("ffffffff: There is no session").count(), 2, "{stopped:?}");
+    start().await;
+    start().await;
+    let mut used_up = false;
+    for _ in 0..20 {
+        used_up = used_up || desk.run(&["list"]).await.code == Some(1);
+    }
+    assert!(used_up, "the key may ask no more");
+    let all = desk.run(&["stop", "all", "--json"]).await;
+    let all: Value = serde_json::from_str(&all.stdout).unwrap_or_else(|_| panic!("{all:?}"));
+    assert_eq!(all["sessions"].as_array().map(Vec::len), Some(2), "{all:#}");
+    let nothing = desk.run(&["stop", "--all"]).await;
+    assert_eq!((nothing.code, nothing.stdout.as_str()), (Some(0), "No running session was closed.\n"), "{nothing:?}");
+    // Whoever may close need not see.
+    let key = desk.world.api_key("ana", "sessions:write", &[]).await;
+    let environment = [("ENTRYGUARD_URL", desk.ingress.url()), ("ENTRYGUARD_API_KEY", key.as_str())];
+    for arguments in [&["start", "1h"][..], &["stop"]] {
+        let ran = desk.world.entryguard_with(arguments, &environment, "").await;
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+    desk.world.wait_until_group_allows(&desk.world.groups[0], &[]).await;
+    desk.world.finish().await;
+}
+
+#[tokio::test]
+async fn stop_asks_all_to_close_before_it_waits_for_any() {
+    let world = World::on(Database::Sqlite).with_groups(1).member("ana", "U111");
+    let desk = Desk::at(world.role("trusting", &["ana"], &["group-1"], "explicit_ip = true").start().await).await;
+    // Not for one address, which the other session would keep open.
+    let start = async |ip: &str| {
+        let started = desk.json(&["start", "1h", "--ip", ip, "--wait", "--json"]).await;
+        started["id"].as_str().unwrap()[..8].to_owned()
+    };
+    let (one, two) = (start(HOME).await, start("93.184.216.35").await);
+    desk.world.proxy.keep_refusing("RevokeSecurityGroupIngress", "RequestLimitExceeded");
+    let stopped = desk.run(&["stop", &one, &two, "--wait", "--timeout", "2s"]).await;
+    assert_eq!((stopped.code, stopped.stdout.matches("EXPIRING").count()), (Some(1), 2), "{stopped:?}");
+    for id in [&one, &two] {
+        let still = format!("{id}: it is being closed, and that goes on: it is EXPIRING still");
+        assert!(stopped.stderr.contains(&still), "{stopped:?}");
+    }
+    desk.world.proxy.behave();
+    desk.world.wait_until_group_allows(&desk.world.groups[0], &[]).await;
+    desk.world.finish().await;
+}
+
+#[tokio::test]
+async fn whoever_waits_leaves_the_key_something_for_others_and_comes_again_when_told() {
+    let world = World::on(Database::Sqlite).with_groups(1).member("ana", "U111").member("bo", "U222");
+    let asks = "approval = { by = [\"bo\"], within = \"30m\" }";
+    let world = world.role("prod", &["ana"], &["group-1"], asks);
+    let few = "[api]\nrequests_per_minute = 6\n[removal]\nread_again_after = [\"1s\"]";
+    let desk = Desk::at(world.configured(few).start().await).await;
+    let waiting = desk.run(&["start", "1h", "--wait", "--timeout", "9s"]).await;
+    assert!(waiting.code == Some(1) && waiting.stderr.contains("is REQUESTED after 9s; it goes on"), "{waiting:?}");
+    let id = waiting.stdout.split_whitespace().nth(1).unwrap().to_owned();
+    desk.world.slack.command("U222", &format!("approve {id}")).await;
+    desk.world.wait_until_group_allows(&desk.world.groups[0], &[HOME_CIDR]).await;
+    for _ in 0..8 {
+        desk.run(&["list"]).await;
+    }
+    let refused = desk.run(&["list"]).await;
+    assert!(refused.code == Some(1) && refused.stderr.contains("asked too often"), "{refused:?}");
+    let stopped = desk.run(&["stop", "--wait"]).await;
+    assert!(stopped.code == Some(0) && stopped.stdout.contains("CANCELLED"), "{stopped:?}");
+    desk.world.finish().await;
+}
+
+#[tokio::test]
+async fn programs_are_told_in_json_what_failed() {
+    let desk = Desk::new().await;
+    let failed = async |arguments: &[&str]| {
+        let ran = desk.run(arguments).await;
+        let told: Value = serde_json::from_str(&ran.stderr).unwrap_or_else(|_| panic!("one line of JSON: {ran:?}"));
+        assert!(ran.code == Some(1) && ran.stderr.lines().count() == 1 && told["detail"].is_string(), "{ran:?}");
+        told
+    };
+    let too_long = failed(&["start", "9d", "--json"]).await;
+    assert_eq!((&too_long["status"], &too_long["code"]), (&Value::from(422), &Value::from("duration_refused")), "{too_long:#}");
+    assert!(too_long["requestId"].is_string() && too_long["title"].is_string(), "{too_long:#}");
+    for (arguments, code) in [
+        (&["start", "2h", "deploy", "--json"][..], "malformed"),
+        (&["show", "ffffffff", "--json"], "session_unknown"),
+        (&["show", "--json"], "session_unknown"),
+        (&["stop", "--json"], "session_unknown"),
+        (&["extend", "ffffffff", "--json"], "session_unknown"),
+    ] {
+        assert_eq!(failed(arguments).await["code"], code, "{arguments:?}");
+    }
+    let several = failed(&["stop", "ffffffff", "eeeeeeee", "--json"]).await;
+    assert_eq!((&several["code"], &several["failed"][1]["session"]), (&Value::from("not_all_closed"), &Value::from("eeeeeeee")));
+    desk.world.ec2.delete_group(&desk.world.groups[1]).await;
+    let ran = desk.run(&["start", "1h", "--wait", "--json"]).await;
+    let (session, told): (Value, Value) = (ran.stdout.parse().unwrap(), ran.stderr.parse().unwrap());
+    assert_eq!((&session["status"], &told["code"]), (&Value::from("PARTIAL"), &Value::from("not_open")), "{ran:?}");
+    desk.run(&["stop"]).await;
+    desk.world.wait_until_group_allows(&desk.world.groups[0], &[]).await;
+    let away = [("ENTRYGUARD_URL", "http://127.0.0.1:9"), ("ENTRYGUARD_API_KEY", desk.key.as_str())];
+    let away = desk.world.entryguard_with(&["list", "--json"], &away, "").await;
+    assert!(away.stderr.contains("\"code\":\"no_answer\""), "{away:?}");
     desk.world.finish().await;
 }
 
@@ -166,6 +277,11 @@ async fn i8_a_key_is_kept_for_its_owner_alone() {
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let me = desk.run_at_home(&["whoami"], "").await;
     assert!(me.code == Some(0) && me.stdout.starts_with("You are ana (api-key:laptop) at "), "{me:?}");
+    let other = Ingress::before(&desk.world.server.address(), HOME).await;
+    let home = desk.home.path().to_str().unwrap();
+    let environment = [("XDG_CONFIG_HOME", home), ("HOME", home), ("ENTRYGUARD_URL", other.url())];
+    let elsewhere = desk.world.entryguard_with(&["list"], &environment, "").await;
+    assert!(elsewhere.code == Some(1) && elsewhere.stderr.contains("is shown to nobody else"), "{elsewhere:?}");
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
     let open = desk.run_at_home(&["list"], "").await;
     assert!(open.code == Some(1) && open.stderr.contains("can be read by others (mode 640)"), "{open:?}");

@@ -192,4 +192,19 @@ async fn the_demos_page_is_closed_before_a_session_and_open_during_it() {
     assert_eq!(elsewhere.status().as_u16(), 403);
     let rebound = client.get(&url).header("Host", "rebound.example.com").send().await.unwrap();
     assert_eq!(rebound.status().as_u16(), 403);
+    for name in ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP"] {
+        let forwarded = client.get(&url).header(name, "198.41.0.4").send().await.unwrap();
+        assert_eq!(forwarded.status().as_u16(), 403, "{name}");
+        let page = forwarded.text().await.unwrap();
+        assert!(page.contains("sits at this machine") && !page.contains("form_token"), "{page}");
+    }
+}
+
+#[test]
+fn the_demo_listens_to_nobody_else() {
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
+        let ran = Command::new(entryguard_tests::program()).args(["demo", "--listen", address]).output().unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.code() == Some(1) && said.contains("listens on this machine alone"), "{address}: {said}");
+    }
 }

@@ -23,8 +23,7 @@ fn is_a_promise(answer: &DiscordAnswer) -> bool {
 async fn what_takes_longer_is_promised_and_follows_or_goes_to_the_person_once_the_token_has_lapsed() {
     let world = team(Database::Postgres).start().await;
     for lapsed in [false, true] {
-        let slow = tokio::spawn(world.records().await.hold_up(Duration::from_secs(3)));
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        let slow = world.records().await.hold_up(Duration::from_secs(3)).await;
         if lapsed {
             world.discord.lapse_tokens();
         }
@@ -45,8 +44,7 @@ async fn what_takes_longer_is_promised_and_follows_or_goes_to_the_person_once_th
 async fn what_is_accepted_late_is_promised_in_time_and_done_once() {
     let world = team(Database::Postgres).start().await;
     let help = world.discord.to_server().command(ANA, "help", &[]).await;
-    let slow = tokio::spawn(world.records().await.hold_up_accepting(Duration::from_secs(4)));
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    let slow = world.records().await.hold_up_accepting(Duration::from_secs(4)).await;
     let (from, message) = (world.discord.to_server(), help.message());
     let asked = tokio::time::Instant::now();
     let (command, form, typing) = tokio::join!(

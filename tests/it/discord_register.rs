@@ -19,7 +19,7 @@ async fn registering_says_first_what_it_changes_and_does_nothing_twice() {
     assert_eq!((commands.len(), registrations), (1, 1));
     let subcommands = commands[0]["options"].as_array().unwrap();
     assert!(subcommands.iter().all(|each| each["description_localizations"]["de"].is_string()), "{subcommands:#?}");
-    assert_eq!(subcommands.len(), 13);
+    assert_eq!(subcommands.len(), 14);
     world.finish().await;
 }
 

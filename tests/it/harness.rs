@@ -92,15 +92,18 @@ async fn slack_keeps_threads_and_edits() {
 }
 
 #[tokio::test]
-async fn slack_refuses_51_blocks_and_a_wrong_token() {
+async fn slack_refuses_51_blocks_blocks_that_hold_too_much_and_a_wrong_token() {
     let slack = SlackDouble::open().await;
     let blocks = vec![json!({ "type": "divider" }); 51];
     let long = json!({ "channel": SlackDouble::CHANNEL, "text": "long", "blocks": blocks });
     assert_eq!(call(&slack, "chat.postMessage", long).await["error"], "invalid_blocks");
+    let section = json!({ "type": "section", "text": { "type": "mrkdwn", "text": "x".repeat(2_700) } });
+    let full = json!({ "channel": SlackDouble::CHANNEL, "text": "full", "blocks": vec![section; 5] });
+    assert_eq!(call(&slack, "chat.postMessage", full).await["error"], "msg_blocks_too_long");
     let hello = json!({ "channel": SlackDouble::CHANNEL, "text": "hello" });
     assert_eq!(call_with(&slack, "chat.postMessage", "xoxb-wrong", hello).await["error"], "invalid_auth");
 
-    assert_eq!(slack.violations().len(), 2, "{:#?}", slack.violations());
+    assert_eq!(slack.violations().len(), 3, "{:#?}", slack.violations());
     assert!(slack.messages_in(SlackDouble::CHANNEL).is_empty());
 }
 

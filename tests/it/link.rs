@@ -26,6 +26,11 @@ async fn code_of(world: &World, user: &str) -> String {
     typed_code(&world.slack.command(user, "link").await.text())
 }
 
+/// The code that somebody got in Discord.
+pub async fn code_in_discord(world: &World, user: u64) -> String {
+    typed_code(&world.discord.to_server().command(user, "link", &[]).await.text())
+}
+
 /// The code that an answer tells somebody to type.
 fn typed_code(answer: &str) -> String {
     let code = answer.split('`').find_map(|word| word.strip_prefix("/entryguard link ").map(str::to_owned));
@@ -41,6 +46,14 @@ async fn join(world: &World, user: u64, code: &str) -> String {
         question.text()
     );
     world.discord.to_server().press(user, &question.message(), "Yes, both are me").await.text()
+}
+
+/// Makes who is known in Slack the same member in Discord.
+pub async fn join_from_slack(world: &World, slack: &str, discord: u64) {
+    let code = code_of(world, slack).await;
+    let question = world.discord.to_server().command(discord, "link", &[("code", &code)]).await;
+    let joined = world.discord.to_server().press(discord, &question.message(), "Yes, both are me").await;
+    assert!(joined.says("here now, too"), "{}", joined.text());
 }
 
 on_both_databases! {
@@ -73,8 +86,7 @@ on_both_databases! {
 
     async fn a_code_from_discord_makes_somebody_the_same_member_in_slack(database: Database) {
         let world = team(database).start().await;
-        let answer = world.discord.to_server().command(BO, "link", &[]).await.text();
-        let code = typed_code(&answer);
+        let code = code_in_discord(&world, BO).await;
         let question = world.slack.command("U222", &format!("link {code}")).await;
         assert!(question.says("This makes `slack:T0123456/U222` the member *bo*"), "{}", question.text());
         let pressed = world.slack.press("U222", &question.message(), "entryguard_join").await;

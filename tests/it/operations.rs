@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use entryguard_tests::{Database, SOON, World, eventually, on_both_databases};
-use sqlx::{AnyConnection, Connection};
+use serde_json::Value;
+use sqlx::{AnyConnection, Connection, Row};
+
+use crate::guides::seals_statement;
 
 const HOME: &str = "93.184.216.34";
 const HOME_CIDR: &str = "93.184.216.34/32";
@@ -68,6 +71,8 @@ on_both_databases! {
         let refused = world.slack.command("U111", "start 1h").await;
         assert!(refused.says("a key was stolen") && refused.says("panic lift"), "{}", refused.text());
 
+        let listed: Value = serde_json::from_str(&world.entryguard(&["panic", "list", "--json"]).await.stdout).unwrap();
+        assert!(listed[0]["scope"] == "everything" && listed[0]["reason"] == "a key was stolen", "{listed}");
         let ran = world.entryguard(&["panic", "lift"]).await;
         assert!(ran.stdout.contains("Lifted 1") && ran.stdout.contains("Nothing is closed by a panic"), "{ran:?}");
         world.start_session("U111", "1h", HOME).await;
@@ -93,7 +98,9 @@ on_both_databases! {
         let world = World::on(database).with_groups(2).member("ana", "U111").start().await;
         world.start_session("U111", "1h", HOME).await;
         world.wait_until_thread_says("ACTIVE").await;
-        world.entryguard(&["panic", "close", "--resource", "group-1"]).await;
+        let ran = world.entryguard(&["panic", "close", "--resource", "group-1", "--json"]).await;
+        let closed: Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert!(closed["sessions"].as_array().is_some_and(|all| all.len() == 1) && closed["rulesLeft"] == 0, "{closed}");
         world.wait_until_group_allows(&world.groups[0], &[]).await;
         world.wait_until_thread_says_all(&["PARTIAL", "closed at once"]).await;
         assert_eq!(world.rules_of(&world.groups[1]).await.len(), 1);
@@ -119,6 +126,23 @@ on_both_databases! {
             assert!(metrics.contains(line), "{line}: {metrics}");
         }
         assert!(!metrics.contains("ana") && !metrics.contains(HOME), "{metrics}");
+        world.finish().await;
+    }
+
+    async fn the_seals_of_pages_are_others_after_what_the_guide_says(database: Database) {
+        let mut world = World::on(database).with_groups(1).member("ana", "U111").start().await;
+        let url = world.database_url().to_owned();
+        let secret = async || {
+            sqlx::any::install_default_drivers();
+            let mut connection = AnyConnection::connect(&url).await.unwrap();
+            let row = sqlx::query("SELECT secret FROM shared_secrets").fetch_one(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+            row.get::<String, _>(0)
+        };
+        let before = secret().await;
+        tamper(&world, Box::leak(seals_statement().into_boxed_str())).await;
+        world.server.restart().await;
+        assert_ne!(secret().await, before);
         world.finish().await;
     }
 

@@ -23,7 +23,7 @@ fn team(database: Database) -> WorldBuilder {
 }
 
 /// The link by which somebody signs in.
-async fn sign_in_link(world: &World, user: &str) -> String {
+pub async fn sign_in_link(world: &World, user: &str) -> String {
     let answer = world.slack.command(user, "web").await;
     link_in(&answer.body).unwrap_or_else(|| panic!("no link in {}", answer.text()))
 }
@@ -38,15 +38,24 @@ pub async fn signed_in(world: &World, user: &str, ip: &str, look: Look) -> Chrom
 }
 
 /// The same without a screen.
-async fn signed_in_by_http(world: &World, user: &str, ip: &str) -> Browser {
+pub async fn signed_in_by_http(world: &World, user: &str, ip: &str) -> Browser {
     let browser = world.browser(ip);
     let page = browser.open(&sign_in_link(world, user).await).await;
     browser.submit(&page, &[]).await;
     browser
 }
 
-async fn open(world: &World, browser: &Browser, path: &str) -> entryguard_tests::Page {
+/// A page of the server's.
+pub async fn open(world: &World, browser: &Browser, path: &str) -> entryguard_tests::Page {
     browser.open(&format!("{}{path}", world.server.address())).await
+}
+
+/// What the server answers to a button that the page did not show.
+pub async fn press_unseen(world: &World, browser: &Browser, path: &str) -> entryguard_tests::Page {
+    let form = open(world, browser, "/").await.form();
+    let token = form.fields.into_iter().find(|(name, _)| name == "form_token").unwrap().1;
+    let request = browser.request(Method::POST, &format!("{}{path}", world.server.address()));
+    browser.send(request.form(&[("form_token", token)]).header("Sec-Fetch-Site", "same-origin")).await
 }
 
 /// Waits until the one running session shows this.
@@ -170,8 +179,24 @@ async fn a_session_moves_with_its_member() {
     world.finish().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chat_that_showed_a_session_shows_where_it_went() {
+    let world = team(Database::Sqlite).with_groups(1).start().await;
+    world.start_session("U111", "2h", HOME).await;
+    let old = world.wait_until_thread_says("ACTIVE").await.parent.ts;
+    let browser = signed_in(&world, "U111", CAFE, Look::DESKTOP).await;
+    browser.press(".banner button").await;
+    world.wait_until_group_allows(&world.groups[0], &[CAFE_CIDR]).await;
+    let new = world.wait_until_thread_says_all(&["ACTIVE", CAFE]).await;
+    assert_ne!(new.parent.ts, old, "a thread of its own");
+    let moved = format!("Moved to `{CAFE}` by ana");
+    world.wait_until_over_where("the old thread", &["CANCELLED", &moved], |thread| thread.parent.ts == old).await;
+    browser.close().await;
+    world.finish().await;
+}
+
 /// The server under another name, which has only an IPv6 address: whoever comes through it is seen at that.
-async fn under_a_name_of_ipv6(server: String) -> Listener {
+pub async fn under_a_name_of_ipv6(server: String) -> Listener {
     let relay = async move |request: Request| {
         let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         // Chromium takes the header that a test adds for the page's own, and asks whether it may send it.
@@ -299,6 +324,14 @@ async fn axe_judges(look: Look) {
     judge("a confirm page", &browser).await;
     browser.open(&sign_in_link(&world, "U333").await).await;
     judge("signing in", &browser).await;
+    browser.open(&format!("{}/confirm/{}", world.server.address(), "0".repeat(43))).await;
+    judge("a link that is not known", &browser).await;
+    browser.open(&format!("{}/api/v1/docs", world.server.address())).await;
+    judge("the API's page", &browser).await;
+    let stranger = Chromium::at(HOME, look).await;
+    stranger.open(&format!("{}/", world.server.address())).await;
+    judge("a stranger's page", &stranger).await;
+    stranger.close().await;
     assert!(found.is_empty(), "{}", found.join("\n"));
     browser.close().await;
     world.finish().await;
@@ -347,9 +380,7 @@ on_both_databases! {
                 assert_eq!(open(&world, &cy, path).await.status, 200, "{path}");
             }
         }
-        let token = open(&world, &ana, "/").await.form().fields.into_iter().find(|(name, _)| name == "form_token").unwrap().1;
-        let verify = ana.request(Method::POST, &format!("{}/admin/resources/intranet/verify", world.server.address()));
-        let refused = ana.send(verify.form(&[("form_token", token)]).header("Sec-Fetch-Site", "same-origin")).await;
+        let refused = press_unseen(&world, &ana, "/admin/resources/intranet/verify").await;
         assert_eq!(refused.status, 403, "{}", refused.body);
         world.finish().await;
     }
@@ -390,6 +421,29 @@ on_both_databases! {
         assert!(older.says("Newest") && !older.says("rel=\"next\""));
         let nonsense = open(&world, &ana, "/sessions/past?after=x").await;
         assert_eq!(count(&nonsense.body), 20);
+        world.finish().await;
+    }
+
+    async fn every_running_session_is_reached_however_many_there_are(database: Database) {
+        let world = team(database).with_file("intranet").sessions_at_once(200).start().await;
+        let (ana, cy) = (signed_in_by_http(&world, "U111", HOME).await, signed_in_by_http(&world, "U333", CAFE).await);
+        let page = open(&world, &ana, "/").await;
+        for _ in 0..102 {
+            assert_eq!(ana.submit(&page, &[("duration", "1h")]).await.status, 303);
+        }
+        let count = |body: &str| body.matches("data-status=\"").count();
+        for (browser, path) in [(&cy, "/admin/sessions"), (&cy, "/admin/sessions?member=ana"), (&ana, "/")] {
+            let first = open(&world, browser, path).await;
+            assert!(first.says("<span class=\"count\">102</span>") && !first.says("Newest"), "{}", first.body);
+            assert_eq!(count(&first.body), 100, "{path}");
+            let (_, rest) = first.body.split_once("rel=\"next\" href=\"").expect("a link to older ones");
+            let older = open(&world, browser, &rest.split('"').next().unwrap().replace("&amp;", "&")).await;
+            assert!(count(&older.body) == 2 && older.says("Newest") && !older.says("rel=\"next\""), "{path}: {}", older.body);
+            // What changes is of the same part.
+            let (_, rest) = older.body.split_once("data-table=\"").expect("where it is");
+            let table = open(&world, browser, &rest.split('"').next().unwrap().replace("&amp;", "&")).await;
+            assert!(count(&table.body) == 2 && table.says("<span class=\"count\">102</span>"), "{}", table.body);
+        }
         world.finish().await;
     }
 

@@ -2,7 +2,7 @@
 
 use entryguard_tests::{Chromium, Database, Look, World};
 
-use crate::pages::{shows, signed_in};
+use crate::pages::{shows, sign_in_link, signed_in};
 
 const HOME: &str = "93.184.216.34";
 const CAFE: &str = "198.41.30.7";
@@ -13,8 +13,10 @@ const WIDE: Look = Look { width: 1180, height: 620, dark: false, script: true };
 async fn keep(browser: &Chromium, name: &str) {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs/pages");
     std::fs::create_dir_all(&folder).unwrap();
-    // What a person has just pressed is not to be seen.
+    // Neither what a person has just pressed or points at is to be seen, nor what is still moving.
+    browser.press("h1").await;
     browser.evaluate("document.activeElement?.blur(); scrollTo(0, 0)").await;
+    browser.evaluate("document.getAnimations().forEach(animation => animation.finish())").await;
     std::fs::write(folder.join(format!("{name}.png")), browser.picture().await).unwrap();
 }
 
@@ -50,6 +52,7 @@ async fn start(browser: &Chromium, duration: &str, reason: &str) {
 #[ignore = "it writes docs/pages; ./x pictures runs it"]
 async fn of_every_page() {
     let world = acme().await;
+    signing_in(&world).await;
     let ana = signed_in(&world, "U111", HOME, WIDE).await;
     keep(&ana, "empty").await;
     start(&ana, "1h", "a look at the logs").await;
@@ -69,6 +72,10 @@ async fn of_every_page() {
     ana.moves_to(CAFE).await;
     open(&world, &ana, "/").await;
     keep(&ana, "moved").await;
+    open(&world, &ana, "/sessions/past").await;
+    keep(&ana, "past").await;
+    open(&world, &ana, "/api/v1/docs").await;
+    keep(&ana, "api").await;
 
     world.proxy.keep_refusing("AuthorizeSecurityGroupIngress", "RulesPerSecurityGroupLimitExceeded");
     let bo = signed_in(&world, "U222", CAFE, WIDE).await;
@@ -80,6 +87,8 @@ async fn of_every_page() {
     start(&dee, "1h", "the wiki is down").await;
     shows(&dee, "REQUESTED").await;
     keep(&dee, "requested").await;
+    bo.wait_until_it_says("Waiting for your answer").await;
+    keep(&bo, "asked").await;
     let (_, link) = world.ask_for_session("U222", "2h for the deploy").await;
     bo.open(&link).await;
     keep(&bo, "confirm").await;
@@ -88,6 +97,15 @@ async fn of_every_page() {
         browser.close().await;
     }
     world.finish().await;
+}
+
+async fn signing_in(world: &World) {
+    let somebody = Chromium::at(HOME, WIDE).await;
+    open(world, &somebody, "/").await;
+    keep(&somebody, "landing").await;
+    somebody.open(&sign_in_link(world, "U111").await).await;
+    keep(&somebody, "sign-in").await;
+    somebody.close().await;
 }
 
 async fn admin(world: &World, ana: &Chromium) {

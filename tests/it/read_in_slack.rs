@@ -1,15 +1,17 @@
 //! What people read in Slack, as the real server sent it: the snapshots are in `docs/slack`, and the guide's pictures are drawn from
 //! them.
 
-use entryguard_tests::{Database, Message, SOON, SlackAnswer, SlackDouble, Thread, World, eventually, text_of};
+use entryguard_tests::{Database, Message, SOON, SlackAnswer, SlackDouble, Thread, World, eventually, text_of, unix_seconds};
 use serde_json::{Value, json};
 
 use crate::reading::{self, FILES, production};
 
 const HOME: &str = "93.184.216.34";
+/// The first of January of 2026, 12:00 UTC.
+const NOON: i64 = 1_767_268_800;
 
 /// Ana may open three things, one of which is broken; production takes bo's approval, or none in an emergency.
-async fn team() -> World {
+pub async fn team() -> World {
     let world = reading::team().member("ana", "U111").admin("bo", "U222").member("eve", "U333");
     let world = world.role("developers", &["ana"], &FILES, "");
     let world = world.role("production", &["eve"], &["payments-db"], &format!("{}\nexplicit_ip = true", production("leads")));
@@ -24,17 +26,16 @@ async fn team() -> World {
 }
 
 /// Keeps what somebody reads.
-fn keep(name: &str, shown: &[&Value]) {
-    let date = (r"<!date\^\d+\^(\{[^|]*)\|[^>]*>", "<!date^1767276000^$1|2026-01-01T14:00:00Z>");
+pub fn keep(name: &str, shown: &[&Value]) {
     let own = [
-        date,
         (r"/[^ `]*/(host-\d+)\.allow", "/etc/nginx/$1.allow"),
         (r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "2026-01-01 14:00 UTC"),
-        (r"(ession|extend) [0-9a-f]{8}\b", "$1 0a1b2c3d"),
+        (r"Closed by bo at [-0-9T:]+Z", "Closed by bo at 2026-01-01T12:00:00Z"),
+        (r"(ession|equest|extend) [0-9a-f]{8}\b", "$1 0a1b2c3d"),
         (r"([^-0-9a-zA-Z])[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b", "${1}K7QX-2MPD-9R3V"),
     ];
     let settings = reading::settings("slack", "What the server sent to Slack; ./x pictures draws it.", &own);
-    let blocks: Vec<_> = shown.iter().map(|content| readable(content)).collect();
+    let blocks: Vec<_> = shown.iter().map(|content| at_noon(readable(content), unix_seconds())).collect();
     settings.bind(|| insta::assert_snapshot!(name, serde_json::to_string_pretty(&blocks).unwrap()));
 }
 
@@ -45,7 +46,33 @@ fn readable(content: &Value) -> Value {
     Value::Object(kept.collect())
 }
 
-async fn direct(world: &World, user: &str, words: &str) -> Message {
+/// As if it had been sent at noon: each time as far from that as it is from now, to five minutes.
+fn at_noon(content: Value, now: i64) -> Value {
+    match content {
+        Value::String(text) => Value::String(dates_at_noon(&text, now)),
+        Value::Array(all) => all.into_iter().map(|each| at_noon(each, now)).collect(),
+        Value::Object(all) => all.into_iter().map(|(key, each)| (key, at_noon(each, now))).collect(),
+        other => other,
+    }
+}
+
+fn dates_at_noon(text: &str, now: i64) -> String {
+    const DATE: &str = "<!date^";
+    let mut parts = text.split(DATE);
+    let mut all = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (epoch, rest) = part.split_once('^').unwrap();
+        let (format, rest) = rest.split_once('|').unwrap();
+        let (_, rest) = rest.split_once('>').unwrap();
+        let minutes = (epoch.parse::<i64>().unwrap() - now + 150).div_euclid(300) * 5;
+        let (hour, minute) = (12 + minutes.div_euclid(60), minutes.rem_euclid(60));
+        let seconds = NOON + minutes * 60;
+        all.push_str(&format!("{DATE}{seconds}^{format}|2026-01-01T{hour:02}:{minute:02}:00Z>{rest}"));
+    }
+    all
+}
+
+pub async fn direct(world: &World, user: &str, words: &str) -> Message {
     eventually(&format!("{user} is sent {words:?}"), SOON, async || {
         let found = world.slack.direct_messages_to(user).into_iter().rfind(|message| message.says(words));
         found.ok_or_else(|| "nothing like it".to_owned())
@@ -122,12 +149,12 @@ fn filled(duration: &str, way: &str) -> Value {
 }
 
 /// The line of a thread that says this.
-fn turn(thread: &Thread, words: &str) -> Value {
+pub fn turn(thread: &Thread, words: &str) -> Value {
     thread.replies[1..].iter().find(|reply| reply.says(words)).unwrap_or_else(|| panic!("{}", thread.text())).content.clone()
 }
 
 /// What somebody is shown after a press.
-async fn follow_up(world: &World, pressed: &SlackAnswer) -> Value {
+pub async fn follow_up(world: &World, pressed: &SlackAnswer) -> Value {
     eventually("a press is answered", SOON, async || {
         world.slack.follow_ups_of(pressed).pop().ok_or_else(|| "nothing yet".to_owned())
     })

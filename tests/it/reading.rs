@@ -38,6 +38,8 @@ pub fn settings(guide: &str, description: &str, own: &[(&str, &str)]) -> Setting
         ("`[0-9a-f]{8}`", "`0a1b2c3d`"),
         ("/confirm/[0-9a-f]{64}", "/confirm/…"),
         ("/sign-in/[0-9a-f]{64}", "/sign-in/…"),
+        (r"\b[0-9a-f]{8} (ALL|MEMBER|RESOURCE)\b", "69565c80 $1"),
+        (r"\b1[0-9]{12}\b", "1767268800000"),
         (r"http://127\.0\.0\.1:\d+", "https://entryguard.example.com"),
         (r"closed in \d+\.\d s", "closed in 0.4 s"),
         (r"Closed, \d+\.\d s", "Closed, 0.4 s"),

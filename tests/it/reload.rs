@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use entryguard_tests::{SOON, World, eventually, on_both_databases};
 
+use crate::schedules::clock;
+
 const HOME: &str = "93.184.216.34";
 const HOME_CIDR: &str = "93.184.216.34/32";
 const CAFE: &str = "93.184.216.35";
@@ -84,6 +86,49 @@ on_both_databases! {
         assert!(log.contains("session.narrowed") && log.contains("no longer a member"), "{log}");
         let stranger = world.slack.command("U222", "start 1h").await;
         assert!(stranger.says("does not know you yet"), "{}", stranger.text());
+        world.finish().await;
+    }
+
+    async fn what_a_reload_takes_is_shown_before_it_does(database: Database) {
+        let builder = World::on(database).with_groups(2).member("ana", "U111").member("bo", "U222");
+        let builder = builder.role("day", &["ana"], &["group-1"], "").role("other", &["bo"], &["group-2"], "");
+        let mut world = builder.start().await;
+        world.start_session("U111", "8h", HOME).await;
+        world.start_session("U222", "8h", CAFE).await;
+        for (group, open) in world.groups.iter().zip([HOME_CIDR, CAFE_CIDR]) {
+            world.wait_until_group_allows(group, &[open]).await;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let before = folder.path().join("before.toml");
+        std::fs::write(&before, world.config()).unwrap();
+        let against = ["check", "--against", before.to_str().unwrap()];
+        let same = world.entryguard(&against).await;
+        assert!(same.stdout.contains("the same") && !same.stdout.contains("a reload"), "{same:?}");
+        let ((early, _), (late, closes)) = (clock(-7_200), clock(1_800));
+        world.rewrite_config("name = \"day\"\n", &format!("name = \"day\"\nhours = \"{early}-{late} UTC\"\n"));
+        let (person, administrator) = ("email = \"bo@example.com\"\nadmin = false", "email = \"bo@example.com\"\nadmin = true");
+        world.rewrite_config(person, administrator);
+        let elsewhere = world.groups[1].to_string();
+        world.rewrite_config(&elsewhere, "sg-0123456789abcdef0");
+        let check = world.entryguard(&against).await;
+        let lines = [
+            "resource group-2 changes: its place", "member bo changes: admin", "role day changes: hours",
+            "of ana ends at ", "of bo closes: no role gives it any more",
+        ];
+        for line in lines {
+            assert!(check.stdout.contains(line), "{line}: {check:?}");
+        }
+        world.rewrite_config("sg-0123456789abcdef0", &elsewhere);
+        world.reload().await;
+        for line in [lines[1], lines[2], lines[3]] {
+            wait_until_logged(&world, line).await;
+        }
+        let ends = async || world.records().await.wishes().await.iter().map(|wish| wish.expires_at).min().unwrap_or_default();
+        eventually("it ends with the hours", SOON, async || {
+            let at = ends().await;
+            if at == closes * 1000 { Ok(()) } else { Err(at.to_string()) }
+        })
+        .await;
         world.finish().await;
     }
 

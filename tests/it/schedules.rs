@@ -38,7 +38,7 @@ async fn started(world: &World) -> Vec<Value> {
 }
 
 /// A clock's words for so many seconds from now, to the minute, and when that is.
-fn clock(in_seconds: i64) -> (String, i64) {
+pub fn clock(in_seconds: i64) -> (String, i64) {
     let at = (unix_seconds() + in_seconds) / 60 * 60;
     (format!("{:02}:{:02}", at / 3600 % 24, at / 60 % 60), at)
 }
@@ -59,9 +59,24 @@ on_both_databases! {
         world.rewrite_config(OFFICE, "93.184.216.41");
         world.reload().await;
         world.wait_until_group_allows(&world.groups[0], &[OTHER_CIDR]).await;
+        // So are other ticks, and so is another duration: what was opened for longer than is wanted now does not stay.
+        let (hour_ago, _) = clock(-3_600);
+        let (hour, minute) = hour_ago.split_once(':').unwrap();
+        let other_ticks = format!("cron = \"{minute} {hour} * * *\"");
+        let old_and_new = [("cron = \"0 0 * * *\"", other_ticks.as_str()), ("duration = \"24h\"\nreason", "duration = \"23h\"\nreason")];
+        for (sessions, (old, new)) in (3..).zip(old_and_new) {
+            world.rewrite_config(old, new);
+            world.reload().await;
+            let is_there = async || {
+                let all = started(&world).await.len();
+                if all == sessions { Ok(()) } else { Err(format!("{all} sessions")) }
+            };
+            eventually(new, SOON, is_there).await;
+        }
+        world.wait_until_group_allows(&world.groups[0], &[OTHER_CIDR]).await;
         // Without its schedule a session does not go on.
         world.rewrite_config("[[schedule]]\nname = \"office\"", "[[member]]\nname = \"extra\"\n[[schedule]]\nname = \"weekend\"");
-        world.rewrite_config("cron = \"0 0 * * *\"", "cron = \"0 0 29 2 *\"");
+        world.rewrite_config(&other_ticks, "cron = \"0 0 29 2 *\"");
         world.reload().await;
         world.wait_until_group_allows(&world.groups[0], &[]).await;
         let log = world.entryguard(&["audit", "export"]).await.stdout;
@@ -85,6 +100,47 @@ on_both_databases! {
         let messages = world.slack.direct_messages_to("U111");
         let about = |message: &&entryguard_tests::Message| message.says("a schedule's session could not be started");
         assert_eq!(messages.iter().filter(about).count(), 1, "once, however often it was tried");
+        world.finish().await;
+    }
+
+    async fn a_schedule_opens_what_its_role_gives_and_no_more(database: Database) {
+        let builder = World::on(database).with_groups(2).admin("ana", "U111").workflow_member("office", "repository_id=1");
+        let builder = builder.role("office", &["office"], &["group-1"], "").role("all", &["office"], &["group-1", "group-2"], "");
+        let of = |role: &str| all_day().replace("member = \"office\"", &format!("member = \"office\"\nrole = {role:?}"));
+        let mut world = builder.configured(&of("all")).start().await;
+        for group in &world.groups {
+            world.wait_until_group_allows(group, &[OFFICE_CIDR]).await;
+        }
+        world.rewrite_config(&of("all"), &of("office"));
+        world.reload().await;
+        world.wait_until_group_allows(&world.groups[1], &[]).await;
+        world.wait_until_group_allows(&world.groups[0], &[OFFICE_CIDR]).await;
+        let opened = started(&world).await.pop().unwrap();
+        assert_eq!(opened["details"]["resources"], serde_json::json!(["group-1"]), "{opened}");
+        world.rewrite_config(&of("office"), &of("ofice"));
+        let check = world.entryguard(&["check", "--offline"]).await;
+        assert!(check.stderr.contains("`ofice`") && check.stderr.contains("did you mean `office`"), "{check:?}");
+        world.rewrite_config(&of("ofice"), &of("office"));
+        world.rewrite_config("name = \"office\"\nmembers = [\"office\"]", "name = \"office\"\nmembers = [\"ana\"]");
+        let check = world.entryguard(&["check", "--offline"]).await;
+        assert!(check.stderr.contains("role `office` has no member `office`"), "{check:?}");
+        world.finish().await;
+    }
+
+    async fn a_schedule_that_is_approved_late_ends_when_it_would_have(database: Database) {
+        let asks = "approval = { by = [\"bo\"], within = \"10m\" }";
+        let builder = World::on(database).with_groups(1).admin("bo", "U222").workflow_member("office", "repository_id=1");
+        let builder = builder.role("office", &["office"], &["group-1"], asks);
+        let world = builder.configured(&all_day()).start().await;
+        let request = eventually("bo is asked", SOON, async || {
+            world.slack.direct_messages_to("U222").pop().ok_or_else(|| "nothing".to_owned())
+        })
+        .await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        world.slack.press("U222", &request, "entryguard_approve").await;
+        world.wait_until_group_allows(&world.groups[0], &[OFFICE_CIDR]).await;
+        let wish = world.records().await.wishes().await.remove(0);
+        assert_eq!(wish.expires_at % 86_400_000, 0, "at midnight, however late the answer");
         world.finish().await;
     }
 

@@ -97,15 +97,42 @@ on_both_databases! {
         assert!(first.says("Add my IPv6 address first"), "{}", first.body);
         let noted = at_home.send(at_home.request(reqwest::Method::POST, &format!("{link}/other"))).await;
         assert!(noted.status == 200 && noted.says(&ipv6_url) && noted.says("nothing is open yet"), "{}", noted.body);
-        let token = link.rsplit('/').next().unwrap();
-        let second = over_v6.open(&format!("{ipv6_url}/confirm/{token}")).await;
+        let second = over_v6.follow(&noted).await;
         assert!(second.says(HOME) && second.says(HOME_V6), "{}", second.body);
-        let forged = over_v6.request(reqwest::Method::POST, &link).form(&[("address", HOME_V6), ("other", "93.184.216.99")]);
-        let forged = over_v6.send(forged.header("Sec-Fetch-Site", "same-origin")).await;
-        assert!(forged.status == 403 && forged.says("was not seen by EntryGuard"), "{} {}", forged.status, forged.body);
+        let sealed = second.form().fields.into_iter().find(|(name, _)| name == "other").unwrap().1;
+        for other in ["93.184.216.99".to_owned(), sealed.replace(HOME, "93.184.216.99"), format!("9{sealed}")] {
+            let forged = over_v6.request(reqwest::Method::POST, &link).form(&[("address", HOME_V6), ("other", &other)]);
+            let forged = over_v6.send(forged.header("Sec-Fetch-Site", "same-origin")).await;
+            assert!(forged.status == 403 && forged.says("was not seen by EntryGuard"), "{} {}", forged.status, forged.body);
+        }
         over_v6.submit(&second, &[]).await;
         world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR, "2606:2800:220:1::1/128"]).await;
         world.wait_until_thread_says_all(&["ACTIVE", "IPv4", "IPv6"]).await;
+        world.finish().await;
+    }
+
+    async fn i8_nobody_adds_an_address_to_a_link_that_another_browser_opens(database: Database) {
+        let mut world = World::on(database).with_file("intranet").member("ana", "U111").start().await;
+        let ipv6_url = world.server.address().replace("127.0.0.1", "localhost");
+        world.rewrite_config("[server]\n", &format!("[server]\nipv6_url = {ipv6_url:?}\n"));
+        world.server.restart().await;
+        let [(_, link), (_, others)] = [world.ask_for_session("U111", "1h").await, world.ask_for_session("U111", "1h").await];
+        let (hers, stranger) = (world.browser(HOME_V6), world.browser("93.184.216.99"));
+        let noted = stranger.send(stranger.request(reqwest::Method::POST, &format!("{link}/other"))).await;
+        assert_eq!(noted.status, 200, "{}", noted.body);
+        let page = hers.open(&link).await;
+        assert!(page.says(HOME_V6) && !page.says("93.184.216.99"), "{}", page.body);
+        // What was seen behind one link is not known behind another.
+        let sealed = noted.body.split("?other=").nth(1).unwrap().split('"').next().unwrap();
+        assert!(!hers.open(&format!("{others}?other={sealed}")).await.says("93.184.216.99"));
+        // Whoever has an address here that they do not want leaves it out.
+        let both = hers.open(&format!("{link}?other={sealed}")).await;
+        let alone = format!("Open for {HOME_V6} alone");
+        assert!(both.says("93.184.216.99") && both.says(&alone), "{}", both.body);
+        let form = hers.request(reqwest::Method::POST, &link).form(&[("address", HOME_V6)]);
+        assert_eq!(hers.send(form.header("Sec-Fetch-Site", "same-origin")).await.status, 200);
+        world.wait_until_thread_says("ACTIVE").await;
+        assert_eq!(world.lines_of("intranet"), [HOME_V6]);
         world.finish().await;
     }
 

@@ -194,6 +194,31 @@ on_both_databases! {
         world.finish().await;
     }
 
+    async fn i8_an_open_page_alone_keeps_nobody_signed_in(database: Database) {
+        let world = team(database).configured("[web]\nidle = \"6s\"").start().await;
+        let hers = signed_in(&world, "U111", HOME).await;
+        let ask = async |path: &str| hers.send(hers.request(Method::GET, &format!("{}{path}", world.server.address()))).await;
+        // What the script asks for, and the page where no script runs; the first stream lasts until the sign-in is over.
+        let events = hers.request(Method::GET, &format!("{}/sessions/events", world.server.address())).send().await.unwrap();
+        assert_eq!(events.status(), 200);
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(3) {
+            for path in ["/sessions/table", "/?again="] {
+                let page = ask(path).await;
+                assert!(page.status == 200 && cookie(&page, "__Host-entryguard").is_none(), "{path}: {}", page.body);
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        eventually("the sign-in is over, although its page is open", SOON, async || {
+            let again = ask("/?again=").await;
+            if ask("/sessions/table").await.status == 401 && again.says("/entryguard web") { Ok(()) } else { Err(again.body) }
+        })
+        .await;
+        assert!(!is_signed_in(&world, &hers).await);
+        assert_eq!(ask("/sessions/events").await.status, 401);
+        world.finish().await;
+    }
+
     async fn i8_whoever_signs_out_is_out_here_or_everywhere(database: Database) {
         let world = team(database).start().await;
         let (one, two) = (signed_in(&world, "U111", HOME).await, signed_in(&world, "U111", OFFICE).await);

@@ -7,9 +7,11 @@ use crate::said::{NO_BOTS, UNKNOWN};
 
 const HOME: &str = "93.184.216.34";
 const HOME_CIDR: &str = "93.184.216.34/32";
+const CAFE: &str = "93.184.216.35";
+const CAFE_CIDR: &str = "93.184.216.35/32";
 
 /// What the form's fields come back as.
-fn filled(duration: &str, way: &str, addresses: &str) -> Value {
+pub fn filled(duration: &str, way: &str, addresses: &str) -> Value {
     json!({
         "duration": { "duration": { "type": "static_select", "selected_option": { "value": duration } } },
         "reason": { "reason": { "type": "plain_text_input", "value": "the deploy" } },
@@ -18,7 +20,7 @@ fn filled(duration: &str, way: &str, addresses: &str) -> Value {
     })
 }
 
-async fn until_home_says(world: &World, user: &str, words: &str) -> Value {
+pub async fn until_home_says(world: &World, user: &str, words: &str) -> Value {
     eventually(&format!("the home of {user} says {words:?}"), SOON, async || {
         let home = world.slack.home_of(user).ok_or("no home")?;
         let text = text_of(&home);
@@ -27,7 +29,7 @@ async fn until_home_says(world: &World, user: &str, words: &str) -> Value {
     .await
 }
 
-async fn until_modal_says(world: &World, user: &str, words: &str) -> Value {
+pub async fn until_modal_says(world: &World, user: &str, words: &str) -> Value {
     eventually(&format!("the modal of {user} says {words:?}"), SOON, async || {
         let modal = world.slack.modal_of(user).ok_or("no modal")?;
         let text = text_of(&modal);
@@ -70,6 +72,15 @@ on_both_databases! {
         world.wait_until_told(&twice, "works once").await;
         let log = world.entryguard(&["audit", "export"]).await.stdout;
         assert!(log.contains("remembered") && log.contains("confirmedAt"), "{log}");
+
+        // A button means the address beside it, and no other one.
+        let shown = world.slack.command("U111", "start 1h").await;
+        assert!(shown.says("Last time: 93.184.216.34, confirmed"), "{}", shown.text());
+        world.start_session("U111", "1h", CAFE).await;
+        world.wait_until_group_allows(&world.groups[0], &[CAFE_CIDR, HOME_CIDR]).await;
+        let pressed = world.slack.press("U111", &shown.message(), "entryguard_same_address").await;
+        world.wait_until_told(&pressed, "You have confirmed another address since").await;
+        assert!(world.slack.command("U111", "start 1h").await.says("Last time: 93.184.216.35"));
         world.finish().await;
     }
 
@@ -109,6 +120,8 @@ on_both_databases! {
         assert!(wrong.body["errors"]["addresses"].as_str().is_some_and(|why| why.contains("is not an IP address")), "{}", wrong.body);
         let long = world.slack.to_server().submit("U111", &modal, filled("24h", "hand", HOME)).await;
         assert!(long.body["errors"]["duration"].as_str().is_some_and(|why| why.contains("maximum")), "{}", long.body);
+        let two_ways = world.slack.to_server().submit("U111", &modal, filled("1h", "link", HOME)).await;
+        assert!(two_ways.body["errors"]["addresses"].as_str().is_some_and(|why| why.contains("empty this")), "{}", two_ways.body);
         let good = world.slack.to_server().submit("U111", &modal, filled("1h", "hand", HOME)).await;
         assert_eq!(good.body["response_action"], "update", "{}", good.body);
         world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
@@ -130,7 +143,7 @@ on_both_databases! {
         let text = text_of(&home);
         assert!(text.contains("group-1") && text.contains("Your last confirmed address: 93.184.216.34"), "{text}");
         world.slack.to_server().press_in_view("U111", &home, "entryguard_form").await;
-        until_modal_says(&world, "U111", "Same as last time: 93.184.216.34").await;
+        until_modal_says(&world, "U111", "Same as last time, confirmed just now (93.184.216.34)").await;
         world.slack.to_server().press_in_view("U111", &home, "entryguard_stop").await;
         world.wait_until_group_allows(&world.groups[0], &[]).await;
         until_home_says(&world, "U111", "Nothing is open for you").await;
@@ -194,6 +207,16 @@ on_both_databases! {
         world.server.restart().await;
         world.wait_until_group_allows(&world.groups[0], &[]).await;
         world.wait_until_over(&["CANCELLED", "deactivated in Slack"]).await;
+        world.finish().await;
+    }
+
+    async fn i8_nobody_is_served_where_slack_does_not_let_us_ask_who_they_are(database: Database) {
+        let world = World::on(database).with_groups(1).member("ana", "U111").start().await;
+        world.slack.hide("U111", "missing_scope");
+        let refused = world.slack.command("U111", "start 1h").await;
+        assert!(refused.says("Slack does not let EntryGuard ask who you are (missing_scope)"), "{}", refused.text());
+        world.slack.show("U111");
+        assert!(world.slack.command("U111", "start 1h").await.says("Confirm"));
         world.finish().await;
     }
 
@@ -285,8 +308,10 @@ on_both_databases! {
     async fn an_event_that_comes_again_does_nothing_twice(database: Database) {
         let world = World::on(database).with_groups(1).member("ana", "U111").start().await;
         let opened = json!({ "type": "app_home_opened", "user": "U111", "tab": "home" });
+        // Each try is signed with a time of its own, which no other has however long one takes.
+        let began = entryguard_tests::unix_seconds();
         for retry in 0..3 {
-            let at = entryguard_tests::unix_seconds() - i64::from(retry);
+            let at = began - i64::from(retry);
             assert_eq!(world.slack.to_server().at(at).again(retry).event("Ev0RETRIED", opened.clone()).await.0, 200);
         }
         until_home_says(&world, "U111", "Nothing is open for you").await;
@@ -343,6 +368,41 @@ async fn a_table_that_follows_its_parent_waits_where_slack_has_asked_to_wait() {
     let after = threads[1].replies[0].posted.duration_since(limited);
     assert!(threads[1].parent.posted > limited, "the edit came too late to tell anything");
     assert!(after.as_millis() >= 3_800, "the table came {after:?} after Slack had asked for 4 s");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn what_slack_limits_in_one_channel_waits_in_the_others_too() {
+    const OTHER: &str = "C0OTHER";
+    let world = World::on(Database::Sqlite).with_file("intranet").member("ana", "U111").member("bo", "U222").start().await;
+    world.start_session("U111", "1h", HOME).await;
+    let answer = world.slack.to_server().in_channel(OTHER).command("U222", "start 1h").await;
+    world.confirm(&world.link_after(&answer).await, "93.184.216.35").await;
+    let until_both_say = async |words: [&str; 2]| {
+        eventually(&format!("both threads say {words:?}"), SOON, async || {
+            let threads = [SlackDouble::CHANNEL, OTHER].map(|channel| world.slack.thread_of(channel));
+            let say = |thread: &Option<entryguard_tests::Thread>| {
+                thread.as_ref().is_some_and(|it| words.iter().all(|word| it.says(word)))
+            };
+            if threads.iter().all(say) { Ok(()) } else { Err(format!("{threads:#?}")) }
+        })
+        .await;
+    };
+    until_both_say(["ACTIVE", "1 of 1 open"]).await;
+    // The turns of the last edits are over.
+    tokio::time::sleep(std::time::Duration::from_millis(1200)).await;
+    world.slack.rate_limit_next("chat.update", 4, 1);
+    world.slack.command("U111", "stop").await;
+    let limited =
+        eventually("Slack asks to wait", SOON, async || world.slack.limited_at("chat.update").ok_or(String::new())).await;
+    world.slack.command("U222", "stop").await;
+    until_both_say(["CANCELLED", "1 of 1 closed"]).await;
+    let edits = world.slack.messages_in(OTHER).into_iter().flat_map(|message| message.edits).map(|edit| edit.at);
+    let after: Vec<_> = edits.filter(|at| *at > limited).map(|at| at.duration_since(limited).as_millis()).collect();
+    assert!(
+        !after.is_empty() && after.iter().all(|millis| *millis >= 3_800),
+        "edited {after:?} ms after Slack had asked for 4 s"
+    );
     world.finish().await;
 }
 

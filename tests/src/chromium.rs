@@ -84,9 +84,7 @@ impl Chromium {
         let client = connect(port, &capabilities(&profile, look)).await;
         let browser = Self { driver, client, look, _profile: profile };
         browser.sized(look.width, look.height).await;
-        let scheme = if look.dark { "dark" } else { "light" };
-        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-        browser.cdp("Emulation.setEmulatedMedia", media).await;
+        browser.prefers(&[("prefers-color-scheme", if look.dark { "dark" } else { "light" })]).await;
         browser.cdp("Emulation.setTimezoneOverride", json!({ "timezoneId": "UTC" })).await;
         browser.moves_to(ip).await;
         browser
@@ -96,6 +94,22 @@ impl Chromium {
     pub async fn moves_to(&self, ip: &str) {
         self.cdp("Network.enable", json!({})).await;
         self.cdp("Network.setExtraHTTPHeaders", json!({ "headers": { "X-Forwarded-For": ip } })).await;
+    }
+
+    /// Its owner is made ill by what moves.
+    pub async fn wants_no_motion(&self) {
+        self.prefers(&[("prefers-reduced-motion", "reduce")]).await;
+    }
+
+    async fn prefers(&self, features: &[(&str, &str)]) {
+        let features: Vec<_> = features.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
+        self.cdp("Emulation.setEmulatedMedia", json!({ "features": features })).await;
+    }
+
+    /// Requests of this kind get nowhere from now on.
+    pub async fn never_gets(&self, pattern: &str) {
+        self.cdp("Network.enable", json!({})).await;
+        self.cdp("Network.setBlockedURLs", json!({ "urls": [pattern] })).await;
     }
 
     /// Opens an address.

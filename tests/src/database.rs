@@ -1,10 +1,11 @@
 //! A database for one test: a new SQLite file, or a new database in the Postgres of all tests.
 
 use std::path::Path;
+use std::process::Command;
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, PgConnection};
 
-use crate::services::postgres_address;
+use crate::services::{postgres_address, tools};
 use crate::unique::unique;
 
 /// Which kind a test runs on.
@@ -52,12 +53,41 @@ impl OwnDatabase {
         }
     }
 
+    /// Copies it while servers run on it, as the guide says: what [`OwnDatabase::restore`] takes.
+    pub async fn back_up(&self, copy: &Path) {
+        let copy = copy.to_str().expect("a path of ours");
+        if self.postgres.is_some() {
+            return postgres_tool("pg_dump", &["--format=custom", "--file", copy, &self.url]);
+        }
+        sqlx::any::install_default_drivers();
+        let mut connection = AnyConnection::connect(&self.url).await.expect("the database");
+        sqlx::query(AssertSqlSafe(format!("VACUUM INTO '{copy}'"))).execute(&mut connection).await.expect("a copy");
+        connection.close().await.expect("it is closed");
+    }
+
+    /// Puts a copy in its place. Nothing may run on it.
+    pub async fn restore(&self, copy: &Path) {
+        self.lose().await;
+        match (&self.postgres, self.url.strip_prefix("sqlite://")) {
+            (Some(name), _) => {
+                administer(&format!("CREATE DATABASE {name}")).await;
+                postgres_tool("pg_restore", &["--dbname", &self.url, copy.to_str().expect("a path of ours")]);
+            }
+            (None, path) => drop(std::fs::copy(copy, path.expect("SQLite's")).expect("the copy is put in place")),
+        }
+    }
+
     /// Removes it from the shared Postgres, whoever is still connected.
     pub async fn drop_it(&self) {
         if let Some(name) = &self.postgres {
             administer(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
         }
     }
+}
+
+fn postgres_tool(program: &str, arguments: &[&str]) {
+    let ran = Command::new(program).args(arguments).env("PATH", tools()).output().expect(program);
+    assert!(ran.status.success(), "{program}: {}", String::from_utf8_lossy(&ran.stderr));
 }
 
 async fn administer(statement: &str) {

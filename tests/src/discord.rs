@@ -149,6 +149,11 @@ impl DiscordDouble {
         self.shared.state().gone.insert(user);
     }
 
+    /// And is there again.
+    pub fn come_back(&self, user: u64) {
+        self.shared.state().gone.remove(&user);
+    }
+
     /// Gives somebody a role of the guild.
     pub fn give_role(&self, user: u64, role: u64) {
         self.shared.state().roles.entry(user).or_default().insert(role);

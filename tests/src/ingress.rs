@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State as Given;
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::eventually::{SOON, eventually};
@@ -137,8 +137,9 @@ async fn pass_on(shared: &Shared, method: Method, uri: Uri, headers: HeaderMap, 
         return StatusCode::BAD_GATEWAY.into_response();
     };
     let status = answer.status();
-    let kind = answer.headers().get("content-type").cloned();
+    let passed_back = [header::CONTENT_TYPE, header::RETRY_AFTER];
+    let passed_back = passed_back.map(|name| answer.headers().get(&name).cloned().map(|value| (name, value)));
     let mut response = (status, answer.bytes().await.unwrap_or_default()).into_response();
-    response.headers_mut().extend(kind.map(|kind| (axum::http::header::CONTENT_TYPE, kind)));
+    response.headers_mut().extend(passed_back.into_iter().flatten());
     response
 }

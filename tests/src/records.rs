@@ -1,7 +1,11 @@
 //! What the program has written down in its database, read from beside it: what was wanted when, and the audit log.
 
+use std::time::Duration;
+
 use sqlx::any::{AnyRow, install_default_drivers};
 use sqlx::{AnyConnection, Connection, Row};
+
+use tokio::task::JoinHandle;
 
 use crate::database::OwnDatabase;
 
@@ -118,21 +122,36 @@ impl Records {
         sqlx::query(sql).execute(&mut self.connection).await.expect(sql);
     }
 
-    /// Keeps everybody from one-time links for so long, as a slow disk would. For Postgres alone.
-    pub async fn hold_up(self, patience: std::time::Duration) {
-        self.hold(patience, "LOCK TABLE confirmations").await;
+    /// Keeps everybody from one-time links for so long from here on, as a slow disk would. For Postgres alone.
+    pub async fn hold_up(self, patience: Duration) -> JoinHandle<()> {
+        self.hold(patience, "LOCK TABLE confirmations").await
     }
 
-    /// Keeps everybody from accepting a request for so long. For Postgres alone.
-    pub async fn hold_up_accepting(self, patience: std::time::Duration) {
-        self.hold(patience, "LOCK TABLE accepted_requests").await;
+    /// Keeps everybody from accepting a request for so long from here on. For Postgres alone.
+    pub async fn hold_up_accepting(self, patience: Duration) -> JoinHandle<()> {
+        self.hold(patience, "LOCK TABLE accepted_requests").await
     }
 
-    async fn hold(mut self, patience: std::time::Duration, lock: &'static str) {
-        let mut transaction = self.connection.begin().await.expect("a transaction");
-        sqlx::query(lock).execute(&mut *transaction).await.expect("the table is locked");
-        tokio::time::sleep(patience).await;
-        transaction.rollback().await.expect("it was only waited");
+    /// Keeps everybody from opening anything more for so long from here on, once they have come as far as that. For Postgres alone.
+    pub async fn hold_up_resources(self, patience: Duration) -> JoinHandle<()> {
+        self.hold(patience, "SELECT * FROM resources FOR UPDATE").await
+    }
+
+    /// How many wait for what somebody else holds. For Postgres alone.
+    pub async fn held_up(&mut self) -> i64 {
+        let sql = "SELECT count(*) AS held FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        self.rows(sql).await[0].get("held")
+    }
+
+    /// Holds it once this returns.
+    async fn hold(mut self, patience: Duration, lock: &'static str) -> JoinHandle<()> {
+        for sql in ["BEGIN", lock] {
+            sqlx::query(sql).execute(&mut self.connection).await.expect(sql);
+        }
+        tokio::spawn(async move {
+            tokio::time::sleep(patience).await;
+            sqlx::query("ROLLBACK").execute(&mut self.connection).await.expect("it was only waited");
+        })
     }
 
     async fn rows(&mut self, sql: &'static str) -> Vec<AnyRow> {

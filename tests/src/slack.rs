@@ -96,14 +96,35 @@ impl SlackDouble {
 
     /// The bot was not invited to this channel, or was removed.
     pub fn not_in_channel(&self, channel: &str) {
-        self.shared.state().weather.not_in.insert(channel.to_owned());
+        self.close_channel(channel, "not_in_channel");
+    }
+
+    /// The app cannot write to this channel any more, and Slack says this: `is_archived`, `restricted_action_read_only_channel`.
+    pub fn close_channel(&self, channel: &str, error: &'static str) {
+        self.shared.state().weather.closed.insert(channel.to_owned(), error);
+    }
+
+    /// This channel takes no replies, and Slack says this: `restricted_action_thread_locked`, `thread_not_found`.
+    pub fn refuse_replies_in(&self, channel: &str, error: &'static str) {
+        self.shared.state().weather.threadless.insert(channel.to_owned(), error);
+    }
+
+    /// It takes them again.
+    pub fn take_replies_in(&self, channel: &str) {
+        self.shared.state().weather.threadless.remove(channel);
+    }
+
+    /// Somebody deletes a message.
+    pub fn delete(&self, message: &Message) {
+        let mut state = self.shared.state();
+        state.workspace.standing(&message.channel, &message.ts).expect("a message that is there").deleted = true;
     }
 
     /// The bot is invited.
     pub fn invite_to(&self, channel: &str) {
         let mut state = self.shared.state();
         state.workspace.channel(channel);
-        state.weather.not_in.remove(channel);
+        state.weather.closed.remove(channel);
     }
 
     /// The app was installed without this scope.
@@ -131,6 +152,12 @@ impl SlackDouble {
     /// The next call of a method is refused with this error.
     pub fn refuse_next(&self, method: &str, error: &'static str) {
         self.shared.state().weather.refusals.insert(method.to_owned(), error);
+    }
+
+    /// The next `times` calls of a method that say this are refused with this error.
+    pub fn refuse_what_says(&self, method: &str, words: &str, error: &'static str, times: u32) {
+        let (method, words) = (method.to_owned(), words.to_owned());
+        self.shared.state().weather.refusals_of.push(weather::Refused { method, words, error, times });
     }
 
     /// The next call of a method is answered so late.
@@ -213,6 +240,11 @@ impl SlackDouble {
     /// The newest thread of a channel.
     pub fn thread_of(&self, channel: &str) -> Option<Thread> {
         self.threads_of(channel).pop()
+    }
+
+    /// From now on no `response_url` takes anything any more.
+    pub fn lapse_response_urls(&self) {
+        self.shared.state().weather.lapsed = true;
     }
 
     /// What was posted to the `response_url` of this command or press.

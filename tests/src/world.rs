@@ -157,6 +157,11 @@ impl World {
         &self.database.url
     }
 
+    /// The database, to be backed up and restored.
+    pub const fn database(&self) -> &OwnDatabase {
+        &self.database
+    }
+
     /// Loses the database. The server must have been killed.
     pub async fn lose_the_database(&self) {
         self.database.lose().await;

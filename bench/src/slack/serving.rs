@@ -36,7 +36,7 @@ impl Serving {
         let config = folder.path().join("entryguard.toml");
         std::fs::write(&config, configuration(port, &database.url, slack, folder.path(), members))?;
         let mut command = on_core(0, &program);
-        command.args(["serve", "--config"]).arg(&config).env_clear().env("NO_PROXY", "*").env("RUST_LOG", "warn");
+        command.args(["serve", "--config"]).arg(&config).env_clear().env("NO_PROXY", "*").env("ENTRYGUARD_LOG", "warn");
         command.env("SLACK_SIGNING_SECRET", SlackDouble::SIGNING_SECRET).env("SLACK_BOT_TOKEN", SlackDouble::BOT_TOKEN);
         let name = match kind {
             Kind::Sqlite => "EntryGuard, SQLite",

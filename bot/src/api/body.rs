@@ -43,6 +43,14 @@ pub struct ExtendBody {
     pub duration_hours: Option<u32>,
 }
 
+/// What to stop.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct StopBody {
+    /// All of the caller's sessions; otherwise the only one that is running.
+    pub all: bool,
+}
+
 /// A session.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -140,6 +148,14 @@ pub struct SessionsBody {
     /// What to give as `cursor` for the next part; null where there is none.
     #[schema(required)]
     pub next_cursor: Option<String>,
+}
+
+/// The sessions that were stopped.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StoppedBody {
+    /// The sessions; none where all were asked for and none was running.
+    pub sessions: Vec<SessionBody>,
 }
 
 fn words(words: impl IntoIterator<Item = &'static str>) -> Object {

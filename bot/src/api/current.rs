@@ -12,6 +12,7 @@ use super::problem::Problem;
 use super::refusals::OfHolder;
 use super::sessions::shown;
 use super::waiting::Waiting;
+use crate::http::Shared;
 
 type Answer = Result<Json<SessionBody>, Problem>;
 
@@ -22,11 +23,15 @@ type Answer = Result<Json<SessionBody>, Problem>;
 )]
 pub async fn show(State(state): State<ApiState>, holder: KeyHolder, Asked(query): Asked<WaitQuery>) -> Answer {
     state.limits.admit_holder(&holder.session)?;
-    let engine = &state.shared.engine;
-    let mut waiting = Waiting::begin(engine, query.span()?);
+    let Shared { engine, streams, .. } = &state.shared;
+    // Each session by itself, for the jobs of a matrix share a member.
+    let mut waiting = Waiting::begin(&state.shared, format!("session {}", holder.session), query.span()?)?;
     loop {
-        let (caller, session) = engine.by_session_key(&holder.key).await?;
-        let view = engine.show(&caller, session.as_str()).await?;
+        let looking = async {
+            let (caller, session) = engine.by_session_key(&holder.key).await?;
+            engine.show(&caller, session.as_str()).await
+        };
+        let view = streams.look(looking).await?;
         if !waiting.goes_on(&view).await {
             return Ok(Json(shown(&state, &view)));
         }

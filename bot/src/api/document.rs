@@ -17,8 +17,8 @@ use super::{audit_logs, current, events, resources, sessions, viewer, whoami};
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     paths(
-        sessions::start, sessions::list, sessions::list_all, current::show, current::stop, sessions::show, sessions::stop,
-        sessions::extend, events::follow, resources::list, audit_logs::list, whoami::show, show, viewer::show
+        sessions::start, sessions::list, sessions::list_all, sessions::stop_unnamed, current::show, current::stop, sessions::show,
+        sessions::stop, sessions::extend, events::follow, resources::list, audit_logs::list, whoami::show, show, viewer::show
     ),
     components(schemas(ProblemBody, State)),
     tags(

@@ -72,10 +72,11 @@ pub fn routes(state: ApiState) -> Router {
 const BASE: &str = "/api/v1";
 
 /// Each path below it, with its methods; the description has the same.
-fn all() -> [(&'static str, MethodRouter<ApiState>); 13] {
+fn all() -> [(&'static str, MethodRouter<ApiState>); 14] {
     [
         ("/sessions", post(sessions::start).get(sessions::list)),
         ("/sessions/admin", get(sessions::list_all)),
+        ("/sessions/stop", post(sessions::stop_unnamed)),
         ("/sessions/current", get(current::show)),
         ("/sessions/current/stop", post(current::stop)),
         ("/sessions/{id}", get(sessions::show)),

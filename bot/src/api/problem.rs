@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::codes::{self, Code};
 use crate::github::TokenRefused;
 use crate::http::request_id;
+use crate::http::streams::{AGAIN, OneTooMany};
 
 /// Why a request was not granted.
 #[derive(Debug)]
@@ -85,7 +86,7 @@ impl From<EngineError> for Problem {
 /// Without a branch for all others: a new refusal gets its code where it is added.
 fn code_of(error: &EngineError) -> Code {
     match error {
-        EngineError::UnknownMember { .. } | EngineError::MemberLeft(_) => codes::UNKNOWN_MEMBER,
+        EngineError::UnknownMember { .. } | EngineError::MemberLeft(_) | EngineError::Departed { .. } => codes::UNKNOWN_MEMBER,
         EngineError::ApiKey(_) => codes::KEY_REFUSED,
         EngineError::ScopeMissing(_) => codes::SCOPE_MISSING,
         EngineError::AdministratorsOnly => codes::ADMINISTRATORS_ONLY,
@@ -102,13 +103,13 @@ fn code_of(error: &EngineError) -> Code {
         EngineError::IdempotencyKeyReused => codes::IDEMPOTENCY_KEY_REUSED,
         EngineError::Refused(_) => codes::NOT_OPENING,
         EngineError::Panic { .. } => codes::CLOSED,
-        EngineError::SessionKeyUnknown | EngineError::SessionUnknown(_) => codes::SESSION_UNKNOWN,
+        EngineError::SessionKeyUnknown | EngineError::SessionUnknown(_) | EngineError::NoLiveSession => codes::SESSION_UNKNOWN,
         EngineError::SessionAmbiguous(_) | EngineError::WhichSession(_) => codes::SESSION_AMBIGUOUS,
         EngineError::Over { .. } => codes::SESSION_OVER,
         EngineError::NotOpen { .. } => codes::SESSION_NOT_OPEN,
         EngineError::AtTheLimit { .. } => codes::AT_THE_LIMIT,
         EngineError::Store(_) => codes::UNAVAILABLE,
-        // What no route of ours asks for: links, codes, answers to requests, browsers, a session that is not named.
+        // What no route of ours asks for: links, codes, answers to requests, browsers.
         EngineError::SignedOut
         | EngineError::NoSignIn
         | EngineError::GuestsJoinOthers { .. }
@@ -117,16 +118,26 @@ fn code_of(error: &EngineError) -> Code {
         | EngineError::SomebodyElses { .. }
         | EngineError::NotJoined(_)
         | EngineError::NothingRemembered
+        | EngineError::RememberedAnother
         | EngineError::OwnRequest
         | EngineError::NotAnApprover { .. }
-        | EngineError::NotSeen(_)
+        | EngineError::NothingToClose(_)
+        | EngineError::PanicAskedLongAgo { .. }
+        | EngineError::PanicUnfinished { .. }
         | EngineError::NothingToMove { .. }
+        | EngineError::ScheduledStays { .. }
         | EngineError::RequestUnknown(_)
         | EngineError::AnsweredAlready { .. }
+        | EngineError::RequestKeyGone { .. }
         | EngineError::LinkUnknown
         | EngineError::LinkExpired(_)
-        | EngineError::LinkUsed
-        | EngineError::NoLiveSession => codes::REFUSED,
+        | EngineError::LinkUsed => codes::REFUSED,
+    }
+}
+
+impl From<OneTooMany> for Problem {
+    fn from(why: OneTooMany) -> Self {
+        Self::new(codes::TOO_MANY_REQUESTS, why.to_string()).after(AGAIN)
     }
 }
 

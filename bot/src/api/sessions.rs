@@ -4,19 +4,20 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use entryguard_core::command::reason_from;
-use entryguard_core::domain::{Addresses, HostAddress, LearntBy};
-use entryguard_core::engine::{Caller, Idempotency, Page, SessionKey, StartRequest, Which, Whose};
+use entryguard_core::domain::{Addresses, HostAddress, LearntBy, WorkflowRun};
+use entryguard_core::engine::{Caller, EngineError, Idempotency, Page, SessionKey, StartRequest, Which, Whose};
 use entryguard_core::store::SessionView;
 use http::{HeaderMap, StatusCode, header};
 
 use super::ApiState;
 use super::asked::{AllSessionsQuery, Asked, Body, Named, Part, SessionsQuery, WaitQuery};
 use super::auth::{Granted, ToOpen, ToSee, ToStop};
-use super::body::{ExtendBody, ExtendedBody, SessionBody, SessionsBody, StartBody, duration};
+use super::body::{ExtendBody, ExtendedBody, SessionBody, SessionsBody, StartBody, StopBody, StoppedBody, duration};
 use super::codes;
 use super::problem::Problem;
-use super::refusals::{OfAll, OfChange, OfOne, OfStart};
+use super::refusals::{OfAll, OfChange, OfOne, OfStart, OfStop};
 use super::waiting::Waiting;
+use crate::http::Shared;
 use crate::http::client_address::ClientAddress;
 
 type Answer = Result<Json<SessionBody>, Problem>;
@@ -35,8 +36,8 @@ pub async fn start(
     headers: HeaderMap,
     Body(body): Body<StartBody>,
 ) -> Result<Response, Problem> {
-    let once = idempotency(&headers, &body)?;
     let (addresses, learnt_by) = addresses(&body, client)?;
+    let once = idempotency(&headers, run.as_ref(), &body, addresses)?;
     let key = body.key.as_deref().map(SessionKey::parse).transpose().map_err(|error| Problem::malformed(error.to_string()))?;
     let duration = duration(body.duration.as_deref(), body.duration_hours)?;
     let reason = reason_from(body.reason.as_deref().unwrap_or_default());
@@ -73,7 +74,7 @@ pub async fn list_all(
     Asked(query): Asked<AllSessionsQuery>,
 ) -> Result<Json<SessionsBody>, Problem> {
     if !caller.is_admin() {
-        return Err(entryguard_core::engine::EngineError::AdministratorsOnly.into());
+        return Err(EngineError::AdministratorsOnly.into());
     }
     let whose = query.member()?.map_or(Whose::Everybodys, Whose::Of);
     listed(&state, &caller, &whose, query.part()?).await
@@ -91,10 +92,10 @@ pub async fn show(
     Named(id): Named,
     Asked(query): Asked<WaitQuery>,
 ) -> Answer {
-    let engine = &state.shared.engine;
-    let mut waiting = Waiting::begin(engine, query.span()?);
+    let Shared { engine, streams, .. } = &state.shared;
+    let mut waiting = Waiting::begin(&state.shared, format!("member {}", caller.name()), query.span()?)?;
     loop {
-        let view = engine.look_again(&caller, &id).await?;
+        let view = streams.look(engine.look_again(&caller, &id)).await?;
         if !waiting.goes_on(&view).await {
             return Ok(Json(shown(&state, &view)));
         }
@@ -111,8 +112,28 @@ pub async fn stop(State(state): State<ApiState>, Granted { caller, .. }: Granted
     let stopped = state.shared.engine.stop(&caller, &Which::Named(id.clone())).await?;
     match stopped.first() {
         Some(view) => Ok(Json(shown(&state, view))),
-        None => Err(entryguard_core::engine::EngineError::SessionUnknown(id).into()),
+        None => Err(EngineError::SessionUnknown(id).into()),
     }
+}
+
+/// Stops all of the caller's sessions, or the only one that is running, without naming any. It is never refused for having been asked too
+/// often.
+#[utoipa::path(
+    post, path = "/api/v1/sessions/stop", tag = "sessions", operation_id = "stopSessions", request_body = StopBody,
+    responses((status = 200, description = "The sessions, EXPIRING until their last rules are gone", body = StoppedBody), OfStop)
+)]
+pub async fn stop_unnamed(
+    State(state): State<ApiState>,
+    Granted { caller, .. }: Granted<ToStop>,
+    Body(body): Body<StopBody>,
+) -> Result<Json<StoppedBody>, Problem> {
+    let which = if body.all { Which::AllOwn } else { Which::TheOnly };
+    let stopped = match state.shared.engine.stop(&caller, &which).await {
+        // Asked twice, all of them are stopped.
+        Err(EngineError::NoLiveSession) if body.all => Vec::new(),
+        stopped => stopped?,
+    };
+    Ok(Json(StoppedBody { sessions: stopped.iter().map(|view| shown(&state, view)).collect() }))
 }
 
 /// Extends a session, as far as its limit.
@@ -160,16 +181,25 @@ fn addresses(body: &StartBody, client: ClientAddress) -> Result<(Addresses, Lear
     Ok((addresses.map_err(|error| Problem::malformed(error.to_string()))?, learnt_by))
 }
 
-/// What the caller calls this request: the same name for another one is refused.
-fn idempotency(headers: &HeaderMap, body: &StartBody) -> Result<Option<Idempotency>, Problem> {
+/// What the caller calls this request: the same name for another one is refused. From another address it is another one: the first one's
+/// session would not let them in from there. Each run of a workflow has names of its own, as it has sessions of its own.
+fn idempotency(
+    headers: &HeaderMap,
+    run: Option<&WorkflowRun>,
+    body: &StartBody,
+    addresses: Addresses,
+) -> Result<Option<Idempotency>, Problem> {
     let mut given = headers.get_all("idempotency-key").iter();
     let Some(key) = given.next() else { return Ok(None) };
     let key = key.to_str().ok().filter(|key| (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()));
     match (key, given.next()) {
         (Some(key), None) => {
             // As it was understood: another order of its fields asks for nothing else.
-            let asked = serde_json::to_vec(body).map_err(|error| Problem::malformed(error.to_string()))?;
-            Ok(Some(Idempotency::new(key, &asked)))
+            let asked = serde_json::to_vec(&(body, addresses.to_string()));
+            let asked = asked.map_err(|error| Problem::malformed(error.to_string()))?;
+            // No key has a space.
+            let of_run = run.map(|run| format!("{}/{}/{} ", run.repository, run.run, run.attempt)).unwrap_or_default();
+            Ok(Some(Idempotency::new(&format!("{of_run}{key}"), &asked)))
         }
         _ => Err(Problem::malformed("Idempotency-Key: one of 1 to 255 visible ASCII characters.")),
     }

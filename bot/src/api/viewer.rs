@@ -22,23 +22,25 @@ pub async fn show() -> Response {
 fn content(description: &Value) -> Markup {
     let operations = operations(description);
     html! {
-        section {
-            h1 { "The API" }
-            p { (text(&description["info"]["description"])) " The same for programs: " a href="/api/v1/openapi.json" { "openapi.json" } "." }
-            p { "Show an API key (" code { "entryguard api-key create" } "):" }
-            pre { code { "curl -H \"Authorization: Bearer $ENTRYGUARD_API_KEY\" …/api/v1/whoami" } }
-            nav aria-label="Operations" {
-                ul {
-                    @for (path, method, operation) in &operations {
-                        li { a href={ "#" (text(&operation["operationId"])) } { code { (method) " " (path) } } " " (text(&operation["summary"])) }
+        div class="api" {
+            section {
+                h1 { "The API" }
+                p { (prose(&description["info"]["description"])) " The same for programs: " a href="/api/v1/openapi.json" { "openapi.json" } "." }
+                p { "Show an API key (" code { "entryguard api-key create" } "):" }
+                pre tabindex="0" { code { "curl -H \"Authorization: Bearer $ENTRYGUARD_API_KEY\" …/api/v1/whoami" } }
+                nav aria-label="Operations" {
+                    ul {
+                        @for (path, method, operation) in &operations {
+                            li { a href={ "#" (text(&operation["operationId"])) } { code { (method) " " (path) } } " " (prose(&operation["summary"])) }
+                        }
                     }
                 }
             }
-        }
-        @for (path, method, operation) in &operations { (shown(description, path, method, operation)) }
-        section {
-            h2 { "What is sent and answered" }
-            @for (name, schema) in description["components"]["schemas"].as_object().into_iter().flatten() { (schema_table(name, schema)) }
+            @for (path, method, operation) in &operations { (shown(description, path, method, operation)) }
+            section {
+                h2 { "What is sent and answered" }
+                @for (name, schema) in description["components"]["schemas"].as_object().into_iter().flatten() { (schema_table(name, schema)) }
+            }
         }
     }
 }
@@ -57,7 +59,7 @@ fn shown(description: &Value, path: &str, method: &str, operation: &Value) -> Ma
     html! {
         section id=(text(&operation["operationId"])) {
             h2 { code { (method) " " (path) } }
-            p { (text(&operation["summary"])) " " (text(&operation["description"])) }
+            p { (prose(&operation["summary"])) " " (prose(&operation["description"])) }
             @if let Some(parameters) = operation["parameters"].as_array().filter(|all| !all.is_empty()) {
                 table {
                     caption { "Parameters" }
@@ -67,7 +69,7 @@ fn shown(description: &Value, path: &str, method: &str, operation: &Value) -> Ma
                             tr {
                                 td { code { (text(&parameter["name"])) } }
                                 td { (text(&parameter["in"])) }
-                                td { (text(&parameter["description"])) }
+                                td { (prose(&parameter["description"])) }
                             }
                         }
                     }
@@ -83,7 +85,7 @@ fn shown(description: &Value, path: &str, method: &str, operation: &Value) -> Ma
                     @for (status, answer) in operation["responses"].as_object().into_iter().flatten() {
                         tr {
                             td { code { (status) } }
-                            td { (text(&answer["description"])) }
+                            td { (prose(&answer["description"])) }
                             td {
                                 @for (kind, of) in answer["content"].as_object().into_iter().flatten() {
                                     @match reference(&of["schema"]) {
@@ -104,7 +106,7 @@ fn schema_table(name: &str, schema: &Value) -> Markup {
     let parts = schema["allOf"].as_array().map_or_else(|| vec![schema], |parts| parts.iter().collect());
     html! {
         h3 id={ "of-" (name) } { (name) }
-        p { (text(&schema["description"])) }
+        p { (prose(&schema["description"])) }
         @for inherited in parts.iter().filter_map(|part| reference(part)) { p { "Everything of " a href={ "#of-" (inherited) } { (inherited) } ", and:" } }
         @if let Some(words) = schema["enum"].as_array() { p { (words.iter().map(text).collect::<Vec<_>>().join(", ")) } }
         @for properties in parts.iter().filter_map(|part| part["properties"].as_object()) {
@@ -112,7 +114,7 @@ fn schema_table(name: &str, schema: &Value) -> Markup {
                 thead { tr { th { "Field" } th { "Type" } th { "What" } } }
                 tbody {
                     @for (field, of) in properties {
-                        tr { td { code { (field) } } td { (kind(of)) } td { (text(&of["description"])) } }
+                        tr { td { code { (field) } } td { (kind(of)) } td { (prose(&of["description"])) } }
                     }
                 }
             }
@@ -147,6 +149,13 @@ fn reference(schema: &Value) -> Option<&str> {
     schema["$ref"].as_str()?.rsplit('/').next()
 }
 
+/// Text in which backticks mark what is typed as it stands.
+fn prose(value: &Value) -> Markup {
+    html! {
+        @for (part, words) in text(value).split('`').enumerate() { @if part % 2 == 1 { code { (words) } } @else { (words) } }
+    }
+}
+
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
@@ -169,6 +178,7 @@ mod tests {
                 assert!(page.contains(&format!("<code>{field}</code>")), "{name}.{field}");
             }
         }
+        assert!(!page.contains('`') && page.contains("<code>session.started</code>"), "what is typed is shown as such");
         let elsewhere: Vec<_> =
             page.split("href=\"").skip(1).filter(|rest| !rest.starts_with('#') && !rest.starts_with('/')).collect();
         assert!(elsewhere.is_empty() && !page.contains("<script"), "{elsewhere:?}");

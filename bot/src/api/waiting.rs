@@ -8,23 +8,29 @@ use entryguard_core::store::SessionView;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-/// How often to look without having heard anything: another replica may have changed something.
+use crate::http::Shared;
+use crate::http::streams::{OneTooMany, SELDOM, Stream};
+
+/// How often to look without having heard anything where another replica may have changed something.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long what changes at once is gathered.
 const GATHER: Duration = Duration::from_millis(50);
 
 /// Hears when something may have changed.
-pub struct Changes(watch::Receiver<u64>);
+pub struct Changes {
+    heard: watch::Receiver<u64>,
+    look: Duration,
+}
 
 impl Changes {
     /// What changes from now on.
     pub fn of(engine: &Engine) -> Self {
-        Self(engine.changes())
+        Self { heard: engine.changes(), look: if engine.hears_every_change() { SELDOM } else { LOOK } }
     }
 
-    /// Waits until something may have changed, a second at the most.
+    /// Waits until something may have changed, a while at the most.
     pub async fn next(&mut self) {
-        match timeout(LOOK, self.0.changed()).await {
+        match timeout(self.look, self.heard.changed()).await {
             Ok(Ok(())) => sleep(GATHER).await,
             // Nobody will tell any more: looking by itself is left.
             Ok(Err(_)) => sleep(LOOK).await,
@@ -37,12 +43,15 @@ impl Changes {
 pub struct Waiting {
     changes: Changes,
     until: Instant,
+    _stream: Option<Stream>,
 }
 
 impl Waiting {
     /// Begins. It is before the first look, so what changes meanwhile is heard of.
-    pub fn begin(engine: &Engine, wait: Option<Span>) -> Self {
-        Self { changes: Changes::of(engine), until: Instant::now() + wait.map_or(Duration::ZERO, Span::as_duration) }
+    pub fn begin(shared: &Shared, whose: String, wait: Option<Span>) -> Result<Self, OneTooMany> {
+        let wait = wait.map_or(Duration::ZERO, Span::as_duration);
+        let stream = if wait.is_zero() { None } else { Some(shared.streams.open(whose)?) };
+        Ok(Self { changes: Changes::of(&shared.engine), until: Instant::now() + wait, _stream: stream })
     }
 
     /// Waits until it is worth looking again; false where the session is on its way no more, or the time is over.

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use entryguard_core::domain::{Directory, Span, Surface};
-use entryguard_core::engine::{Engine, EngineError, Untold};
+use entryguard_core::domain::{Drift, Span, Surface};
+use entryguard_core::engine::{Engine, EngineError};
 use entryguard_core::reply::digest;
 use entryguard_core::reply::message::Message;
 
 use super::outbox::PACE;
+use super::told::{Heard, Readers};
 use super::{Chat, ChatError};
 
 /// How often to look for news: what comes within this time is one message.
@@ -25,17 +26,12 @@ const HEADING: &str = "EntryGuard found that something was not as it should be";
 pub struct DigestWorker {
     engine: Arc<Engine>,
     chats: Vec<Box<dyn Readers>>,
-}
-
-/// Those who are to know, in one chat.
-#[async_trait]
-trait Readers: Send + Sync {
-    /// Posts these lines to each of them.
-    async fn tell(&self, engine: &Engine, lines: &[String], directory: &Directory) -> Result<(), ChatError>;
+    heard: Heard,
 }
 
 /// A chat, and its channel for such news, if it has one.
 struct Told<C> {
+    engine: Arc<Engine>,
     chat: Arc<C>,
     channel: Option<String>,
 }
@@ -43,16 +39,16 @@ struct Told<C> {
 impl DigestWorker {
     /// A worker that tells nobody yet.
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, chats: Vec::new() }
+        Self { engine, chats: Vec::new(), heard: Heard::default() }
     }
 
     /// Tells `channel` of a chat, too, or the administrators whom it knows.
     pub fn tell<C: Chat>(&mut self, chat: &Arc<C>, channel: Option<String>) {
-        self.chats.push(Box::new(Told { chat: Arc::clone(chat), channel }));
+        self.chats.push(Box::new(Told { engine: Arc::clone(&self.engine), chat: Arc::clone(chat), channel }));
     }
 
     /// Works for ever.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
         loop {
             tokio::time::sleep(LOOK).await;
             if let Err(error) = self.tell_news().await {
@@ -61,48 +57,38 @@ impl DigestWorker {
         }
     }
 
-    async fn tell_news(&self) -> Result<(), EngineError> {
+    /// Tells everybody who is to know. Where nobody is, the log and the audit log have it. Whoever could not be told is told in a minute.
+    async fn tell_news(&mut self) -> Result<(), EngineError> {
         let Some(untold) = self.engine.take_untold(HOLD).await? else { return Ok(()) };
-        match self.post(&untold).await {
-            Ok(()) => self.engine.told(&untold).await,
-            Err(error) => {
-                tracing::warn!(%error, "people could not be told of what was found; trying again in a minute");
-                Ok(())
-            }
+        if self.heard.tell(&self.chats, &untold.drifts, self.engine.now()).await {
+            self.engine.told(&untold).await?;
         }
-    }
-
-    /// Posts to everybody who is to know. Where nobody is, the log and the audit log have it.
-    async fn post(&self, untold: &Untold) -> Result<(), ChatError> {
-        let (found, directory) = (digest(&untold.drifts), self.engine.directory());
-        let mut outcome = Ok(());
-        for chat in &self.chats {
-            outcome = outcome.and(chat.tell(&self.engine, &found, &directory).await);
-        }
-        outcome
+        Ok(())
     }
 }
 
 #[async_trait]
 impl<C: Chat> Readers for Told<C> {
-    async fn tell(&self, engine: &Engine, lines: &[String], directory: &Directory) -> Result<(), ChatError> {
+    fn names(&self) -> Vec<String> {
+        if let Some(channel) = &self.channel {
+            return vec![channel.clone()];
+        }
+        let directory = self.engine.directory();
+        let admins = directory.members.values().filter(|member| member.admin);
+        admins.flat_map(|admin| admin.identities.iter().filter_map(|identity| self.chat.person(identity))).collect()
+    }
+
+    async fn tell(&self, reader: &str, found: &[Drift]) -> Result<(), ChatError> {
         let markup = self.chat.markup();
+        let lines = digest(found);
         let lines = std::iter::once(markup.bold(HEADING)).chain(lines.iter().map(|line| markup.text(line))).collect();
         let content = self.chat.content(&Message::of_lines(HEADING, lines));
-        if let Some(channel) = &self.channel {
-            in_turn::<C>(engine, channel).await?;
-            let posted = self.chat.post(channel, content).await.map(drop);
-            return kept(engine, C::SURFACE, channel, posted).await;
-        }
-        let mut outcome = Ok(());
-        for admin in directory.members.values().filter(|member| member.admin) {
-            for person in admin.identities.iter().filter_map(|identity| self.chat.person(identity)) {
-                in_turn::<C>(engine, &person).await?;
-                let posted = self.chat.post_to(&person, content.clone()).await.map(drop);
-                outcome = outcome.and(kept(engine, C::SURFACE, &person, posted).await);
-            }
-        }
-        outcome
+        in_turn::<C>(&self.engine, reader).await?;
+        let posted = match self.channel {
+            Some(_) => self.chat.post(reader, content).await,
+            None => self.chat.post_to(reader, content).await,
+        };
+        kept(&self.engine, C::SURFACE, reader, posted.map(drop)).await
     }
 }
 

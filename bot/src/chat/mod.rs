@@ -5,8 +5,11 @@
 mod digest;
 mod outbox;
 mod place;
+mod promise;
 mod recent;
+mod round;
 mod step;
+mod told;
 
 use std::time::Duration;
 
@@ -17,7 +20,9 @@ use serde::Serialize;
 pub use digest::DigestWorker;
 pub use outbox::OutboxWorker;
 pub use place::Place;
+pub use promise::{FAILED, NotTaken, Promise, at_once, once};
 pub use recent::Recent;
+pub use round::Round;
 
 /// A chat that sessions are shown in.
 pub trait Chat: Send + Sync + 'static {
@@ -26,6 +31,9 @@ pub trait Chat: Send + Sync + 'static {
 
     /// Which chat it is.
     const SURFACE: Surface;
+
+    /// Whether a limit that it names is one for all of its channels. Where that cannot be told, it is.
+    const LIMITS_EVERYWHERE: bool;
 
     /// How it writes.
     fn markup(&self) -> &dyn Markup;
@@ -75,6 +83,9 @@ pub enum ChatError {
     /// The app cannot write there.
     #[error("the app cannot write to the channel ({0})")]
     NoAccess(String),
+    /// There is no thread below the message, or none that takes anything.
+    #[error("the thread takes nothing ({0})")]
+    NoThread(String),
     /// The message is not there any more.
     #[error("the message is gone ({0})")]
     MessageGone(String),

@@ -8,7 +8,7 @@ use entryguard_core::domain::{PostKind, Span, Timestamp};
 use entryguard_core::engine::{Engine, EngineError};
 use entryguard_core::reconcile::Nudges;
 use entryguard_core::reply::Card;
-use entryguard_core::store::ChatPost;
+use entryguard_core::store::{ChatPost, EVERYWHERE};
 
 use super::place::{Place, Posted, Shown};
 use super::step::{self, Step, Wanted};
@@ -25,6 +25,8 @@ const LONGEST_WAIT: Span = Span::from_minutes(5);
 
 /// Tries of what the chat refuses: at the longest wait between them, the last is some six hours after the first.
 const TRIES: u32 = 80;
+/// Failures of a chat that is away after which the rest no longer waits for the table. Until then they come in their order.
+const IN_ORDER: u32 = 3;
 
 /// When to come back to a post.
 enum Next {
@@ -108,9 +110,9 @@ impl<C: Chat> OutboxWorker<C> {
         };
         let card = Card::new(&view, &self.engine.directory(), self.engine.now());
         let wanted = Wanted { kind: post.kind, place: &place, card: &card, turns: &turns };
-        let Some(step) = step::next(&*self.chat, wanted, &posted, &shown) else {
+        let Some(step) = step::next(&*self.chat, wanted, &posted, &shown, self.engine.now()) else {
             post.attempts = 0;
-            return Ok(Next::At(None));
+            return Ok(Next::At(self.comes_next(wanted, &posted, &shown)));
         };
         let channel = posted.channel.clone().unwrap_or_else(|| place.channel.clone());
         let turn = match self.engine.take_turn(C::SURFACE, &channel, PACE).await? {
@@ -121,47 +123,67 @@ impl<C: Chat> OutboxWorker<C> {
         };
         // The table follows its parent at once, so that nobody sees one without the other; all else keeps the pace.
         let table_follows = matches!(step, Step::PostParent(_)) && post.kind == PostKind::Thread;
-        let done = self.take(step, &place, &mut posted, &mut shown).await;
+        let table = step.table();
+        let in_channel = matches!(step, Step::EditParent(..) | Step::Tell(..)) && place.is_channel() && !posted.elsewhere;
+        let next = match self.take(step, &place, &mut posted, &mut shown).await {
+            Ok(()) if table_follows => Next::Table { turn },
+            Ok(()) => {
+                post.attempts = 0;
+                Next::At(self.comes_next(wanted, &posted, &shown))
+            }
+            Err(ChatError::NoAccess(why)) if in_channel => {
+                tracing::info!(channel, why, "the app cannot write to the channel any more; going on in direct messages");
+                (posted, shown) = (posted.elsewhere(), Shown::default());
+                Next::At(self.comes_next(wanted, &posted, &shown))
+            }
+            Err(error) => match table.filter(|_| goes_on_without(post, &error)) {
+                Some(table) => {
+                    tracing::warn!(session = %post.session, chat = C::SURFACE.as_str(), %error, "a table could not be shown; all else goes on");
+                    shown.hold(table, &error, self.engine.now());
+                    Next::At(self.comes_next(wanted, &posted, &shown))
+                }
+                None if gives_up(post, &posted, &error) => {
+                    tracing::error!(session = %post.session, chat = C::SURFACE.as_str(), %error, tries = post.attempts, "nobody could be told; giving up");
+                    Next::At(None)
+                }
+                None => Next::At(Some(self.come_back(post, &channel, &error).await?)),
+            },
+        };
         // Whatever was posted before a failure is posted.
         post.posted = serde_json::to_string(&posted).ok();
         post.shown = serde_json::to_string(&shown).ok();
-        match done {
-            Ok(()) if table_follows => Ok(Next::Table { turn }),
-            Ok(()) => {
-                post.attempts = 0;
-                let left = step::next(&*self.chat, wanted, &posted, &shown).is_some();
-                Ok(Next::At(left.then(|| self.engine.now().plus(PACE))))
-            }
-            Err(error) if gives_up(post, &posted, &error) => {
-                tracing::error!(session = %post.session, chat = C::SURFACE.as_str(), %error, tries = post.attempts, "nobody could be told; giving up");
-                Ok(Next::At(None))
-            }
-            Err(error) => self.come_back(post, &channel, &error).await.map(|at| Next::At(Some(at))),
-        }
+        Ok(next)
+    }
+
+    /// When there is more to do: at the channel's pace, or once a table that the chat did not take is tried again.
+    fn comes_next(&self, wanted: Wanted<'_>, posted: &Posted, shown: &Shown) -> Option<Timestamp> {
+        let now = self.engine.now();
+        let left = step::next(&*self.chat, wanted, posted, shown, now).is_some();
+        if left { Some(now.plus(PACE)) } else { shown.held_until(now) }
     }
 
     async fn take(&self, step: Step<C::Content>, place: &Place, posted: &mut Posted, shown: &mut Shown) -> Result<(), ChatError> {
         match step {
             Step::PostParent(content) => {
                 let key = step::key(&content);
-                let (sent, elsewhere) = self.post_parent(place, content).await?;
+                let (sent, elsewhere) = self.post_parent(place, posted.elsewhere, content).await?;
                 posted.channel = Some(sent.channel);
                 posted.parent = Some(sent.id);
-                posted.elsewhere = elsewhere;
                 // Where it went elsewhere, it has to say so: that is the next edit.
-                shown.parent = key.filter(|_| !elsewhere);
+                shown.parent = key.filter(|_| posted.elsewhere == elsewhere);
+                posted.elsewhere = elsewhere;
             }
             Step::PostTable(parent, content) => match there(self.chat.reply(&parent, None, content.clone()).await)? {
                 Some(sent) => {
                     posted.table = Some(sent.id);
                     posted.thread = (sent.channel != parent.channel).then_some(sent.channel);
-                    shown.table = step::key(&content);
+                    (shown.table, shown.held) = (step::key(&content), None);
                 }
                 None => posted.gone = true,
             },
             Step::EditTable(message, content) => {
-                self.edit_table(&message, &content).await?;
-                shown.table = step::key(&content);
+                self.edit(&message, &content).await?;
+                (shown.table, shown.held) = (step::key(&content), None);
             }
             Step::EditParent(message, content) => {
                 self.edit(&message, &content).await?;
@@ -187,16 +209,17 @@ impl<C: Chat> OutboxWorker<C> {
         tracing::warn!(session = %post.session, chat = C::SURFACE.as_str(), %error, wait = %wait, "a chat could not be brought up to date");
         // One post that cannot be shown must not hold up the others of its channel, unless the chat says that it does.
         if matches!(error, ChatError::RateLimited(_)) {
-            return self.engine.hold_channel(C::SURFACE, channel, wait).await;
+            let held = if C::LIMITS_EVERYWHERE { EVERYWHERE } else { channel };
+            return self.engine.hold_channel(C::SURFACE, held, wait).await;
         }
         Ok(self.engine.now().plus(wait))
     }
 
-    /// Posts to the channel; where the app is not in it, to whoever gave the command.
-    async fn post_parent(&self, place: &Place, content: C::Content) -> Result<(Sent, bool), ChatError> {
+    /// Posts to the channel; where the app cannot write to it, or could not any more, to whoever gave the command.
+    async fn post_parent(&self, place: &Place, elsewhere: bool, content: C::Content) -> Result<(Sent, bool), ChatError> {
         // A request or an alarm is for one person.
-        if place.channel == place.user {
-            return Ok((self.chat.post_to(&place.user, content).await?, false));
+        if elsewhere || place.channel == place.user {
+            return Ok((self.chat.post_to(&place.user, content).await?, elsewhere));
         }
         match self.chat.post(&place.channel, content.clone()).await {
             Err(ChatError::NoAccess(why)) if !place.user.is_empty() => {
@@ -210,6 +233,10 @@ impl<C: Chat> OutboxWorker<C> {
     /// Says something in the thread. Whoever closed a thread that is a channel of its own wants to hear no more there.
     async fn tell(&self, parent: &Sent, thread: Option<&str>, content: C::Content) -> Result<(), ChatError> {
         match there(self.chat.reply(parent, thread, content).await) {
+            Err(ChatError::NoThread(why)) => {
+                tracing::info!(why, "there is no thread to say anything in");
+                Ok(())
+            }
             Err(ChatError::NoAccess(why)) if thread.is_some() => {
                 tracing::info!(why, "a thread takes nothing more");
                 Ok(())
@@ -220,18 +247,6 @@ impl<C: Chat> OutboxWorker<C> {
 
     async fn edit(&self, message: &Sent, content: &C::Content) -> Result<(), ChatError> {
         there(self.chat.edit(message, content.clone()).await).map(drop)
-    }
-
-    /// A table that the chat will not have, such as one in a thread that was locked, is passed over until it changes again: the parent
-    /// says how the session stands, and must not wait for it.
-    async fn edit_table(&self, message: &Sent, content: &C::Content) -> Result<(), ChatError> {
-        match self.edit(message, content).await {
-            Err(error @ (ChatError::NoAccess(_) | ChatError::Refused(_))) => {
-                tracing::warn!(%error, "the table of a thread could not be edited; it is passed over until it changes again");
-                Ok(())
-            }
-            other => other,
-        }
     }
 }
 
@@ -244,6 +259,16 @@ fn there<T>(called: Result<T, ChatError>) -> Result<Option<T>, ChatError> {
             Ok(None)
         }
         Err(error) => Err(error),
+    }
+}
+
+/// Whether the rest goes on without the table, which is tried again by itself: the parent says how the session stands, and must not wait
+/// for a table that the chat will not have, or that it fails at each time.
+fn goes_on_without(post: &ChatPost, error: &ChatError) -> bool {
+    match error {
+        ChatError::RateLimited(_) => false,
+        ChatError::Unreachable(_) => post.attempts >= IN_ORDER,
+        ChatError::NoAccess(_) | ChatError::NoThread(_) | ChatError::MessageGone(_) | ChatError::Refused(_) => true,
     }
 }
 

@@ -1,11 +1,16 @@
 //! Where in a chat a session is shown, and what has been posted there: the text that the store keeps for us.
 
-use entryguard_core::domain::{Identity, PostKind};
+use entryguard_core::domain::{Identity, PostKind, Span, Timestamp};
 use entryguard_core::engine::ANNOUNCEMENT;
 use entryguard_core::store::ChatPost;
 use serde::{Deserialize, Serialize};
 
-use super::Sent;
+use super::{ChatError, Sent};
+
+/// The longest wait until a table is tried again: news of the session waits no longer, either.
+const LONGEST_WAIT: Span = Span::from_minutes(1);
+/// Tries of a table that the chat refuses; a chat that is away has not refused it.
+const TRIES: u32 = 80;
 
 /// Where a session is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,12 +51,30 @@ pub struct Shown {
     pub parent: Option<String>,
     /// The table's content.
     pub table: Option<String>,
+    /// The table that the chat did not take, if there is one: all else goes on meanwhile.
+    #[serde(default)]
+    pub held: Option<Held>,
+}
+
+/// A table that the chat did not take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    // Which one: any other is tried at once.
+    table: String,
+    tries: u32,
+    // When it is tried again, in milliseconds; never, if there is no time.
+    until: Option<i64>,
 }
 
 impl Place {
     /// As the store keeps it.
     pub fn stored(&self) -> Option<String> {
         serde_json::to_string(self).ok()
+    }
+
+    /// Whether it is a channel, whose messages could go to a person instead.
+    pub fn is_channel(&self) -> bool {
+        !self.user.is_empty() && self.channel != self.user
     }
 
     /// Where a post goes. None where there is no such place: an announcement without a channel for it.
@@ -70,6 +93,11 @@ impl Place {
 }
 
 impl Posted {
+    /// What has been posted where the channel takes nothing any more, and all is posted anew to the person.
+    pub fn elsewhere(&self) -> Self {
+        Self { elsewhere: true, told: self.told, ..Self::default() }
+    }
+
     /// The parent message, once it is posted.
     pub fn parent(&self) -> Option<Sent> {
         Some(Sent { channel: self.channel.clone()?, id: self.parent.clone()? })
@@ -78,5 +106,68 @@ impl Posted {
     /// The message with the table, once it is posted.
     pub fn table(&self) -> Option<Sent> {
         Some(Sent { channel: self.thread.clone().or_else(|| self.channel.clone())?, id: self.table.clone()? })
+    }
+}
+
+impl Shown {
+    /// The chat has not taken this table, or not this time either.
+    pub fn hold(&mut self, table: String, error: &ChatError, now: Timestamp) {
+        let before = self.held.take().filter(|held| held.table == table).map_or(0, |held| held.tries);
+        let tries = before.saturating_add(1);
+        let over = match error {
+            ChatError::Unreachable(_) => false,
+            // It is not this table that is refused, but whatever is written below.
+            ChatError::NoThread(_) => true,
+            _ => tries >= TRIES,
+        };
+        let wait = Span::from_seconds(1_i64 << before.min(6)).min(LONGEST_WAIT);
+        self.held = Some(Held { table, tries, until: (!over).then(|| now.plus(wait).as_millis()) });
+    }
+
+    /// Whether this table is to be tried again by now, where it is one that the chat did not take.
+    pub fn holds(&self, table: Option<&str>, now: Timestamp) -> Option<bool> {
+        let held = self.held.as_ref().filter(|held| Some(held.table.as_str()) == table)?;
+        Some(held.until.is_some_and(|until| until <= now.as_millis()))
+    }
+
+    /// When a table is tried again, where that is to come.
+    pub fn held_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.held.as_ref().and_then(|held| held.until).map(Timestamp::from_millis).filter(|until| *until > now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_is_not_taken_is_tried_ever_more_rarely_and_another_one_at_once() {
+        let refused = ChatError::Refused("no".to_owned());
+        let (mut shown, mut now) = (Shown::default(), Timestamp::from_millis(0));
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            shown.hold("a".to_owned(), &refused, now);
+            assert_eq!((shown.holds(Some("a"), now), shown.holds(Some("b"), now)), (Some(false), None));
+            let until = shown.held_until(now).unwrap();
+            waits.push(until.since(now).as_millis() / 1000);
+            now = until;
+            assert_eq!((shown.holds(Some("a"), now), shown.held_until(now)), (Some(true), None));
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+        shown.hold("b".to_owned(), &refused, now);
+        assert_eq!(shown.held_until(now), Some(now.plus(Span::from_seconds(1))));
+    }
+
+    #[test]
+    fn what_a_chat_refuses_is_passed_over_at_last_and_what_it_was_away_for_never_is() {
+        let held = |error: &ChatError, times: u32| {
+            let mut shown = Shown::default();
+            (0..times).for_each(|_| shown.hold("a".to_owned(), error, Timestamp::from_millis(0)));
+            shown.holds(Some("a"), Timestamp::from_millis(i64::MAX / 2))
+        };
+        assert_eq!(held(&ChatError::NoAccess("no".to_owned()), TRIES - 1), Some(true));
+        assert_eq!(held(&ChatError::NoAccess("no".to_owned()), TRIES), Some(false));
+        assert_eq!(held(&ChatError::NoThread("no".to_owned()), 1), Some(false));
+        assert_eq!(held(&ChatError::Unreachable("away".to_owned()), TRIES), Some(true));
     }
 }

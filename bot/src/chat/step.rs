@@ -1,6 +1,6 @@
 //! What to do next for a post: one message or edit at a time, so that a channel's pace is kept and a crash loses no more than one.
 
-use entryguard_core::domain::PostKind;
+use entryguard_core::domain::{PostKind, Timestamp};
 use entryguard_core::engine::Turn;
 use entryguard_core::reply::{self, Card, thread};
 use serde::Serialize;
@@ -35,8 +35,18 @@ pub struct Wanted<'a> {
     pub turns: &'a [Turn],
 }
 
-/// The next step; none where all is shown.
-pub fn next<C: Chat>(chat: &C, wanted: Wanted<'_>, posted: &Posted, shown: &Shown) -> Option<Step<C::Content>> {
+impl<Content: Serialize> Step<Content> {
+    /// The key of the table that it shows, if that is what it does.
+    pub fn table(&self) -> Option<String> {
+        match self {
+            Self::PostTable(_, table) | Self::EditTable(_, table) => key(table),
+            _ => None,
+        }
+    }
+}
+
+/// The next step; none where all is shown that the chat takes by now.
+pub fn next<C: Chat>(chat: &C, wanted: Wanted<'_>, posted: &Posted, shown: &Shown, now: Timestamp) -> Option<Step<C::Content>> {
     let Wanted { kind, card, .. } = wanted;
     let parent = parent(chat, wanted, posted);
     let Some(at) = posted.parent() else { return Some(Step::PostParent(parent)) };
@@ -48,11 +58,18 @@ pub fn next<C: Chat>(chat: &C, wanted: Wanted<'_>, posted: &Posted, shown: &Show
         PostKind::Request | PostKind::Alarm => edit_parent(),
         PostKind::Thread => {
             let table = chat.content(&thread::table(card, chat.markup()));
-            match posted.table() {
-                None => Some(Step::PostTable(at, table)),
+            let this = key(&table);
+            let held = shown.holds(this.as_deref(), now);
+            let table = || match posted.table() {
+                None => Some(Step::PostTable(at.clone(), table)),
+                Some(below) => (shown.table != this).then_some(Step::EditTable(below, table)),
+            };
+            let others = || edit_parent().or_else(|| tell(chat, at.clone(), wanted, posted));
+            match held {
                 // The table before the parent: whoever reads a status above finds it borne out below.
-                Some(below) if shown.table != key(&table) => Some(Step::EditTable(below, table)),
-                Some(_) => edit_parent().or_else(|| tell(chat, at.clone(), wanted, posted)),
+                None => table().or_else(others),
+                // One that the chat did not take waits for the others.
+                Some(is_due) => others().or_else(|| table().filter(|_| is_due)),
             }
         }
     }

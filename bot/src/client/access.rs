@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use etcetera::{BaseStrategy, choose_base_strategy};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 /// The variable that names the server.
@@ -51,6 +51,24 @@ pub enum AccessError {
         "there is no API key: run `entryguard configure`, or set {KEY}; whoever runs the server makes one with `entryguard api-key create`"
     )]
     NoKey,
+    /// A key that is another server's.
+    #[error(
+        "the key that is written down is for {kept_for}, and is shown to nobody else: set {KEY} to a key of {url}, or run `entryguard configure --url {url}` to change to that server"
+    )]
+    KeyElsewhere {
+        /// The server that is to be asked.
+        url: ServerUrl,
+        /// The server whose key it is.
+        kept_for: ServerUrl,
+    },
+    /// A key of nobody knows whose.
+    #[error("{path} does not say which server its key is for, so it is shown to none: run `entryguard configure --url {url}`", path = .path.display())]
+    KeyOfNobody {
+        /// The file.
+        path: PathBuf,
+        /// The server that is to be asked.
+        url: ServerUrl,
+    },
     /// A key would travel in the open.
     #[error("`{0}` is not an address that a key may be sent to: it has to begin with https:// (http:// for this machine alone)")]
     Url(String),
@@ -76,7 +94,8 @@ pub enum AccessError {
 }
 
 impl Access {
-    /// What the environment says comes before what is written down.
+    /// What the environment says comes before what is written down. A key that is written down is for the server that it was written
+    /// down with, whichever the environment names.
     pub fn find() -> Result<Self, AccessError> {
         let said = |name| std::env::var(name).ok().filter(|value: &String| !value.trim().is_empty());
         let url = match said(URL) {
@@ -85,7 +104,7 @@ impl Access {
         };
         let key = match said(KEY) {
             Some(key) => SecretString::from(key.trim().to_owned()),
-            None => Files::find()?.key()?.ok_or(AccessError::NoKey)?,
+            None => Files::find()?.key_for(&url)?,
         };
         Ok(Self { url, key })
     }
@@ -108,7 +127,7 @@ impl Files {
         self.folder.join("config.toml")
     }
 
-    /// The file that has the key, and nothing else.
+    /// The file that has the key, and whose it is.
     pub fn key_file(&self) -> PathBuf {
         self.folder.join("api-key")
     }
@@ -122,14 +141,30 @@ impl Files {
         Ok(Some(written.url.parse()?))
     }
 
-    fn key(&self) -> Result<Option<SecretString>, AccessError> {
+    /// The key, if it is this server's.
+    fn key_for(&self, url: &ServerUrl) -> Result<SecretString, AccessError> {
         let path = self.key_file();
         if let Some(mode) = open_to_others(&path) {
             return Err(AccessError::KeyFileOpen { path, mode });
         }
-        let key = read(&path)?.map(|text| text.trim().to_owned());
-        Ok(key.filter(|key| !key.is_empty()).map(SecretString::from))
+        let text = read(&path)?.unwrap_or_default();
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let key = lines.next().ok_or(AccessError::NoKey)?;
+        let kept_for = lines.next().and_then(|line| line.strip_prefix(KEPT_FOR));
+        match kept_for.map(str::parse::<ServerUrl>).transpose()? {
+            Some(kept_for) if kept_for.is(url) => Ok(SecretString::from(key.to_owned())),
+            Some(kept_for) => Err(AccessError::KeyElsewhere { url: url.clone(), kept_for }),
+            None => Err(AccessError::KeyOfNobody { path, url: url.clone() }),
+        }
     }
+}
+
+/// Before the server in the file of its key.
+const KEPT_FOR: &str = "for ";
+
+/// What the key's file has: both in one, which is written at once, so that no key is ever found beside another server's name.
+pub fn kept(url: &ServerUrl, key: &SecretString) -> String {
+    format!("{}\n{KEPT_FOR}{url}\n", key.expose_secret())
 }
 
 fn read(path: &Path) -> Result<Option<String>, AccessError> {
@@ -151,6 +186,17 @@ impl ServerUrl {
     /// The address of a part of the API.
     pub fn api(&self, path: &str) -> String {
         format!("{}/api/v1/{path}", self.0)
+    }
+
+    /// Whether both are one server, however they are written.
+    fn is(&self, other: &Self) -> bool {
+        let parts = |url: &Self| {
+            let uri: http::Uri = url.0.parse().ok()?;
+            let scheme = uri.scheme_str()?.to_ascii_lowercase();
+            let port = uri.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
+            Some((scheme, uri.host()?.to_ascii_lowercase(), port, uri.path().trim_end_matches('/').to_owned()))
+        };
+        parts(self).is_some_and(|ours| parts(other) == Some(ours))
     }
 }
 
@@ -208,5 +254,35 @@ mod tests {
         ] {
             assert!(matches!(url.parse::<ServerUrl>(), Err(AccessError::Url(_))), "{url}");
         }
+    }
+
+    #[test]
+    fn i8_a_key_that_is_written_down_is_for_its_own_server_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files { folder: folder.path().to_owned() };
+        let write = |text: &str| {
+            std::fs::write(files.key_file(), text).unwrap();
+            std::fs::set_permissions(files.key_file(), std::fs::Permissions::from_mode(0o600)).unwrap();
+        };
+        let url = |text: &str| text.parse::<ServerUrl>().unwrap();
+        let home = url("https://guard.example.com");
+        assert!(matches!(files.key_for(&home), Err(AccessError::NoKey)));
+        write(&kept(&home, &SecretString::from("egk_1")));
+        for same in ["https://guard.example.com/", "https://Guard.Example.com:443"] {
+            assert_eq!(files.key_for(&url(same)).unwrap().expose_secret(), "egk_1", "{same}");
+        }
+        for other in [
+            "https://guard.example.com:8443",
+            "https://guard.example.com.evil.test",
+            "https://guard.example.com/other",
+            "http://localhost",
+        ] {
+            assert!(matches!(files.key_for(&url(other)), Err(AccessError::KeyElsewhere { .. })), "{other}");
+        }
+        let elsewhere = files.key_for(&url("https://staging.example.com")).unwrap_err().to_string();
+        insta::assert_snapshot!(elsewhere, @"the key that is written down is for https://guard.example.com, and is shown to nobody else: set ENTRYGUARD_API_KEY to a key of https://staging.example.com, or run `entryguard configure --url https://staging.example.com` to change to that server");
+        write("egk_1\n");
+        assert!(matches!(files.key_for(&home), Err(AccessError::KeyOfNobody { .. })));
     }
 }

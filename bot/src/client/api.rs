@@ -5,17 +5,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use entryguard_core::random::{SystemRandom, bytes};
 use entryguard_core::reply::as_typed;
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use secrecy::ExposeSecret;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::access::Access;
 use crate::http::outgoing::connector;
 
-/// How long one call may take beyond what it was asked to wait.
+/// How long one call may take beyond what the server was asked to keep it.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How large an answer may be.
 const LARGEST: usize = 8 * 1024 * 1024;
@@ -43,10 +43,12 @@ pub enum ApiError {
     Refused {
         /// Its status.
         status: StatusCode,
-        /// Its stable code.
-        code: String,
         /// What it says.
         detail: String,
+        /// When to come again, where it says so.
+        come_again: Option<Duration>,
+        /// All of the problem: its stable code, and by what it is found in the log.
+        problem: Value,
     },
     /// An answer of another program's, or of another version's.
     #[error("what {0} answers makes no sense to this version: check the address, or update")]
@@ -67,6 +69,11 @@ impl Api {
     /// Reads something; asked again where the answer is lost.
     pub async fn get(&self, path: &str) -> Result<Value, ApiError> {
         self.again(|| self.call(Method::GET, path, None, None)).await
+    }
+
+    /// The same of what the server may keep for so long.
+    pub async fn get_kept(&self, path: &str, kept: Duration) -> Result<Value, ApiError> {
+        self.again(|| self.call_for(PATIENCE + kept, Method::GET, path, None, None)).await
     }
 
     /// Does something that is done once however often it is asked for.
@@ -97,10 +104,22 @@ impl Api {
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<&Value>, once: Option<&str>) -> Result<Value, ApiError> {
+        self.call_for(PATIENCE, method, path, body, once).await
+    }
+
+    async fn call_for(
+        &self,
+        patience: Duration,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        once: Option<&str>,
+    ) -> Result<Value, ApiError> {
         let silent = |why: &dyn std::fmt::Display| ApiError::Silent { server: self.server(), why: why.to_string() };
         let url = self.access.url.api(path);
         let mut key = HeaderValue::from_str(&format!("Bearer {}", self.access.key.expose_secret())).map_err(|_| {
-            ApiError::Refused { status: StatusCode::UNAUTHORIZED, code: String::new(), detail: NOT_A_KEY.to_owned() }
+            let (status, problem) = (StatusCode::UNAUTHORIZED, json!({ "code": "key_refused" }));
+            ApiError::Refused { status, detail: NOT_A_KEY.to_owned(), come_again: None, problem }
         })?;
         key.set_sensitive(true);
         let mut request = Request::builder()
@@ -121,23 +140,24 @@ impl Api {
             Client::builder(TokioExecutor::new()).build(connector(url.starts_with("http://")).map_err(|error| silent(&error))?);
         let calling = async {
             let answer = client.request(request).await.map_err(|error| silent(&innermost(&error)))?;
-            let status = answer.status();
+            let (status, come_again) = (answer.status(), come_again(answer.status(), answer.headers()));
             let body = Limited::new(answer.into_body(), LARGEST).collect().await.map_err(|error| silent(&error))?;
-            Ok((status, body.to_bytes()))
+            Ok((status, come_again, body.to_bytes()))
         };
-        let (status, body) =
-            tokio::time::timeout(PATIENCE + LONGEST_WAIT, calling).await.map_err(|_| silent(&"it takes too long"))??;
-        self.understood(status, &body)
+        let (status, come_again, body) =
+            tokio::time::timeout(patience, calling).await.map_err(|_| silent(&"it takes too long"))??;
+        self.understood(status, come_again, &body)
     }
 
-    fn understood(&self, status: StatusCode, body: &[u8]) -> Result<Value, ApiError> {
+    fn understood(&self, status: StatusCode, come_again: Option<Duration>, body: &[u8]) -> Result<Value, ApiError> {
         let value: Option<Value> = serde_json::from_slice(body).ok();
         match value {
             Some(value) if status.is_success() => Ok(value),
             Some(problem) if problem["detail"].is_string() => Err(ApiError::Refused {
                 status,
-                code: problem["code"].as_str().unwrap_or_default().to_owned(),
                 detail: at_a_terminal(problem["detail"].as_str().unwrap_or_default()),
+                come_again,
+                problem,
             }),
             _ if status.is_server_error() => Err(ApiError::Silent { server: self.server(), why: format!("it answers {status}") }),
             _ => Err(ApiError::Senseless(self.server())),
@@ -145,8 +165,14 @@ impl Api {
     }
 }
 
-/// The longest that a call is asked to wait on the server.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// When a server that has been asked too often wants to be asked again, also where a proxy keeps that to itself.
+fn come_again(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+    let told = || headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs);
+    (status == StatusCode::TOO_MANY_REQUESTS).then(|| told().unwrap_or(UNTOLD))
+}
+
+/// When to come again where nobody says when.
+const UNTOLD: Duration = Duration::from_secs(10);
 const NOT_A_KEY: &str = "the API key has characters that no key has; run `entryguard configure` again";
 
 impl ApiError {
@@ -154,7 +180,8 @@ impl ApiError {
     fn is_passing(&self) -> bool {
         match self {
             Self::Silent { .. } => true,
-            Self::Refused { status, .. } => status.is_server_error() && *status != StatusCode::SERVICE_UNAVAILABLE,
+            // While nothing is opened, that goes on for longer than anybody waits here.
+            Self::Refused { status, problem, .. } => status.is_server_error() && problem["code"] != "not_opening",
             Self::Senseless(_) => false,
         }
     }

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
-use super::access::{Access, AccessError, Files, ServerUrl, Written};
+use super::access::{Access, AccessError, Files, ServerUrl, Written, kept};
 use super::api::Api;
 use super::options::ConfigureOptions;
 use super::verbs::say;
@@ -25,8 +25,9 @@ pub async fn run(options: ConfigureOptions) -> anyhow::Result<ExitCode> {
     let key = ask_for_key()?;
     let api = Api::new(Access { url: url.clone(), key: key.clone() });
     let me = api.get("whoami").await.context("nothing was written")?;
+    // The key says whose it is: where the second is not written any more, it is not shown to the server that was there before.
+    write(&files.key_file(), &kept(&url, &key))?;
     write(&files.config(), &toml::to_string(&Written { url: url.to_string() })?)?;
-    write(&files.key_file(), &format!("{}\n", key.expose_secret()))?;
     let name = me["member"].as_str().unwrap_or("a member");
     say(&format!("You are {name} at {url}. It is written down in {}.", files.folder().display()));
     Ok(ExitCode::SUCCESS)

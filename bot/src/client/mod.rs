@@ -3,13 +3,16 @@
 mod access;
 mod api;
 mod configure;
+mod failure;
 mod options;
 mod progress;
 mod session;
 mod shell;
 mod shown;
+mod stop;
 mod time;
 mod verbs;
+mod waiting;
 
 pub use configure::run as configure;
 pub use options::{ClientVerb, ConfigureOptions};

@@ -24,6 +24,20 @@ pub enum ClientVerb {
     },
 }
 
+impl ClientVerb {
+    /// Whether a program reads what is said.
+    pub const fn json(&self) -> bool {
+        match self {
+            Self::Start(StartOptions { json, .. })
+            | Self::Stop(StopOptions { json, .. })
+            | Self::Extend(ExtendOptions { json, .. })
+            | Self::List(ListOptions { json, .. })
+            | Self::Show(ShowOptions { json, .. })
+            | Self::Whoami { json } => *json,
+        }
+    }
+}
+
 /// What to open.
 #[derive(Args)]
 pub struct StartOptions {
@@ -53,7 +67,7 @@ pub struct StartOptions {
 /// What to close.
 #[derive(Args)]
 pub struct StopOptions {
-    /// The sessions, by their ids' first characters; without one, the only one that is running.
+    /// The sessions, by their ids' first characters, or `all`; without one, the only one that is running.
     #[arg(value_name = "ID")]
     pub ids: Vec<String>,
     /// All of yours.
@@ -62,6 +76,9 @@ pub struct StopOptions {
     /// Wait until nothing is open any more.
     #[arg(long)]
     pub wait: bool,
+    /// How long to wait. What is not closed by then is closed all the same.
+    #[arg(long, value_name = "DURATION", default_value = "5m", requires = "wait", value_parser = span)]
+    pub timeout: Span,
     /// Print JSON.
     #[arg(long)]
     pub json: bool,

@@ -1,7 +1,7 @@
 //! What each of the client's commands does: asks, and shows the answer.
 
+use std::io::Write;
 use std::process::ExitCode;
-use std::time::Instant;
 
 use anyhow::{Context, bail};
 use entryguard_core::command::{Command, CommandError};
@@ -11,24 +11,37 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::access::Access;
-use super::api::{Api, LONGEST_WAIT, at_a_terminal};
+use super::api::{Api, at_a_terminal};
+use super::failure::{self, Failure};
 use super::options::{ClientVerb, ExtendOptions, ListOptions, ShowOptions, StartOptions, StopOptions};
 use super::progress::Progress;
 use super::session::{Page, Session};
-use super::shown;
+use super::waiting::Waiting;
+use super::{shown, stop};
 
 /// Sessions asked for at once.
 const PAGE: usize = 100;
 
-/// Does what was asked for.
+/// Does what was asked for. Whoever asked for JSON is told in JSON why it was not done, too.
 pub async fn run(verb: ClientVerb) -> anyhow::Result<ExitCode> {
+    let json = verb.json();
+    match carry_out(verb).await {
+        Err(error) if json => {
+            let _ = writeln!(std::io::stderr(), "{}", failure::as_json(&error));
+            Ok(ExitCode::FAILURE)
+        }
+        done => done,
+    }
+}
+
+async fn carry_out(verb: ClientVerb) -> anyhow::Result<ExitCode> {
     // Wrong words are told before anybody is asked.
     let verb = Asked::from(verb)?;
     let api = Api::new(Access::find()?);
     match verb {
         Asked::Start(body, options) => start(&api, &body, &options).await,
         Asked::Extend(which, by, json) => extend(&api, which, by, json).await,
-        Asked::Stop(options) => stop(&api, &options).await,
+        Asked::Stop(sessions, options) => stop::run(&api, &sessions, &options).await,
         Asked::List(options) => list(&api, &options).await,
         Asked::Show(options) => show(&api, &options).await,
         Asked::Whoami { json } => whoami(&api, json).await,
@@ -39,7 +52,7 @@ pub async fn run(verb: ClientVerb) -> anyhow::Result<ExitCode> {
 enum Asked {
     Start(Value, StartOptions),
     Extend(Which, Option<Span>, bool),
-    Stop(StopOptions),
+    Stop(Vec<Which>, StopOptions),
     List(ListOptions),
     Show(ShowOptions),
     Whoami { json: bool },
@@ -55,7 +68,7 @@ impl Asked {
                     _ => bail!("write `entryguard extend 1a2b3c4d 2h`"),
                 }
             }
-            ClientVerb::Stop(options) => Self::Stop(options),
+            ClientVerb::Stop(options) => Self::Stop(stop::asked(&options)?, options),
             ClientVerb::List(options) => Self::List(options),
             ClientVerb::Show(options) => Self::Show(options),
             ClientVerb::Whoami { json } => Self::Whoami { json },
@@ -64,8 +77,8 @@ impl Asked {
 }
 
 /// The words as the chats understand them; what is wrong with them is said as one types it here.
-fn understood_words(text: &str) -> anyhow::Result<Command> {
-    text.parse().map_err(|error: CommandError| anyhow::anyhow!(at_a_terminal(&error.to_string())))
+pub(super) fn understood_words(text: &str) -> anyhow::Result<Command> {
+    text.parse().map_err(|error: CommandError| Failure::new("malformed", at_a_terminal(&error.to_string())).into())
 }
 
 /// The words as the chats understand them, and the options beside them.
@@ -80,7 +93,7 @@ fn start_body(options: &StartOptions) -> anyhow::Result<Value> {
     let one = |is_v4| match of(is_v4).as_slice() {
         [] => Ok(None),
         [address] => Ok(Some(address.to_string())),
-        _ => bail!("a session has one IPv4 and one IPv6 address at the most"),
+        _ => bail!(Failure::new("malformed", "a session has one IPv4 and one IPv6 address at the most")),
     };
     Ok(json!({
         "duration": duration.map(|duration| duration.to_string()),
@@ -102,34 +115,35 @@ async fn start(api: &Api, body: &Value, options: &StartOptions) -> anyhow::Resul
     print_session(&ended, options.json)?;
     match session.status.as_str() {
         "ACTIVE" => Ok(ExitCode::SUCCESS),
-        "REQUESTED" | "PENDING" => bail!(
-            "session {id} is {} after {}; it goes on: see `entryguard show {id}`, or end it with `entryguard stop {id}`",
-            session.status,
-            options.timeout,
-            id = session.short()
-        ),
-        _ => bail!("{}", what_failed(&session)),
+        "REQUESTED" | "PENDING" => {
+            let (id, status, timeout) = (session.short(), &session.status, options.timeout);
+            let what = format!("session {id} is {status} after {timeout}");
+            let next = format!("it goes on: see `entryguard show {id}`, or end it with `entryguard stop {id}`");
+            bail!(Failure::new("timed_out", format!("{what}; {next}")))
+        }
+        _ => bail!(Failure::new("not_open", what_failed(&session))),
     }
 }
 
 /// Shows how the session comes about, until it is what it will be or the time is up.
 async fn follow(api: &Api, started: Value, timeout: Span, quietly: bool) -> anyhow::Result<Value> {
-    let (begun, mut progress, mut seen) = (Instant::now(), Progress::new(), started);
+    let (mut waiting, mut progress, mut seen) = (Waiting::begin(api, timeout), Progress::new(), started);
     loop {
         let session = understood(&seen)?;
         if !quietly {
             progress.show(&session);
         }
-        if !session.is_on_its_way() || begun.elapsed() >= timeout.as_duration() {
+        if !session.is_on_its_way() || waiting.is_over() {
             return Ok(seen);
         }
-        let path = format!("sessions/{}?wait={}s", session.id, LONGEST_WAIT.as_secs());
-        seen = tokio::select! {
-            seen = api.get(&path) => seen.with_context(|| format!("session {} goes on", session.short()))?,
+        let news = tokio::select! {
+            news = waiting.look(&session.id) => news.with_context(|| format!("session {} goes on", session.short()))?,
             _ = tokio::signal::ctrl_c() => {
-                bail!("interrupted; the session goes on: end it with `entryguard stop {}`", session.short())
+                let end_it = format!("end it with `entryguard stop {}`", session.short());
+                bail!(Failure::new("interrupted", format!("interrupted; the session goes on: {end_it}")))
             }
         };
+        seen = news.unwrap_or(seen);
     }
 }
 
@@ -154,25 +168,6 @@ async fn extend(api: &Api, which: Which, by: Option<Span>, json: bool) -> anyhow
     if let Some(limit) = extended["cappedBy"].as_str().filter(|_| !json) {
         say(&format!("That is as long as it may be (set by {limit})."));
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn stop(api: &Api, options: &StopOptions) -> anyhow::Result<ExitCode> {
-    let ids = match (options.all, options.ids.as_slice()) {
-        (true, _) => live(api).await?.into_iter().map(|session| session.id).collect(),
-        (false, []) => vec![the_only(api).await?],
-        (false, ids) => ids.to_vec(),
-    };
-    let mut stopped = Vec::new();
-    for id in &ids {
-        // What is over already stays so: asked twice, it is stopped once.
-        let mut session = api.post(&format!("sessions/{id}/stop"), &json!({})).await?;
-        while options.wait && understood(&session)?.status == "EXPIRING" {
-            session = api.get(&format!("sessions/{id}?wait={}s", LONGEST_WAIT.as_secs())).await?;
-        }
-        stopped.push(session);
-    }
-    print_sessions(stopped, options.json, false, "You have no running session.")?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -214,11 +209,12 @@ async fn live(api: &Api) -> anyhow::Result<Vec<Session>> {
 async fn the_only(api: &Api) -> anyhow::Result<String> {
     let live = live(api).await?;
     match live.as_slice() {
-        [] => bail!("you have no running session; `entryguard start` opens one"),
+        [] => bail!(Failure::new("session_unknown", "you have no running session; `entryguard start` opens one")),
         [session] => Ok(session.id.clone()),
         several => {
             let ids: Vec<_> = several.iter().map(Session::short).collect();
-            bail!("you have more than one running session: say which ({})", ids.join(", "))
+            let say_which = format!("you have more than one running session: say which ({})", ids.join(", "));
+            bail!(Failure::new("session_ambiguous", say_which))
         }
     }
 }
@@ -237,7 +233,8 @@ async fn pages(api: &Api, path: &str, state: &str) -> anyhow::Result<Vec<Value>>
     }
 }
 
-fn understood(session: &Value) -> anyhow::Result<Session> {
+/// A session that the server told of.
+pub(super) fn understood(session: &Value) -> anyhow::Result<Session> {
     Session::deserialize(session).context("the server's answer makes no sense to this version")
 }
 
@@ -249,7 +246,8 @@ fn print_session(session: &Value, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn print_sessions(sessions: Vec<Value>, json: bool, with_members: bool, nothing: &str) -> anyhow::Result<()> {
+/// Prints sessions, or that there are none.
+pub(super) fn print_sessions(sessions: Vec<Value>, json: bool, with_members: bool, nothing: &str) -> anyhow::Result<()> {
     if json {
         say(&serde_json::to_string_pretty(&json!({ "sessions": sessions }))?);
         return Ok(());
@@ -261,6 +259,5 @@ fn print_sessions(sessions: Vec<Value>, json: bool, with_members: bool, nothing:
 
 /// Prints a line of output. Whoever stopped reading wants no error.
 pub fn say(text: &str) {
-    use std::io::Write;
     let _ = writeln!(std::io::stdout(), "{text}");
 }

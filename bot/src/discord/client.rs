@@ -141,6 +141,7 @@ impl DiscordApi {
 impl Chat for DiscordApi {
     type Content = Content;
     const SURFACE: Surface = Surface::Discord;
+    const LIMITS_EVERYWHERE: bool = false;
 
     fn markup(&self) -> &dyn Markup {
         &Markdown

@@ -36,7 +36,8 @@ fn start(options: &[ResolvedOption<'_>]) -> Result<Command, CommandError> {
 
 /// In the other commands, options are in the order of the chat language, and none of them is free text.
 fn text(name: &str, options: &[ResolvedOption<'_>]) -> String {
-    let options = ["session", "code", "identity", "duration"].into_iter().filter_map(|option| given(options, option));
+    let options =
+        ["whose", "what", "session", "code", "identity", "duration"].into_iter().filter_map(|option| given(options, option));
     std::iter::once(name).chain(options).collect::<Vec<_>>().join(" ")
 }
 

@@ -31,6 +31,10 @@ const SEPARATOR: char = '|';
 pub struct Markdown;
 
 impl Markup for Markdown {
+    fn holds(&self) -> usize {
+        DESCRIPTION - RESERVE
+    }
+
     fn time(&self, at: Timestamp) -> String {
         format!("<t:{}:f>", at.as_seconds())
     }

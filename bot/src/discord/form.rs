@@ -79,7 +79,7 @@ pub fn filled(data: &ModalInteractionData) -> FilledForm {
     let addresses = typed(ADDRESSES);
     let way = match addresses.as_str() {
         "" => AddressWay::Link,
-        SAME => AddressWay::SameAsLast,
+        SAME => AddressWay::SameAsLast { confirmed_at: None },
         _ => AddressWay::ByHand,
     };
     let addresses = if way == AddressWay::ByHand { addresses } else { String::new() };

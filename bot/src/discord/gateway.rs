@@ -70,6 +70,16 @@ impl EventHandler for GatewayWorker {
     }
 
     async fn interaction_create(&self, _: Context, interaction: Interaction) {
+        let shared = &self.state.shared;
+        if !shared.stopping.is_cancelled() {
+            // A server that is told to stop waits for what it has taken.
+            shared.promised.track_future(self.take(interaction)).await;
+        }
+    }
+}
+
+impl GatewayWorker {
+    async fn take(&self, interaction: Interaction) {
         let (id, token) = (interaction.id(), interaction.token().to_owned());
         // What was under way when a connection broke may come again with the next one.
         let Ok(answer) = respond(&self.state, interaction, format!("discord:interaction:{id}")).await else { return };

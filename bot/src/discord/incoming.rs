@@ -3,19 +3,17 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
 use serenity::model::application::Interaction;
 
 use super::DiscordState;
 use super::signed::{SENDER, Signed};
-use super::timely::{NotTaken, respond};
-use crate::http::signed::{Refused, unauthorized};
+use super::timely::respond;
+use crate::http::signed::not_taken;
 
 /// Takes an interaction.
 pub async fn interactions(State(state): State<DiscordState>, Signed(interaction, name): Signed<Interaction>) -> Response {
     match respond(&state, interaction, name).await {
         Ok(answer) => Json(answer).into_response(),
-        Err(NotTaken::Repeated) => unauthorized(SENDER, &Refused::Replayed),
-        Err(NotTaken::Unchecked) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Err(why) => not_taken(SENDER, why),
     }
 }

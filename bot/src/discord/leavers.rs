@@ -11,8 +11,8 @@ use serenity::model::id::{GuildId, UserId};
 
 use super::DiscordApi;
 use super::calls::CALL;
-use super::membership::held;
-use crate::chat::Chat;
+use super::membership::{held, is_there};
+use crate::chat::{Chat, Round};
 
 /// How often.
 const LOOK: Duration = Duration::from_secs(300);
@@ -22,16 +22,17 @@ pub struct LeaversWorker {
     engine: Arc<Engine>,
     api: Arc<DiscordApi>,
     guild: GuildId,
+    round: Round,
 }
 
 impl LeaversWorker {
     /// A worker over Discord's API.
     pub fn new(engine: Arc<Engine>, api: Arc<DiscordApi>, guild: u64) -> Self {
-        Self { engine, api, guild: GuildId::new(guild) }
+        Self { engine, api, guild: GuildId::new(guild), round: Round::default() }
     }
 
     /// Works for ever.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
         loop {
             if let Err(error) = self.look().await {
                 tracing::error!(error = ?error, "who has left Discord could not be looked up; trying again");
@@ -40,17 +41,18 @@ impl LeaversWorker {
         }
     }
 
-    async fn look(&self) -> Result<(), EngineError> {
+    async fn look(&mut self) -> Result<(), EngineError> {
         self.engine.catch_up().await?;
-        let open = self.engine.identities_with_sessions_of(Surface::Discord).await?;
-        let everybody: BTreeSet<_> = open.iter().cloned().chain(self.engine.role_holders()).collect();
-        for identity in everybody {
+        let open = self.engine.identities_with_sessions().await?.into_iter().chain(self.engine.role_holders());
+        let here = |identity: &Identity| self.api.person(identity).is_some();
+        let (open, everybody) = (open.filter(here).collect(), self.engine.identities().into_iter().filter(here).collect());
+        for identity in self.round.next(open, everybody) {
             let Some(user) = self.api.person(&identity).and_then(|user| user.parse().ok()).filter(|user| *user > 0) else {
                 continue;
             };
             match self.api.roles_of(UserId::new(user), CALL).await {
-                Ok(Some(roles)) => self.engine.identity_holds(&identity, &held(self.guild, &roles)).await?,
-                Ok(None) => self.left(&identity, open.contains(&identity)).await?,
+                Ok(Some(roles)) => is_there(&self.engine, &identity, &held(self.guild, &roles)).await?,
+                Ok(None) => self.left(&identity).await?,
                 // What is open goes on: it was given to somebody who was there, and for a time.
                 Err(error) => tracing::warn!(%identity, %error, "Discord does not say whether a user is in the server"),
             }
@@ -58,9 +60,9 @@ impl LeaversWorker {
         Ok(())
     }
 
-    async fn left(&self, identity: &Identity, has_sessions: bool) -> Result<(), EngineError> {
-        if has_sessions {
-            let ended = self.engine.identity_left(identity, Surface::Discord, "not in the Discord server any more").await?;
+    async fn left(&self, identity: &Identity) -> Result<(), EngineError> {
+        let ended = self.engine.identity_left(identity, Surface::Discord, "not in the Discord server any more").await?;
+        if ended > 0 {
             tracing::info!(%identity, ended, "somebody has left Discord; their sessions close");
         }
         self.engine.identity_holds(identity, &BTreeSet::new()).await

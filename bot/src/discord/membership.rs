@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use entryguard_core::domain::{Identity, RoleIdentity, Span};
+use entryguard_core::engine::{Engine, EngineError};
 use serenity::model::guild::Member;
 use serenity::model::id::{GuildId, RoleId, UserId};
 use serenity::model::user::User;
@@ -55,7 +56,7 @@ impl Memberships {
                 Asked::Stranger => return Err("You are not in the Discord server that EntryGuard serves.".to_owned()),
             },
         };
-        state.shared.engine.identity_holds(&identity, &held(ours, &roles)).await.map_err(|error| {
+        is_there(&state.shared.engine, &identity, &held(ours, &roles)).await.map_err(|error| {
             tracing::error!(error = ?error, "what somebody's roles give could not be brought up to date");
             error.to_string()
         })?;
@@ -75,6 +76,12 @@ impl Memberships {
         self.known.put(user, roles.is_some(), now.plus(FRESH));
         Ok(roles.map_or(Asked::Stranger, Asked::Member))
     }
+}
+
+/// Takes Discord's word on somebody who is in the guild.
+pub async fn is_there(engine: &Engine, identity: &Identity, roles: &BTreeSet<RoleIdentity>) -> Result<(), EngineError> {
+    engine.identity_returned(identity).await?;
+    engine.identity_holds(identity, roles).await
 }
 
 /// How we name a user of a guild.

@@ -158,7 +158,10 @@ fn command(global: bool) -> CreateCommand {
             ),
         sub("stop", "Close what a session opened", "Schließt, was eine Sitzung geöffnet hat").add_sub_option(session()),
         sub("extend", "Give a session more time", "Verlängert eine Sitzung").add_sub_option(session()).add_sub_option(duration()),
-        sub("list", "Show your sessions", "Zeigt deine Sitzungen"),
+        sub("list", "Show your sessions", "Zeigt deine Sitzungen").add_sub_option(
+            text("whose", "Whose; everybody's are for administrators", "Wessen; alle sehen nur Administratoren")
+                .add_string_choice("everybody's", "all"),
+        ),
         sub("status", "Show each resource of a session", "Zeigt jede Ressource einer Sitzung").add_sub_option(session()),
         sub("approve", "Agree to somebody's request", "Genehmigt eine Anfrage").add_sub_option(whose()),
         sub("deny", "Refuse somebody's request", "Lehnt eine Anfrage ab").add_sub_option(whose()),
@@ -174,6 +177,11 @@ fn command(global: bool) -> CreateCommand {
             "identity",
             "Which of your accounts, as whoami shows it; this one if you do not say",
             "Welches deiner Konten, wie whoami es zeigt; sonst dieses",
+        )),
+        sub("panic", "For administrators: close at once", "Für Administratoren: sofort schließen").add_sub_option(text(
+            "what",
+            "member NAME, resource NAME, or everything if you do not say; lift before it opens it again",
+            "member NAME, resource NAME, sonst alles; mit lift davor wird es wieder geöffnet",
         )),
         sub("help", "Show what can be said", "Zeigt, was man sagen kann"),
     ];

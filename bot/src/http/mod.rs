@@ -1,6 +1,7 @@
 //! The HTTP server: one router, made of the surfaces that the configuration has.
 
 pub mod client_address;
+mod connections;
 pub mod cookies;
 mod health;
 mod metrics;
@@ -10,20 +11,22 @@ pub mod outgoing;
 pub mod request_id;
 mod security_headers;
 pub mod signed;
+pub mod streams;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use entryguard_core::config::ServerSettings;
 use entryguard_core::engine::Engine;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+pub use connections::serve;
 pub use observed::{acknowledged, observed};
 pub use origin::SameOrigin;
 pub use security_headers::{LivePage, PRIVATE, Page};
+use streams::Streams;
 
 /// What every handler may use.
 #[derive(Clone)]
@@ -32,11 +35,25 @@ pub struct Shared {
     pub engine: Arc<Engine>,
     /// How the server is reached.
     pub server: Arc<ServerSettings>,
+    /// What somebody was told is on its way.
+    pub promised: TaskTracker,
+    /// That nothing more is to be taken: the server ends once it has done what it has taken.
+    pub stopping: CancellationToken,
+    /// Who follows sessions.
+    pub streams: Arc<Streams>,
+}
+
+impl Shared {
+    /// For a server that is reached so.
+    pub fn new(engine: &Arc<Engine>, server: &Arc<ServerSettings>) -> Self {
+        let (engine, server) = (Arc::clone(engine), Arc::clone(server));
+        Self { engine, server, promised: TaskTracker::new(), stopping: CancellationToken::new(), streams: Arc::default() }
+    }
 }
 
 /// The routes that are always there; the numbers among them where they have no address of their own.
 pub fn base_routes(server: &ServerSettings) -> Router<Shared> {
-    let routes = health::routes().merge(crate::web::confirm::routes());
+    let routes = health::routes();
     if server.metrics_listen.is_none() { routes.merge(metrics::routes()) } else { routes }
 }
 
@@ -46,30 +63,4 @@ pub fn metrics_routes() -> Router<Shared> {
 }
 
 /// How long what was begun may take to end.
-const DRAIN: Duration = Duration::from_secs(10);
-
-/// Serves until `shutdown` resolves, and then lets what was begun end, within bounds: a request that never ends must not keep the
-/// next process from starting.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let (told, hear) = oneshot::channel();
-    let graceful = axum::serve(listener, service).with_graceful_shutdown(async move {
-        shutdown.await;
-        let _ = told.send(());
-    });
-    let patience_over = async {
-        // Where nobody will ever tell, the server has ended by itself, and the other branch says so.
-        if hear.await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        tokio::time::sleep(DRAIN).await;
-    };
-    tokio::select! {
-        ended = graceful => ended,
-        () = patience_over => Ok(()),
-    }
-}
+pub const DRAIN: Duration = Duration::from_secs(10);

@@ -2,10 +2,11 @@
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::{HeaderMap, StatusCode, header};
 
 use super::Shared;
+use crate::web::problem::problem;
 
 /// Where a form was sent from; a page of somebody else's is not a value of this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +46,8 @@ where
         let ours: Vec<_> = std::iter::once(server.public_url.as_str()).chain(others).collect();
         same_origin(&parts.headers, &ours).ok_or_else(|| {
             let why =
-                "This form was sent by a page of another site, so nothing was done. Open the link itself, and use its button.\n";
-            (StatusCode::FORBIDDEN, why).into_response()
+                "This form was sent by a page of another site, so nothing was done. Open the link itself, and use its button.";
+            problem(StatusCode::FORBIDDEN, "Nothing was done", why)
         })
     }
 }

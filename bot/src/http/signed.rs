@@ -4,8 +4,9 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use entryguard_core::domain::{Span, Timestamp};
-use entryguard_core::engine::Engine;
 use http::{HeaderMap, StatusCode};
+
+use crate::chat::NotTaken;
 
 /// How far a request's time may be from ours, either way.
 const WINDOW: Span = Span::from_minutes(5);
@@ -25,25 +26,6 @@ pub enum Refused {
     /// Sent again by somebody who saw it.
     #[error("the request was accepted before")]
     Replayed,
-}
-
-/// The body of a request of `sender`'s that is new. `verify` checks its signature, and gives what names the request.
-pub async fn verified<State: Send + Sync>(
-    request: Request,
-    state: &State,
-    engine: &Engine,
-    sender: &'static str,
-    verify: impl FnOnce(&HeaderMap, &[u8]) -> Result<String, Refused>,
-) -> Result<Bytes, Response> {
-    let (body, name) = signed(request, state, sender, verify).await?;
-    match engine.accept_once(&name).await {
-        Ok(true) => Ok(body),
-        Ok(false) => Err(unauthorized(sender, &Refused::Replayed)),
-        Err(error) => {
-            tracing::error!(error = ?error, sender, "a request could not be checked for replay");
-            Err(StatusCode::SERVICE_UNAVAILABLE.into_response())
-        }
-    }
 }
 
 /// The body of a request that `sender` signed, and what names it: whoever acts on it accepts it by that name first, once.
@@ -75,6 +57,14 @@ pub fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Refused> 
     match (values.next(), values.next()) {
         (Some(value), None) => value.to_str().map_err(|_| Refused::Header),
         _ => Err(Refused::Header),
+    }
+}
+
+/// A signed request that was accepted before, or of which nobody can say whether it was.
+pub fn not_taken(sender: &'static str, why: NotTaken) -> Response {
+    match why {
+        NotTaken::Repeated => unauthorized(sender, &Refused::Replayed),
+        NotTaken::Unchecked => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }
 

@@ -9,8 +9,9 @@ use slack_morphism::prelude::{
 
 /// What one section's text may hold.
 const SECTION: usize = 3000;
-/// What a message may hold, less the buttons, the notes and the line that says how many were left out.
-const SECTIONS: usize = 44;
+/// What a message's lines and notes may hold together. Slack documents no limit: it refuses some messages of 11,300 characters and takes none of
+/// 13,300 (https://github.com/slackapi/bolt-js/issues/2509 and 2867).
+const TEXT: usize = 10_000;
 /// What a line for notifications may hold and still be read.
 const SUMMARY: usize = 300;
 /// The longest of what Slack reads as one, in bytes: a time with its fallback.
@@ -22,6 +23,10 @@ const ROW: usize = 5;
 pub struct Mrkdwn;
 
 impl Markup for Mrkdwn {
+    fn holds(&self) -> usize {
+        TEXT
+    }
+
     fn time(&self, at: Timestamp) -> String {
         format!("<!date^{}^{{date_short_pretty}} at {{time}}|{at}>", at.as_seconds())
     }
@@ -68,7 +73,8 @@ pub fn content(message: &Message) -> SlackMessageContent {
 
 /// A message's blocks.
 pub fn blocks(message: &Message) -> Vec<SlackBlock> {
-    let mut blocks = lines(&message.lines);
+    let notes: usize = message.notes.iter().map(|note| note.chars().count() + 1).sum();
+    let mut blocks = sections(&message.lines, TEXT.saturating_sub(notes));
     blocks.extend(message.buttons.chunks(ROW).map(actions));
     blocks.extend(packed(&message.notes).iter().map(|note| context(note)));
     blocks
@@ -86,14 +92,26 @@ pub fn context(text: &str) -> SlackBlock {
 
 /// Lines, packed into as few sections as can be. What a message cannot hold is counted rather than silently cut.
 pub fn lines(lines: &[String]) -> Vec<SlackBlock> {
-    let texts = packed(lines);
-    let (shown, rest) = texts.split_at(texts.len().min(SECTIONS));
-    let mut blocks: Vec<_> = shown.iter().map(|text| section(text)).collect();
-    let left_out: usize = rest.iter().map(|text| text.lines().count()).sum();
-    if left_out > 0 {
-        blocks.push(section(&format!("… and {left_out} more")));
+    sections(lines, TEXT)
+}
+
+fn sections(lines: &[String], at_most: usize) -> Vec<SlackBlock> {
+    packed(&within(lines, at_most)).iter().map(|text| section(text)).collect()
+}
+
+/// As many lines as fit, and how many do not.
+fn within(lines: &[String], at_most: usize) -> Vec<String> {
+    let mut kept: Vec<_> = lines.iter().map(|line| cut(line, SECTION)).collect();
+    let mut ends = kept.iter().scan(0, |end, line| {
+        *end += line.chars().count() + 1;
+        Some(*end)
+    });
+    let fit = ends.position(|end| end > at_most).unwrap_or(kept.len());
+    if fit < kept.len() {
+        kept.truncate(fit);
+        kept.push(format!("… and {} more", lines.len() - fit));
     }
-    blocks
+    kept
 }
 
 /// Lines, in as few texts as can be.
@@ -180,8 +198,11 @@ mod tests {
     fn many_lines_keep_to_slacks_limits_and_none_is_lost_silently() {
         let long = vec!["x".repeat(2000); 60];
         let blocks = lines(&long);
-        assert_eq!(blocks.len(), 45);
-        assert!(serde_json::to_string(blocks.last().unwrap()).unwrap().contains("and 16 more"));
-        assert_eq!(lines(&vec!["y".repeat(100); 100]).len(), 4);
+        assert_eq!(blocks.len(), 4);
+        assert!(serde_json::to_string(blocks.last().unwrap()).unwrap().contains("and 56 more"));
+        assert_eq!(lines(&vec!["y".repeat(99); 100]).len(), 4);
+        // A line of two is still one.
+        let blocks = lines(&vec![format!("{}\nwhy", "z".repeat(295)); 100]);
+        assert!(serde_json::to_string(blocks.last().unwrap()).unwrap().contains("and 67 more"));
     }
 }

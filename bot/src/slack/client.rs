@@ -20,12 +20,23 @@ use crate::chat::{Chat, ChatError, Sent};
 use crate::http::outgoing;
 
 use super::blocks::{self, Mrkdwn};
-use super::standing::Standing;
+use super::standing::{NOT_ALLOWED, Standing};
 
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(5);
 /// How long one may take while Slack waits for an acknowledgement: three seconds are all there is.
 const WHILE_ASKED: Duration = Duration::from_millis(1500);
+
+/// Slack's answers to a reply in a channel that takes messages all the same.
+const NO_THREAD: [&str; 4] = [
+    "restricted_action_non_threadable_channel",
+    "restricted_action_thread_locked",
+    "thread_not_found",
+    "cannot_reply_to_message",
+];
+/// Slack's answers where it is in trouble itself, with HTTP's 200: what it was asked for is tried again.
+const AWAY: [&str; 6] =
+    ["internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org", "accesslimited"];
 
 /// Slack's Web API, as our app.
 pub struct SlackApi {
@@ -72,7 +83,7 @@ impl SlackApi {
         request.unfurl_media = Some(false);
         request.thread_ts = thread.map(Into::into);
         let session = self.client.open_session(&self.token);
-        let posted = within(CALL, session.chat_post_message(&request)).await?;
+        let posted = within(CALL, session.chat_post_message(&request)).await.map_err(locked_out)?;
         Ok(Sent { channel: posted.channel.0, id: posted.ts.0 })
     }
 
@@ -90,7 +101,14 @@ impl SlackApi {
         let url = response_url.parse().map_err(|_| ChatError::Refused("not a response URL".to_owned()))?;
         let mut request = SlackApiPostWebhookMessageRequest::new(content);
         request.replace_original = Some(false);
-        within(CALL, self.client.post_webhook_message(&url, &request)).await.map(drop)
+        match tokio::time::timeout(CALL, self.client.post_webhook_message(&url, &request)).await {
+            // It was used too often, or too long ago.
+            Ok(Err(SlackClientError::HttpError(error))) if matches!(error.status_code.as_u16(), 403 | 404 | 410) => {
+                Err(ChatError::MessageGone(error.status_code.to_string()))
+            }
+            Ok(answer) => Ok(answer.map(drop)?),
+            Err(_) => Err(too_slow(CALL)),
+        }
     }
 
     /// Opens a modal.
@@ -140,6 +158,8 @@ impl SlackApi {
 impl Chat for SlackApi {
     type Content = SlackMessageContent;
     const SURFACE: Surface = Surface::Slack;
+    // Its limits are a method's in the workspace, and some are a channel's as well: it does not say which.
+    const LIMITS_EVERYWHERE: bool = true;
 
     fn markup(&self) -> &dyn Markup {
         &Mrkdwn
@@ -150,7 +170,9 @@ impl Chat for SlackApi {
     }
 
     fn elsewhere(&self, channel: &str) -> String {
-        format!("Sent to you directly: EntryGuard is not in <#{channel}>. `/invite @EntryGuard` there changes that.")
+        format!(
+            "Sent to you directly: EntryGuard cannot write in <#{channel}>. `/invite @EntryGuard` changes that, unless it is read-only."
+        )
     }
 
     fn person(&self, identity: &Identity) -> Option<String> {
@@ -177,7 +199,7 @@ impl Chat for SlackApi {
     async fn edit(&self, message: &Sent, content: SlackMessageContent) -> Result<(), ChatError> {
         let request = SlackApiChatUpdateRequest::new(message.channel.as_str().into(), content, message.id.as_str().into());
         let session = self.client.open_session(&self.token);
-        within(CALL, session.chat_update(&request)).await.map(drop)
+        within(CALL, session.chat_update(&request)).await.map(drop).map_err(locked_out)
     }
 }
 
@@ -189,8 +211,20 @@ pub(super) fn connector(settings: &SlackSettings) -> std::io::Result<HttpsConnec
 async fn within<T>(patience: Duration, call: impl Future<Output = Result<T, SlackClientError>>) -> Result<T, ChatError> {
     match tokio::time::timeout(patience, call).await {
         Ok(answer) => answer.map_err(ChatError::from),
-        Err(_) => Err(ChatError::Unreachable(format!("nothing within {} s", patience.as_secs()))),
+        Err(_) => Err(too_slow(patience)),
     }
+}
+
+/// A token that counts no more refuses no message: a message waits until there is another one, as for a Slack that is away.
+fn locked_out(error: ChatError) -> ChatError {
+    match error {
+        ChatError::Refused(why) if NOT_ALLOWED.contains(&why.as_str()) => ChatError::Unreachable(why),
+        other => other,
+    }
+}
+
+fn too_slow(patience: Duration) -> ChatError {
+    ChatError::Unreachable(format!("nothing within {} s", patience.as_secs()))
 }
 
 impl From<SlackClientError> for ChatError {
@@ -198,9 +232,13 @@ impl From<SlackClientError> for ChatError {
         match error {
             SlackClientError::RateLimitError(limit) => Self::RateLimited(limit.retry_after),
             SlackClientError::ApiError(error) => match error.code.as_str() {
-                "not_in_channel" | "channel_not_found" | "is_archived" | "restricted_action" => Self::NoAccess(error.code),
+                code if NO_THREAD.contains(&code) => Self::NoThread(error.code),
+                "not_in_channel" | "channel_not_found" | "is_archived" | "is_inactive" => Self::NoAccess(error.code),
+                // Channels for announcements, and whatever else an administrator keeps apps from writing to.
+                code if code.starts_with("restricted_action") => Self::NoAccess(error.code),
                 "message_not_found" | "cant_update_message" | "edit_window_closed" => Self::MessageGone(error.code),
-                "ratelimited" => Self::RateLimited(None),
+                "ratelimited" | "rate_limited" => Self::RateLimited(None),
+                code if AWAY.contains(&code) => Self::Unreachable(error.code),
                 _ => Self::Refused(error.code),
             },
             other => Self::Unreachable(other.to_string()),

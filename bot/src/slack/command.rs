@@ -3,8 +3,7 @@
 use entryguard_core::command::Conversation;
 use entryguard_core::domain::Surface;
 use serde::Deserialize;
-use serde_json::Value;
-use slack_morphism::prelude::{SlackCommandEventResponse, SlackMessageContent, SlackMessageResponseType};
+use slack_morphism::prelude::SlackMessageContent;
 
 use crate::chat::Place;
 
@@ -15,25 +14,21 @@ use super::{SlackState, reply};
 pub struct SlashCommand {
     team_id: String,
     channel_id: String,
-    user_id: String,
+    pub(super) user_id: String,
     #[serde(default)]
     text: String,
+    pub(super) response_url: Option<String>,
 }
 
 /// Answers a command.
-pub async fn answer(state: &SlackState, command: SlashCommand) -> Option<Value> {
+pub async fn answer(state: &SlackState, command: SlashCommand) -> SlackMessageContent {
     let identity = match state.standings.who(state, &command.team_id, &command.user_id).await {
         Ok(identity) => identity,
-        Err(why) => return ephemeral(reply::refused(&why)),
+        Err(why) => return reply::refused(&why),
     };
     let place = Place { channel: command.channel_id, user: command.user_id };
     let place = place.stored();
     let conversation = Conversation { identity, surface: Surface::Slack, place };
     let answer = state.shared.engine.answer_text(&conversation, &command.text).await;
-    ephemeral(reply::render(&answer, &state.shared.server.public_url, state.shared.engine.now()))
-}
-
-fn ephemeral(content: SlackMessageContent) -> Option<Value> {
-    let response = SlackCommandEventResponse::new(content).with_response_type(SlackMessageResponseType::Ephemeral);
-    serde_json::to_value(response).ok()
+    reply::render(&answer, &state.shared.server.public_url, state.shared.engine.now())
 }

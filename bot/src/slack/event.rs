@@ -107,7 +107,17 @@ async fn show_home(state: &SlackState, team: &str, user: String) {
 async fn changed(state: &SlackState, team: &str, user: ChangedUser) -> Result<(), EngineError> {
     // Where Slack does not name the user's workspace, it is the one that the event is about.
     let ours = user.team_id.as_deref().unwrap_or(team) == state.settings.team_id;
-    let standing = Standing::of(ours, user.deleted, user.is_bot);
+    let standing = match Standing::of(ours, user.deleted, user.is_bot) {
+        // It may be an older event that comes again, which must not take back what a newer one said: they are asked about.
+        Standing::Active => match state.api.user(&user.id).await {
+            Ok(said) => said.standing(&state.settings.team_id),
+            Err(error) => {
+                tracing::warn!(user = user.id, %error, "Slack does not say whether a user is back; their next command asks again");
+                return Ok(());
+            }
+        },
+        gone => gone,
+    };
     state.standings.set(&user.id, standing, state.shared.engine.now());
     close_for(&state.shared.engine, &state.settings.team_id, user.id, standing).await
 }

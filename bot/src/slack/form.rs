@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use entryguard_core::command::{AddressWay, Field, FieldError, FilledForm};
 use entryguard_core::domain::Timestamp;
 use entryguard_core::reply::message::Message;
-use entryguard_core::reply::{StartForm, last_time};
+use entryguard_core::reply::{StartForm, confirmed_ago};
 use serde::Deserialize;
 use slack_morphism::prelude::{
     SlackBlock, SlackBlockCheckboxesElement, SlackBlockChoiceItem, SlackBlockPlainText, SlackBlockPlainTextInputElement,
@@ -124,14 +124,16 @@ fn reason() -> SlackBlock {
 
 fn way(form: &StartForm, now: Timestamp) -> SlackBlock {
     let option = |way: AddressWay, label: &str| {
-        SlackBlockChoiceItem::<SlackBlockText>::new(SlackBlockPlainText::new(label.to_owned()).into(), way.as_str().to_owned())
+        SlackBlockChoiceItem::<SlackBlockText>::new(SlackBlockPlainText::new(label.to_owned()).into(), way.value())
     };
     let link = option(AddressWay::Link, "I open a link, and its page sees it");
     let mut options = vec![link.clone()];
     let mut first = link;
     if let Some(remembered) = &form.remembered {
-        let label: String = format!("Same as last time: {}", last_time(remembered, now)).chars().take(75).collect();
-        first = option(AddressWay::SameAsLast, &label);
+        let way = AddressWay::SameAsLast { confirmed_at: Some(remembered.confirmed_at) };
+        // Two addresses and their age are more than a label holds.
+        let label = format!("Same as last time, confirmed {}", confirmed_ago(remembered, now));
+        first = option(way, &label).with_description(plain(&remembered.addresses.to_string()));
         options.insert(0, first.clone());
     }
     if form.explicit_ip {

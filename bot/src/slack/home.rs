@@ -2,8 +2,8 @@
 
 use entryguard_core::command::Conversation;
 use entryguard_core::domain::Timestamp;
-use entryguard_core::reply::message::{Action, Button};
-use entryguard_core::reply::{Card, Home, brief, last_time, quoting, resource_line, thread};
+use entryguard_core::reply::message::{Action, Button, Message};
+use entryguard_core::reply::{Card, Home, brief, last_time, quoting, request, resource_lines, thread};
 use slack_morphism::prelude::{
     SlackBlock, SlackBlockPlainTextOnly, SlackDividerBlock, SlackHeaderBlock, SlackHomeView, SlackView,
 };
@@ -14,6 +14,10 @@ use crate::chat::ChatError;
 
 /// Sessions that are over and still shown.
 const PAST: usize = 3;
+/// Sessions that are shown with their buttons.
+const LIVE: usize = 10;
+/// Requests that are shown.
+const ASKED: usize = 10;
 
 /// Shows somebody their home, as it stands now.
 pub async fn publish(state: &SlackState, conversation: &Conversation, user: &str) -> Result<(), ChatError> {
@@ -21,7 +25,10 @@ pub async fn publish(state: &SlackState, conversation: &Conversation, user: &str
         Ok(home) => view(&home, state.shared.engine.now()),
         Err(error) => sentence(&error.to_string()),
     };
-    show(state, user, view).await
+    let shown = show(state, user, view).await;
+    // A Slack that is away gets it in a later round; what it refuses is refused then, too.
+    state.homes.drawn(user, matches!(shown, Err(ChatError::Unreachable(_) | ChatError::RateLimited(_))));
+    shown
 }
 
 /// Tells somebody whom we do not serve why their home is empty.
@@ -41,26 +48,26 @@ fn sentence(why: &str) -> SlackView {
 
 fn view(home: &Home, now: Timestamp) -> SlackView {
     let mut all = vec![header("Your sessions")];
-    all.push(actions(&[Button::primary(Action::OpenForm, "Start a session")]));
+    // Whoever may open nothing is offered nothing.
+    let start = (!home.resources.is_empty()).then(|| actions(&[Button::primary(Action::OpenForm, "Start a session")]));
+    all.extend(start);
     let (live, past): (Vec<_>, Vec<_>) = home.sessions.iter().partition(|card| card.status.is_live());
     if live.is_empty() {
         all.push(section("Nothing is open for you."));
     }
-    for card in live {
-        all.extend(session(card));
-    }
+    all.extend(live.iter().take(LIVE).flat_map(|card| session(card)));
+    let more = live.len().saturating_sub(LIVE);
+    all.extend((more > 0).then(|| context(&format!("… and {more} more: `/entryguard list`."))));
     if !past.is_empty() {
         let briefs: Vec<_> = past.iter().take(PAST).map(|card| brief(card, &Mrkdwn)).collect();
         all.push(context(&format!("Before that:\n{}", briefs.join("\n"))));
     }
+    all.extend(requests(&home.requests));
     all.push(SlackDividerBlock::new().into());
     all.push(header("Your resources"));
     match home.resources.is_empty() {
-        true => all.push(section("None of your roles has any. Ask an administrator for a role with resources.")),
-        false => {
-            let rows: Vec<_> = home.resources.iter().map(|resource| resource_line(resource, &Mrkdwn)).collect();
-            all.extend(lines(&rows));
-        }
+        true => all.push(section("None of your roles has any. If you need one, ask an administrator.")),
+        false => all.extend(lines(&resource_lines(&home.resources, &Mrkdwn))),
     }
     all.push(SlackDividerBlock::new().into());
     let address = match &home.remembered {
@@ -68,9 +75,23 @@ fn view(home: &Home, now: Timestamp) -> SlackView {
         None => "You have confirmed no address lately.".to_owned(),
     };
     all.push(context(&format!("{address} You are *{}*.", super::blocks::escape(home.member.as_str()))));
-    // A home takes 100 blocks.
-    all.truncate(100);
     SlackView::Home(SlackHomeView::new(all))
+}
+
+/// What others ask for; the first of them, and how many more there are.
+fn requests(cards: &[Card]) -> Vec<SlackBlock> {
+    if cards.is_empty() {
+        return Vec::new();
+    }
+    let mut all = vec![SlackDividerBlock::new().into(), header("Waiting for your answer")];
+    for card in cards.iter().take(ASKED) {
+        let Message { lines: facts, buttons, .. } = request(card, &Mrkdwn);
+        all.extend(lines(&facts));
+        all.push(actions(&buttons));
+    }
+    let more = cards.len().saturating_sub(ASKED);
+    all.extend((more > 0).then(|| context(&format!("… and {more} more, each in a direct message."))));
+    all
 }
 
 fn session(card: &Card) -> Vec<SlackBlock> {

@@ -25,22 +25,41 @@ const PACE: Duration = Duration::from_millis(700);
 /// Whoever has looked at their home lately.
 #[derive(Debug, Default)]
 pub struct Homes {
-    looked: Mutex<HashMap<String, (Conversation, Timestamp)>>,
+    looked: Mutex<HashMap<String, Looked>>,
+}
+
+/// A home that somebody has looked at.
+#[derive(Debug)]
+struct Looked {
+    conversation: Conversation,
+    at: Timestamp,
+    // Whether it is to be drawn again.
+    due: bool,
 }
 
 impl Homes {
     /// Somebody has opened their home.
     pub fn looked(&self, user: &str, conversation: &Conversation, now: Timestamp) {
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        looked.retain(|_, (_, at)| now.since(*at) < LOOKED_AT);
+        looked.retain(|_, home| now.since(home.at) < LOOKED_AT);
         if looked.len() < KEPT || looked.contains_key(user) {
-            looked.insert(user.to_owned(), (conversation.clone(), now));
+            looked.insert(user.to_owned(), Looked { conversation: conversation.clone(), at: now, due: false });
         }
     }
 
-    fn all(&self) -> Vec<(String, Conversation)> {
-        let looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        looked.iter().map(|(user, (conversation, _))| (user.clone(), conversation.clone())).collect()
+    /// Somebody's home was drawn, or is still to be.
+    pub fn drawn(&self, user: &str, due: bool) {
+        if let Some(home) = self.looked.lock().unwrap_or_else(PoisonError::into_inner).get_mut(user) {
+            home.due = due;
+        }
+    }
+
+    /// All that are to be drawn again, these among them.
+    fn due(&self, changed: impl Fn(&Conversation) -> bool) -> Vec<(String, Conversation)> {
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        looked.values_mut().for_each(|home| home.due |= changed(&home.conversation));
+        let due = looked.iter().filter(|(_, home)| home.due);
+        due.map(|(user, home)| (user.clone(), home.conversation.clone())).collect()
     }
 }
 
@@ -72,11 +91,10 @@ impl HomesWorker {
 
     async fn redraw(&self, seen: i64) -> Result<i64, EngineError> {
         let (changed, by_now) = self.state.shared.engine.changed_since(seen).await?;
-        for (user, conversation) in self.state.homes.all() {
-            if self.belongs_to(&conversation, &changed) {
-                self.draw(&user, &conversation).await;
-                tokio::time::sleep(PACE).await;
-            }
+        // What Slack did not take in an earlier round is among them.
+        for (user, conversation) in self.state.homes.due(|conversation| self.belongs_to(conversation, &changed)) {
+            self.draw(&user, &conversation).await;
+            tokio::time::sleep(PACE).await;
         }
         Ok(by_now)
     }

@@ -9,8 +9,11 @@ use serde_json::Value;
 
 use super::command::SlashCommand;
 use super::event::EventRequest;
-use super::signed::{Signed, SignedJson};
-use super::{SlackState, command, event, interaction};
+use super::signed::{SENDER, Signed, SignedJson};
+use super::timely::Asked;
+use super::{SlackState, event, timely};
+use crate::chat::{NotTaken, once};
+use crate::http::signed::{not_taken, unknown_shape};
 
 /// An interaction's form: one field, with JSON in it.
 #[derive(Deserialize)]
@@ -19,30 +22,32 @@ pub struct InteractionForm {
 }
 
 /// Takes a command.
-pub async fn commands(State(state): State<SlackState>, Signed(command): Signed<SlashCommand>) -> Response {
-    respond(command::answer(&state, command).await)
+pub async fn commands(State(state): State<SlackState>, Signed(command, name): Signed<SlashCommand>) -> Response {
+    respond(timely::respond(&state, name, Asked::Command(command)).await)
 }
 
 /// Takes an interaction.
-pub async fn interactions(State(state): State<SlackState>, Signed(form): Signed<InteractionForm>) -> Response {
+pub async fn interactions(State(state): State<SlackState>, Signed(form, name): Signed<InteractionForm>) -> Response {
     match serde_json::from_str(&form.payload) {
-        Ok(payload) => respond(interaction::answer(&state, payload).await),
-        Err(error) => {
-            tracing::warn!(%error, "a signed Slack interaction has an unknown shape");
-            StatusCode::BAD_REQUEST.into_response()
-        }
+        Ok(payload) => respond(timely::respond(&state, name, Asked::Interaction(payload)).await),
+        Err(error) => unknown_shape(SENDER, &error),
     }
 }
 
 /// Takes an event.
-pub async fn events(State(state): State<SlackState>, SignedJson(request): SignedJson<EventRequest>) -> Response {
-    match event::answer(&state, request).await {
-        Ok(answer) => respond(answer),
-        Err(()) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+pub async fn events(State(state): State<SlackState>, SignedJson(request, name): SignedJson<EventRequest>) -> Response {
+    match once(&state.shared.engine, &name, event::answer(&state, request)).await {
+        Ok(Err(())) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Ok(Ok(answer)) => respond(Ok(answer)),
+        Err(why) => not_taken(SENDER, why),
     }
 }
 
 /// Slack takes an empty answer for "received".
-fn respond(answer: Option<Value>) -> Response {
-    answer.map_or_else(|| StatusCode::OK.into_response(), |answer| Json(answer).into_response())
+fn respond(answer: Result<Option<Value>, NotTaken>) -> Response {
+    match answer {
+        Ok(None) => StatusCode::OK.into_response(),
+        Ok(Some(answer)) => Json(answer).into_response(),
+        Err(why) => not_taken(SENDER, why),
+    }
 }

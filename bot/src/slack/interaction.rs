@@ -1,17 +1,24 @@
 //! Presses, forms and shortcuts: each acts for whoever made it, with that person's rights.
 
+use std::time::{Duration, Instant};
+
 use entryguard_core::command::{Command, Conversation};
 use entryguard_core::domain::{Identity, Surface};
 use entryguard_core::reply::message::Action;
 use entryguard_core::reply::{self, Reply};
 use serde::Deserialize;
-use serde_json::Value;
-use slack_morphism::prelude::SlackMessageContent;
+use slack_morphism::prelude::{SlackMessageContent, SlackView};
 
 use super::blocks::{Mrkdwn, content};
-use crate::chat::{Chat, Place};
-
+use super::timely::{ADDRESS_LIFE, Answer};
 use super::{SlackState, form, home};
+use crate::chat::{Chat, Place, Promise};
+
+/// What Slack calls a form that was sent.
+const FORM: &str = "view_submission";
+/// How long what opens a form lasts: three seconds, less the way.
+const TRIGGER_LIFE: Duration = Duration::from_millis(2500);
+const TOO_LATE: &str = "That took too long for Slack to open the form. Press the button again.";
 
 /// What Slack sends for an interaction.
 #[derive(Deserialize)]
@@ -28,6 +35,36 @@ pub struct Payload {
     callback_id: Option<String>,
     trigger_id: Option<String>,
     response_url: Option<String>,
+    #[serde(skip, default = "Instant::now")]
+    asked_at: Instant,
+}
+
+impl Payload {
+    /// Where an answer to it may be posted, if anywhere, and who made it.
+    pub const fn asked_from(&self) -> (&Option<String>, &String) {
+        (&self.response_url, &self.user.id)
+    }
+
+    /// What opens a form, while it still does.
+    fn trigger(&self) -> Option<&str> {
+        self.trigger_id.as_deref().filter(|_| self.asked_at.elapsed() < TRIGGER_LIFE)
+    }
+
+    fn is_in_view(&self) -> bool {
+        self.container.as_ref().is_some_and(|container| container.kind == "view")
+    }
+}
+
+/// Where the answer to a press is shown.
+enum Where {
+    /// In a view over the one that was pressed in.
+    View(String, Box<SlackView>),
+    /// At the press's own address for answers.
+    Address(String),
+    /// In a channel, to its person alone.
+    Channel(String),
+    /// In a direct message.
+    Directly,
 }
 
 #[derive(Deserialize)]
@@ -71,7 +108,7 @@ struct ViewState {
 }
 
 /// Takes an interaction; what Slack is to do with its view, where that is up to us.
-pub async fn answer(state: &SlackState, payload: Payload) -> Option<Value> {
+pub async fn answer(state: &SlackState, payload: Payload) -> Answer {
     // In a shared channel strangers can press our buttons; the team that counts is theirs, and not the channel's.
     let team = payload.user.team_id.as_deref().or(payload.team.as_ref().map(|team| team.id.as_str())).unwrap_or_default();
     let who = match state.standings.who(state, team, &payload.user.id).await {
@@ -84,16 +121,16 @@ pub async fn answer(state: &SlackState, payload: Payload) -> Option<Value> {
             if let Some(action) = payload.actions.first().and_then(action) {
                 press(state, payload, who, action).await;
             }
-            None
+            Answer::Nothing
         }
         "shortcut" if payload.callback_id.as_deref() == Some(form::SHORTCUT) => {
             open_form(state, &payload, who).await;
-            None
+            Answer::Nothing
         }
-        "view_submission" => submit(state, payload, who).await,
+        FORM => submit(state, payload, who).await.unwrap_or(Answer::Nothing),
         other => {
             tracing::debug!(kind = other, "an interaction that nothing answers");
-            None
+            Answer::Nothing
         }
     }
 }
@@ -109,32 +146,33 @@ async fn press(state: &SlackState, payload: Payload, who: Identity, action: Acti
     }
     let conversation = conversation(&payload, who);
     let silent = action.is_seen_in_thread();
-    let in_view = payload.container.as_ref().is_some_and(|container| container.kind == "view");
     let Some(command) = Command::of_press(action) else { return };
     let reply = state.shared.engine.answer(&conversation, command).await;
     let refused = matches!(reply, Reply::Refused(_));
     if refused || !silent {
         show(state, &payload, &reply);
     }
-    if in_view && !refused {
+    // What was refused may be so because the home is out of date.
+    if payload.is_in_view() {
         redraw_home(state, conversation, payload.user.id);
     }
 }
 
 /// Opens the form. The trigger lasts three seconds, so it is opened before Slack has its acknowledgement.
 async fn open_form(state: &SlackState, payload: &Payload, who: Identity) {
-    let Some(trigger) = &payload.trigger_id else { return };
     let conversation = conversation(payload, who);
     let view = match state.shared.engine.start_form(&conversation).await {
         Ok(offered) => form::modal(&offered, state.shared.engine.now(), conversation.place.unwrap_or_default()),
         Err(error) => form::said(&reply::refused(&error.to_string(), &Mrkdwn)),
     };
+    let Some(trigger) = payload.trigger() else { return whisper(state, payload, super::reply::refused(TOO_LATE)) };
     if let Err(error) = state.api.open_view(trigger, view).await {
         tracing::warn!(%error, "a form could not be opened in Slack");
+        whisper(state, payload, super::reply::refused(TOO_LATE));
     }
 }
 
-async fn submit(state: &SlackState, payload: Payload, who: Identity) -> Option<Value> {
+async fn submit(state: &SlackState, payload: Payload, who: Identity) -> Option<Answer> {
     let View { callback_id, private_metadata, state: view_state } = payload.view?;
     if callback_id.as_deref() != Some(form::CALLBACK) {
         return None;
@@ -143,20 +181,27 @@ async fn submit(state: &SlackState, payload: Payload, who: Identity) -> Option<V
     let place = private_metadata.filter(|place| !place.is_empty());
     let conversation = Conversation { identity: who, surface: Surface::Slack, place };
     Some(match state.shared.engine.submit_form(&conversation, &form::filled(&values)).await {
-        Err(wrong) => form::errors(&wrong, &values),
+        Err(wrong) => {
+            let why: Vec<_> = wrong.iter().map(|error| error.why.as_str()).collect();
+            Answer::Form { view: form::errors(&wrong, &values), words: super::reply::refused(&why.join(" ")) }
+        }
         Ok(reply) => {
             if matches!(reply, Reply::Started(_)) {
                 redraw_home(state, conversation, payload.user.id);
             }
             let message = reply::words(&reply, &state.shared.server.public_url, state.shared.engine.now(), &Mrkdwn);
-            serde_json::json!({ "response_action": "update", "view": form::said(&message) })
+            Answer::form(&message)
         }
     })
 }
 
 fn redraw_home(state: &SlackState, conversation: Conversation, user: String) {
-    let state = state.clone();
-    spawn(async move { home::publish(&state, &conversation, &user).await });
+    let (promised, state) = (state.shared.promised.clone(), state.clone());
+    let drawing = async move {
+        // What went wrong is in the log, and homes are drawn again.
+        let _ = home::publish(&state, &conversation, &user).await;
+    };
+    promised.spawn(drawing);
 }
 
 /// Where a session that begins here is shown: in the channel, or else to its member directly.
@@ -170,49 +215,51 @@ fn conversation(payload: &Payload, identity: Identity) -> Conversation {
 /// Shows a reply to whoever pressed, and to nobody else.
 fn show(state: &SlackState, payload: &Payload, reply: &Reply) {
     let message = reply::words(reply, &state.shared.server.public_url, state.shared.engine.now(), &Mrkdwn);
-    let in_view = payload.container.as_ref().is_some_and(|container| container.kind == "view");
-    match (&payload.trigger_id, in_view) {
-        (Some(trigger), true) => {
-            let (api, trigger, view) = (state.api.clone(), trigger.clone(), form::said(&message));
-            spawn(async move { api.open_view(&trigger, view).await });
-        }
-        _ => whisper(state, payload, content(&message)),
+    match payload.trigger().filter(|_| payload.is_in_view()) {
+        Some(trigger) => give(state, payload, Where::View(trigger.to_owned(), Box::new(form::said(&message))), content(&message)),
+        None => whisper(state, payload, content(&message)),
     }
 }
 
 fn whisper(state: &SlackState, payload: &Payload, message: SlackMessageContent) {
-    let (api, user) = (state.api.clone(), payload.user.id.clone());
     // A stranger cannot be shown anything in our channels but by the answer to their very press.
-    match (&payload.response_url, &payload.channel) {
-        (Some(url), _) => {
-            let url = url.clone();
-            spawn(async move { api.respond(&url, message).await });
+    let place = match (&payload.response_url, &payload.channel) {
+        (Some(url), _) => Where::Address(url.clone()),
+        (None, Some(channel)) => Where::Channel(channel.id.clone()),
+        (None, None) => Where::Directly,
+    };
+    give(state, payload, place, message);
+}
+
+/// Gives an answer, however often that takes: in its place while that takes any, or else directly. The server waits for it when it ends.
+fn give(state: &SlackState, payload: &Payload, place: Where, message: SlackMessageContent) {
+    let (api, user) = (state.api.clone(), payload.user.id.clone());
+    let life = if matches!(place, Where::View(..)) { TRIGGER_LIFE } else { ADDRESS_LIFE };
+    let promise = Promise { asked_at: payload.asked_at, life };
+    state.shared.promised.spawn(async move {
+        let directly = || async { api.post_to(&user, message.clone()).await.map(drop) };
+        let there = || async {
+            match &place {
+                Where::View(trigger, view) => api.open_view(trigger, SlackView::clone(view)).await,
+                Where::Address(url) => api.respond(url, message.clone()).await,
+                Where::Channel(channel) => api.post_ephemeral(channel, &user, message.clone()).await,
+                Where::Directly => directly().await,
+            }
+        };
+        if let Err(error) = promise.keep(there, directly).await {
+            tracing::warn!(%error, "an answer could not be shown in Slack");
         }
-        (None, Some(channel)) => {
-            let channel = channel.id.clone();
-            spawn(async move { api.post_ephemeral(&channel, &user, message).await });
-        }
-        (None, None) => spawn(async move { api.post_to(&user, message).await.map(drop) }),
-    }
+    });
 }
 
 /// Says why somebody is not served, where they can see it.
-fn refuse(state: &SlackState, payload: Payload, why: String) -> Option<Value> {
-    if payload.kind == "view_submission" {
-        let view = form::said(&reply::refused(&why, &Mrkdwn));
-        return Some(serde_json::json!({ "response_action": "update", "view": view }));
+fn refuse(state: &SlackState, payload: Payload, why: String) -> Answer {
+    if payload.kind == FORM {
+        return Answer::form(&reply::refused(&why, &Mrkdwn));
     }
     let pressed = payload.actions.first().and_then(action).is_some() || payload.kind == "shortcut";
     if pressed {
         show(state, &payload, &Reply::Refused(why));
     }
-    None
-}
-
-fn spawn(call: impl Future<Output = Result<(), crate::chat::ChatError>> + Send + 'static) {
-    tokio::spawn(async move {
-        if let Err(error) = call.await {
-            tracing::warn!(%error, "an answer could not be shown in Slack");
-        }
-    });
+    Answer::Nothing
 }

@@ -9,7 +9,7 @@ use entryguard_core::engine::{Engine, EngineError};
 
 use super::SlackState;
 use super::standing::Standing;
-use crate::chat::ChatError;
+use crate::chat::{ChatError, Round};
 
 /// How often.
 const LOOK: Duration = Duration::from_secs(300);
@@ -19,16 +19,17 @@ const PACE: Duration = Duration::from_secs(1);
 /// Looks after whoever leaves.
 pub struct LeaversWorker {
     state: SlackState,
+    round: Round,
 }
 
 impl LeaversWorker {
     /// A worker for the app of the configuration.
     pub fn new(state: SlackState) -> Self {
-        Self { state }
+        Self { state, round: Round::default() }
     }
 
     /// Works for ever.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
         loop {
             if let Err(error) = self.look().await {
                 tracing::error!(error = ?error, "who has left Slack could not be looked up; trying again");
@@ -37,14 +38,17 @@ impl LeaversWorker {
         }
     }
 
-    async fn look(&self) -> Result<(), EngineError> {
-        self.state.shared.engine.catch_up().await?;
-        for user in self.users_with_sessions().await? {
+    async fn look(&mut self) -> Result<(), EngineError> {
+        let engine = &self.state.shared.engine;
+        engine.catch_up().await?;
+        let asked = self.round.next(self.ours(engine.identities_with_sessions().await?), self.ours(engine.identities()));
+        for identity in asked {
+            let Identity::Slack { user, .. } = identity else { continue };
             let wait = match self.state.api.user(&user).await {
                 Ok(said) => {
                     let standing = said.standing(&self.state.settings.team_id);
-                    self.state.standings.set(&user, standing, self.state.shared.engine.now());
-                    close_for(&self.state.shared.engine, &self.state.settings.team_id, user, standing).await?;
+                    self.state.standings.found(&user, standing, engine.now());
+                    close_for(engine, &self.state.settings.team_id, user, standing).await?;
                     PACE
                 }
                 // What is open goes on: it was given to somebody who was there, and for a time.
@@ -58,26 +62,20 @@ impl LeaversWorker {
         Ok(())
     }
 
-    /// Our workspace's users who have anything open, wherever they asked for it: a deactivated account tells of the person.
-    async fn users_with_sessions(&self) -> Result<BTreeSet<String>, EngineError> {
-        let mut users = BTreeSet::new();
-        for surface in Surface::ALL {
-            let identities = self.state.shared.engine.identities_with_sessions_of(surface).await?;
-            users.extend(identities.into_iter().filter_map(|identity| match identity {
-                Identity::Slack { team, user } if team == self.state.settings.team_id => Some(user),
-                _ => None,
-            }));
-        }
-        Ok(users)
+    fn ours(&self, identities: BTreeSet<Identity>) -> BTreeSet<Identity> {
+        let is_ours =
+            |identity: &Identity| matches!(identity, Identity::Slack { team, .. } if *team == self.state.settings.team_id);
+        identities.into_iter().filter(is_ours).collect()
     }
 }
 
-/// Closes the sessions of a user whom Slack says to be no active person of our workspace.
+/// Closes the sessions of a user whom Slack says to be no active person of our workspace, and serves nobody as them until it says that
+/// they are.
 pub async fn close_for(engine: &Arc<Engine>, team: &str, user: String, standing: Standing) -> Result<(), EngineError> {
-    if standing == Standing::Active {
-        return Ok(());
-    }
     let identity = Identity::Slack { team: team.to_owned(), user };
+    if standing == Standing::Active {
+        return engine.identity_returned(&identity).await;
+    }
     let ended = engine.identity_left(&identity, Surface::Slack, standing.why()).await?;
     if ended > 0 {
         tracing::info!(%identity, ended, "the sessions of somebody who left Slack are closed");

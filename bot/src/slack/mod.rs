@@ -17,6 +17,7 @@ mod reply;
 mod signed;
 mod socket;
 mod standing;
+mod timely;
 
 use std::sync::Arc;
 
@@ -33,8 +34,8 @@ pub use standing::Standings;
 
 use crate::http::Shared;
 
-/// Slack sends nothing that is larger.
-const LARGEST_BODY: usize = 64 * 1024;
+/// Slack sends nothing that is larger: a press in a view repeats the whole view, of at most 250 kB, and is encoded as a form.
+const LARGEST_BODY: usize = 1024 * 1024;
 
 /// What Slack's handlers may use.
 #[derive(Clone)]

@@ -13,22 +13,23 @@ use sha2::Sha256;
 use super::SlackState;
 use crate::http::signed::{self, Refused, only, signed_at, unknown_shape};
 
-const SENDER: &str = "Slack";
+pub(super) const SENDER: &str = "Slack";
 const TIMESTAMP: &str = "x-slack-request-timestamp";
 const SIGNATURE: &str = "x-slack-signature";
 
-/// A form that Slack signed, within the last minutes, and sent once.
-pub struct Signed<T>(pub T);
+/// A form that Slack signed within the last minutes, and its name: whoever acts on it accepts it by that, once.
+pub struct Signed<T>(pub T, pub String);
 
-/// JSON that Slack signed, within the last minutes, and sent once.
-pub struct SignedJson<T>(pub T);
+/// JSON that Slack signed within the last minutes, and its name.
+pub struct SignedJson<T>(pub T, pub String);
 
 impl<T: DeserializeOwned> FromRequest<SlackState> for Signed<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &SlackState) -> Result<Self, Response> {
-        let body = verified(request, state).await?;
-        serde_urlencoded::from_bytes(&body).map(Self).map_err(|error| unknown_shape(SENDER, &error))
+        let (body, name) = verified(request, state).await?;
+        let read = serde_urlencoded::from_bytes(&body).map_err(|error| unknown_shape(SENDER, &error))?;
+        Ok(Self(read, name))
     }
 }
 
@@ -36,17 +37,18 @@ impl<T: DeserializeOwned> FromRequest<SlackState> for SignedJson<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &SlackState) -> Result<Self, Response> {
-        let body = verified(request, state).await?;
-        serde_json::from_slice(&body).map(Self).map_err(|error| unknown_shape(SENDER, &error))
+        let (body, name) = verified(request, state).await?;
+        let read = serde_json::from_slice(&body).map_err(|error| unknown_shape(SENDER, &error))?;
+        Ok(Self(read, name))
     }
 }
 
-async fn verified(request: Request, state: &SlackState) -> Result<Bytes, Response> {
-    let engine = &state.shared.engine;
-    signed::verified(request, state, engine, SENDER, |headers, body| {
+async fn verified(request: Request, state: &SlackState) -> Result<(Bytes, String), Response> {
+    let now = state.shared.engine.now();
+    signed::signed(request, state, SENDER, |headers, body| {
         // While the secret is exchanged there are two.
         let secrets = state.settings.signing_secrets.iter();
-        let checked = secrets.map(|secret| verify(headers, body, secret.expose_secret(), engine.now()));
+        let checked = secrets.map(|secret| verify(headers, body, secret.expose_secret(), now));
         checked.reduce(|one, other| one.or(other)).unwrap_or(Err(Refused::Signature))
     })
     .await

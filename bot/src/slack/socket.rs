@@ -5,18 +5,20 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::answers::Answers;
-use super::{SlackState, command, event, interaction};
-use crate::chat::ChatError;
+use super::timely::Asked;
+use super::{SlackState, event, timely};
+use crate::chat::{ChatError, NotTaken};
 use crate::http;
 
 /// Slack pings more often than this; a connection that is silent for longer is dead.
@@ -33,6 +35,8 @@ const LOST: &str =
     "EntryGuard has taken this command, and its answer was lost on the way. `/entryguard list` shows what came of it.";
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+/// A connection that is being opened.
+type Next = BoxFuture<'static, Socket>;
 
 /// Takes Slack's requests from a socket.
 #[derive(Clone)]
@@ -45,8 +49,14 @@ pub struct SocketWorker {
 struct Line {
     sink: SplitSink<Socket, Message>,
     stream: SplitStream<Socket>,
-    acknowledge: mpsc::Sender<String>,
-    acknowledged: mpsc::Receiver<String>,
+    acknowledge: mpsc::Sender<Acknowledged>,
+    acknowledged: mpsc::Receiver<Acknowledged>,
+}
+
+/// An acknowledgement, and who waits until it is written.
+struct Acknowledged {
+    text: String,
+    written: oneshot::Sender<()>,
 }
 
 /// What Slack sends.
@@ -69,26 +79,30 @@ impl SocketWorker {
 
     /// Works for ever. A connection that Slack wants to be rid of is left only once the next one is there.
     pub async fn run(self) {
-        let mut next = None;
-        let mut failures = 0_u32;
+        let mut next = self.next();
         loop {
-            let socket = match next.take() {
-                Some(socket) => Ok(socket),
-                None => self.open().await,
-            };
-            match socket {
-                Ok(socket) => {
-                    failures = 0;
-                    next = self.serve(socket).await;
-                }
-                Err(error) => {
-                    failures = failures.saturating_add(1);
-                    let wait = Duration::from_millis(500 << failures.min(6)).min(LONGEST_WAIT);
-                    tracing::warn!(%error, wait = ?wait, "Slack's socket could not be opened");
-                    tokio::time::sleep(wait).await;
+            let socket = next.await;
+            next = self.serve(socket).await;
+        }
+    }
+
+    /// The next connection, however long it takes.
+    fn next(&self) -> Next {
+        let this = self.clone();
+        Box::pin(async move {
+            let mut failures = 0_u32;
+            loop {
+                match this.open().await {
+                    Ok(socket) => return socket,
+                    Err(error) => {
+                        failures = failures.saturating_add(1);
+                        let wait = Duration::from_millis(500 << failures.min(6)).min(LONGEST_WAIT);
+                        tracing::warn!(%error, wait = ?wait, "Slack's socket could not be opened");
+                        tokio::time::sleep(wait).await;
+                    }
                 }
             }
-        }
+        })
     }
 
     async fn open(&self) -> Result<Socket, ChatError> {
@@ -105,43 +119,52 @@ impl SocketWorker {
         }
     }
 
-    /// Serves one connection until it ends; the next one, where Slack has asked for it.
-    async fn serve(&self, socket: Socket) -> Option<Socket> {
+    /// Serves one connection until it ends, or until the next one is there that Slack has asked for; that next one, or what becomes it.
+    async fn serve(&self, socket: Socket) -> Next {
         let mut line = Line::new(socket);
+        // Opened beside the serving: whoever asked over this connection is answered here meanwhile.
+        let mut next = None;
+        let mut stopping = false;
         loop {
             let received = tokio::select! {
                 Some(answer) = line.acknowledged.recv() => {
-                    if line.sink.send(Message::text(answer)).await.is_err() {
-                        return None;
+                    if !answer.write(&mut line.sink).await {
+                        break;
                     }
                     continue;
                 }
-                received = tokio::time::timeout(SILENCE, line.stream.next()) => received,
+                // A server that is told to stop still answers what it has taken. What it has not, Slack sends to the next one.
+                () = self.state.shared.stopping.cancelled(), if !stopping => {
+                    stopping = true;
+                    continue;
+                }
+                socket = opened(&mut next) => {
+                    let this = self.clone();
+                    tokio::spawn(async move {
+                        let _ = tokio::time::timeout(DRAIN, Box::pin(this.drain(line))).await;
+                    });
+                    return Box::pin(std::future::ready(socket));
+                }
+                received = tokio::time::timeout(SILENCE, line.stream.next()), if !stopping => received,
             };
             let text = match received {
                 Ok(Some(Ok(Message::Text(text)))) => text,
                 // Answered by the library when it is next written to, which must not wait for an envelope.
                 Ok(Some(Ok(Message::Ping(_)))) => {
                     if line.sink.flush().await.is_err() {
-                        return None;
+                        break;
                     }
                     continue;
                 }
-                Ok(Some(Ok(Message::Close(_)) | Err(_)) | None) | Err(_) => return None,
+                Ok(Some(Ok(Message::Close(_)) | Err(_)) | None) | Err(_) => break,
                 Ok(Some(Ok(_))) => continue,
             };
-            if !self.receive(&text, &line.acknowledge) {
-                continue;
-            }
-            // Slack wants to be rid of this connection: the next one first.
-            if let Ok(next) = self.open().await {
-                let this = self.clone();
-                tokio::spawn(async move {
-                    let _ = tokio::time::timeout(DRAIN, Box::pin(this.drain(line))).await;
-                });
-                return Some(next);
+            // Slack says so when it wants to be rid of this connection, and may say it again.
+            if self.receive(&text, &line.acknowledge) {
+                next.get_or_insert_with(|| self.next());
             }
         }
+        next.unwrap_or_else(|| self.next())
     }
 
     /// Takes what still comes over a connection that is being left, and gives the answers that are still owed there.
@@ -149,7 +172,7 @@ impl SocketWorker {
         loop {
             tokio::select! {
                 Some(answer) = line.acknowledged.recv() => {
-                    if line.sink.send(Message::text(answer)).await.is_err() {
+                    if !answer.write(&mut line.sink).await {
                         return;
                     }
                 }
@@ -163,7 +186,7 @@ impl SocketWorker {
     }
 
     /// Takes one message; whether Slack asks for a new connection.
-    fn receive(&self, text: &str, acknowledge: &mpsc::Sender<String>) -> bool {
+    fn receive(&self, text: &str, acknowledge: &mpsc::Sender<Acknowledged>) -> bool {
         let envelope: Envelope = match serde_json::from_str(text) {
             Ok(envelope) => envelope,
             Err(error) => {
@@ -175,12 +198,16 @@ impl SocketWorker {
             ("disconnect", _) => true,
             (_, Some(id)) => {
                 let (this, id, acknowledge) = (self.clone(), id.clone(), acknowledge.clone());
-                tokio::spawn(async move {
+                self.state.shared.promised.spawn(async move {
                     let began = Instant::now();
                     if let Some(answer) = this.answer(&id, envelope).await {
                         http::acknowledged("slack", began.elapsed().as_secs_f64());
+                        let (written, is_written) = oneshot::channel();
+                        let answer = Acknowledged { text: answer.to_string(), written };
                         // The connection may be gone: Slack sends the envelope again over the next one.
-                        let _ = acknowledge.send(answer.to_string()).await;
+                        if acknowledge.send(answer).await.is_ok() {
+                            let _ = is_written.await;
+                        }
                     }
                 });
                 false
@@ -199,20 +226,15 @@ impl SocketWorker {
 
     async fn take(&self, id: &str, envelope: Envelope) -> Result<Value, ()> {
         let Envelope { kind, payload, accepts_response_payload, .. } = envelope;
-        let is_command = kind == "slash_commands";
         let answer = match kind.as_str() {
             // An event has a name of its own by which it is accepted once, and that only when its work is done.
             "events_api" => self.of_event(payload).await?,
-            "slash_commands" | "interactive" if !self.is_first(id).await? => {
-                // It was taken by a server that has died since, or by another one.
-                is_command.then(|| json!({ "response_type": "ephemeral", "text": LOST }))
-            }
             "slash_commands" => match serde_json::from_value(payload) {
-                Ok(command) => command::answer(&self.state, command).await,
+                Ok(command) => self.of_person(id, Asked::Command(command)).await?,
                 Err(error) => unknown(&error),
             },
             "interactive" => match serde_json::from_value(payload) {
-                Ok(payload) => interaction::answer(&self.state, payload).await,
+                Ok(payload) => self.of_person(id, Asked::Interaction(payload)).await?,
                 Err(error) => unknown(&error),
             },
             other => {
@@ -226,10 +248,14 @@ impl SocketWorker {
         })
     }
 
-    async fn is_first(&self, id: &str) -> Result<bool, ()> {
-        self.state.shared.engine.accept_once(&format!("envelope:{id}")).await.map_err(|error| {
-            tracing::error!(error = ?error, "an envelope could not be checked for repetition");
-        })
+    async fn of_person(&self, id: &str, asked: Asked) -> Result<Option<Value>, ()> {
+        let lost = asked.is_command().then(|| json!({ "response_type": "ephemeral", "text": LOST }));
+        match timely::respond(&self.state, format!("envelope:{id}"), asked).await {
+            Ok(answer) => Ok(answer),
+            // It was taken by a server that has died since, or by another one.
+            Err(NotTaken::Repeated) => Ok(lost),
+            Err(NotTaken::Unchecked) => Err(()),
+        }
     }
 
     async fn of_event(&self, payload: Value) -> Result<Option<Value>, ()> {
@@ -240,11 +266,29 @@ impl SocketWorker {
     }
 }
 
+impl Acknowledged {
+    /// Writes it; false where the connection is gone.
+    async fn write(self, sink: &mut SplitSink<Socket, Message>) -> bool {
+        let is_there = sink.send(Message::text(self.text)).await.is_ok();
+        // Whoever waited for that may have gone.
+        let _ = self.written.send(());
+        is_there
+    }
+}
+
 impl Line {
     fn new(socket: Socket) -> Self {
         let (sink, stream) = socket.split();
         let (acknowledge, acknowledged) = mpsc::channel(64);
         Self { sink, stream, acknowledge, acknowledged }
+    }
+}
+
+/// The connection that is being opened; waits for ever where none is.
+async fn opened(next: &mut Option<Next>) -> Socket {
+    match next {
+        Some(next) => next.await,
+        None => std::future::pending().await,
     }
 }
 

@@ -10,6 +10,17 @@ use crate::chat::{ChatError, Recent};
 const FRESH: Span = Span::from_minutes(15);
 /// Slack's answers about a user whom our workspace does not have.
 const NOT_THERE: [&str; 2] = ["user_not_found", "user_not_visible"];
+/// Slack's answers where it is not away, but takes nothing from the app: nobody can be vouched for until that is mended.
+pub(super) const NOT_ALLOWED: [&str; 8] = [
+    "missing_scope",
+    "no_permission",
+    "not_authed",
+    "invalid_auth",
+    "account_inactive",
+    "token_revoked",
+    "token_expired",
+    "access_denied",
+];
 /// The user that Slack itself writes as.
 const SLACKBOT: &str = "USLACKBOT";
 
@@ -74,7 +85,7 @@ impl Standings {
         if user == SLACKBOT {
             Standing::Bot.admits()?;
         }
-        self.of(state, user).await.admits()?;
+        self.of(state, user).await?.admits()?;
         Ok(Identity::Slack { team: team.to_owned(), user: user.to_owned() })
     }
 
@@ -83,23 +94,45 @@ impl Standings {
         self.put(user, standing, now.plus(FRESH));
     }
 
+    /// Takes what a look at everybody has found. That somebody is active is kept only of those who have asked lately: whoever has not is
+    /// asked about when they do.
+    pub fn found(&self, user: &str, standing: Standing, now: Timestamp) {
+        if standing != Standing::Active || self.known.last(&user.to_owned()).is_some() {
+            self.set(user, standing, now);
+        }
+    }
+
     /// What a user is, as far as Slack can be asked. Where it cannot, the last word counts, or else its signature: Slack being
     /// slow or away refuses nobody whom it has just let give a command.
-    async fn of(&self, state: &SlackState, user: &str) -> Standing {
+    async fn of(&self, state: &SlackState, user: &str) -> Result<Standing, String> {
         let now = state.shared.engine.now();
         let known = self.known.last(&user.to_owned());
-        match known {
+        Ok(match known {
             Some((standing, until)) if until > now => standing,
             _ => match state.api.user(user).await {
                 Ok(said) => {
                     let standing = said.standing(&state.settings.team_id);
                     self.set(user, standing, now);
+                    if standing == Standing::Active {
+                        is_there(state, user).await;
+                    }
                     standing
                 }
                 // Slack has answered: it shows us nobody of that name.
                 Err(ChatError::Refused(why)) if NOT_THERE.contains(&why.as_str()) => {
                     self.set(user, Standing::Stranger, now);
                     Standing::Stranger
+                }
+                Err(ChatError::Refused(why)) if NOT_ALLOWED.contains(&why.as_str()) => {
+                    tracing::error!(
+                        user,
+                        why,
+                        "Slack does not let us ask who gives commands, so nobody is served; `entryguard check` says what the app lacks"
+                    );
+                    return Err(format!(
+                        "Slack does not let EntryGuard ask who you are ({why}), so nothing was done. Ask an administrator to run \
+                         `entryguard check`, which says what the app lacks."
+                    ));
                 }
                 Err(error) => {
                     tracing::warn!(user, %error, "Slack does not say what became of a user; its signature has to do");
@@ -109,11 +142,19 @@ impl Standings {
                     standing
                 }
             },
-        }
+        })
     }
 
     fn put(&self, user: &str, standing: Standing, until: Timestamp) {
         self.known.put(user.to_owned(), standing, until);
+    }
+}
+
+/// The word that they are back may have been lost.
+async fn is_there(state: &SlackState, user: &str) {
+    let identity = Identity::Slack { team: state.settings.team_id.clone(), user: user.to_owned() };
+    if let Err(error) = state.shared.engine.identity_returned(&identity).await {
+        tracing::warn!(user, error = ?error, "it could not be noted that a user is there; their next command tries again");
     }
 }
 

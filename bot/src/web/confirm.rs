@@ -1,4 +1,4 @@
-//! The page behind a one-time link: it shows what will be opened and for which address, and opens it on a press of its button.
+//! What a one-time link leads to: a page that shows what will be opened and for which address, and opens it on a press of its button.
 //!
 //! A GET changes nothing, because whatever sees a link also fetches it: chat previews, mail scanners.
 
@@ -8,15 +8,20 @@ use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use entryguard_core::domain::{Addresses, HostAddress, SessionStatus};
-use entryguard_core::engine::{EngineError, Offer, Token};
+use entryguard_core::engine::{EngineError, Token};
 use entryguard_core::reply::Card;
 use http::StatusCode;
-use maud::{Markup, html};
+use maud::html;
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
+use super::asked::InAddress;
 use super::layout::page;
-use super::parts::{address as shown_address, session_badge};
+use super::offer_page::OfferPage;
+use super::parts::session_badge;
 use super::problem::problem;
+use super::visitor::WebState;
+use super::warnings::Warnings;
 use crate::http::client_address::ClientAddress;
 use crate::http::{Page, SameOrigin, Shared};
 
@@ -24,7 +29,7 @@ use crate::http::{Page, SameOrigin, Shared};
 const LARGEST_FORM: usize = 1024;
 
 /// The confirm page's routes.
-pub fn routes() -> Router<Shared> {
+pub fn routes() -> Router<WebState> {
     Router::new()
         .route("/confirm/{token}", get(show).post(confirm))
         .route("/confirm/{token}/other", post(look_at_other))
@@ -35,19 +40,58 @@ pub fn routes() -> Router<Shared> {
 #[derive(Default, Deserialize)]
 struct Agreed {
     address: Option<String>,
-    // The one of the other family, which the page was reached from before.
+    // The one of the other family, which the page was reached from before, sealed.
     other: Option<String>,
 }
 
-async fn show(State(shared): State<Shared>, Path(token): Path<String>, client: ClientAddress) -> Response {
-    match shared.engine.look_at_offer(&Token::from_request(&token)).await {
-        Ok(offer) => offer_page(&shared, &token, &offer, &client),
+/// Where the page was reached from before, under the name of the other family.
+#[derive(Default, Deserialize)]
+struct Known {
+    other: Option<String>,
+}
+
+async fn show(
+    State(state): State<WebState>,
+    Path(token): Path<String>,
+    client: ClientAddress,
+    InAddress(known): InAddress<Known>,
+) -> Response {
+    match try_to_show(&state, &token, &client, known.other).await {
+        Ok(page) => page,
         Err(error) => refusal(&error),
     }
 }
 
+async fn try_to_show(
+    state: &WebState,
+    token: &str,
+    client: &ClientAddress,
+    other: Option<String>,
+) -> Result<Response, EngineError> {
+    let (engine, link) = (&state.shared.engine, Token::from_request(token));
+    let offer = engine.look_at_offer(&link).await?;
+    let (directory, now) = (engine.directory(), engine.now());
+    let sessions: Vec<_> = engine.live_or_last_behind(&link).await?.iter().map(|view| Card::new(view, &directory, now)).collect();
+    let is_other = |seen: &HostAddress| client.0.as_ref().is_ok_and(|own| own.ip().is_ipv4() != seen.ip().is_ipv4());
+    let other = other.and_then(|sealed| Some((seen_before(state, token, &sealed).filter(is_other)?, sealed)));
+    let addresses: Vec<_> = client.0.iter().copied().chain(other.as_ref().map(|(other, _)| *other)).collect();
+    let warnings = Warnings { addresses: &addresses, shared_exits: &state.shared_exits, sessions: &sessions };
+    Ok(OfferPage { shared: &state.shared, token, offer: &offer, client, other, warnings }.render())
+}
+
+/// The address that this browser had lately when it looked at this link.
+fn seen_before(state: &WebState, token: &str, sealed: &str) -> Option<HostAddress> {
+    let seen = state.seal_key.unseal(sealed, &ticket(token), state.shared.engine.now())?;
+    seen.lately.then_some(seen.address)
+}
+
+/// What ties an address that was seen to the link, and tells nobody the link's secret.
+fn ticket(token: &str) -> String {
+    hex::encode(Sha256::digest(format!("entryguard confirm ticket\0{token}")))
+}
+
 async fn confirm(
-    State(shared): State<Shared>,
+    State(state): State<WebState>,
     Path(token): Path<String>,
     client: ClientAddress,
     origin: SameOrigin,
@@ -71,32 +115,30 @@ async fn confirm(
             return problem(StatusCode::CONFLICT, "Your address has changed", &why);
         }
     }
-    let token = Token::from_request(&token);
-    let addresses = match with_other(&shared, &token, address, agreed.other.as_deref()).await {
-        Ok(addresses) => addresses,
-        Err(error) => return refusal(&error),
+    let addresses = match &agreed.other {
+        None => Addresses::new(&[address]),
+        // A form can be made by anybody; what we saw cannot.
+        Some(sealed) => match seen_before(&state, &token, sealed) {
+            Some(other) => Addresses::new(&[address, other]),
+            None => {
+                let why = "The other address of the form was not seen by EntryGuard in this browser, or too long ago, so nothing was \
+                           opened. Open the link again.";
+                return problem(StatusCode::FORBIDDEN, "Nothing was opened", why);
+            }
+        },
     };
-    match shared.engine.confirm(&token, addresses).await {
-        Ok(started) => started_page(&Card::new(&started.view, &shared.engine.directory(), shared.engine.now())),
+    let engine = &state.shared.engine;
+    let started = async { engine.confirm(&Token::from_request(&token), addresses?).await };
+    match started.await {
+        Ok(started) => started_page(&Card::new(&started.view, &engine.directory(), engine.now())),
         Err(error) => refusal(&error),
     }
 }
 
-/// Both addresses, where the other one was seen by us as well.
-async fn with_other(shared: &Shared, token: &Token, address: HostAddress, other: Option<&str>) -> Result<Addresses, EngineError> {
-    let Some(other) = other else { return Ok(Addresses::new(&[address])?) };
-    let seen = shared.engine.look_at_offer(token).await?.seen;
-    let other = HostAddress::parse(other)?;
-    // A form can be made by anybody; what we saw cannot.
-    if !seen.contains(&other) {
-        return Err(EngineError::NotSeen(other));
-    }
-    Ok(Addresses::new(&[address, other])?)
-}
-
-/// Notes the address that the page was reached from, and leads to the same page under a name of the other family.
+/// Leads to the same page under a name of the other family. The address that this one was reached from goes along, sealed: it is known in
+/// this browser alone, and nobody else who has the link adds theirs to it.
 async fn look_at_other(
-    State(shared): State<Shared>,
+    State(state): State<WebState>,
     Path(token): Path<String>,
     client: ClientAddress,
     _origin: SameOrigin,
@@ -105,11 +147,14 @@ async fn look_at_other(
         Ok(address) => *address,
         Err(doubt) => return problem(StatusCode::BAD_REQUEST, "Your address is not certain", &doubt.to_string()),
     };
-    let Some(url) = other_url(&shared, address) else {
+    let Some(url) = other_url(&state.shared, address) else {
         return problem(StatusCode::NOT_FOUND, "No other address", "This EntryGuard has no host name for the other family.");
     };
-    match shared.engine.remember_seen(&Token::from_request(&token), address).await {
-        Ok(()) => other_page(address, &format!("{url}/confirm/{token}")),
+    match state.shared.engine.look_at_offer(&Token::from_request(&token)).await {
+        Ok(_) => {
+            let sealed = state.seal_key.seal(address, &ticket(&token), state.shared.engine.now());
+            other_page(address, &format!("{url}/confirm/{token}?other={sealed}"))
+        }
         Err(error) => refusal(&error),
     }
 }
@@ -131,79 +176,6 @@ fn other_page(address: HostAddress, url: &str) -> Response {
         }
     };
     Page { status: StatusCode::OK, markup: page("Both addresses", None, &content) }.into_response()
-}
-
-fn offer_page(shared: &Shared, token: &str, offer: &Offer, client: &ClientAddress) -> Response {
-    let many = if offer.resources.len() == 1 { "resource" } else { "resources" };
-    let content = html! {
-        section class="card" {
-            h1 { "Open " (offer.resources.len()) " " (many) " for " (offer.duration) "?" }
-            dl {
-                dt { "Member" } dd { (offer.member) }
-                dt { "Duration" } dd { (offer.duration) }
-                @if let Some(reason) = &offer.reason { dt { "Reason" } dd { (reason) } }
-                dt { "Resources" } dd { (offer.resources.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ")) }
-                dt { "Your address" }
-                dd {
-                    @match &client.0 {
-                        Ok(address) => { (shown_address(*address)) },
-                        Err(doubt) => { span class="error" { (doubt) } },
-                    }
-                }
-            }
-            @if let Ok(address) = &client.0 {
-                @let other = offer.seen.iter().find(|seen| seen.ip().is_ipv4() != address.ip().is_ipv4());
-                form method="post" action={ "/confirm/" (token) } {
-                    input type="hidden" name="address" value=(address);
-                    @if let Some(other) = other { input type="hidden" name="other" value=(other); }
-                    button class="primary" type="submit" {
-                        "Open for " (address) @if let Some(other) = other { " and " (other) }
-                    }
-                }
-                @if let Some(approval) = &offer.approval {
-                    p class="note" {
-                        "It then waits for " (approval.approvers.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" or "))
-                        ", for " (approval.within) " at the most."
-                    }
-                }
-                p class="note" { "This link works once, until " (offer.expires_at) ". Only what you see here will be let in, and only for that long." }
-                @if other.is_none() { (other_family(shared, token, *address)) }
-            } @else {
-                p { "Nothing can be opened from here: an address that is not certain is never opened." }
-            }
-        }
-    };
-    let status = if client.0.is_ok() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
-    Page { status, markup: page("Confirm your address", None, &content) }.into_response()
-}
-
-/// A page sees the one family that it was reached over. How to open the other one, too.
-fn other_family(shared: &Shared, token: &str, address: HostAddress) -> Markup {
-    let (this, other, flag) = if address.ip().is_ipv4() { ("IPv4", "IPv6", "-6") } else { ("IPv6", "IPv4", "-4") };
-    if other_url(shared, address).is_some() {
-        return html! {
-            form method="post" action={ "/confirm/" (token) "/other" } { button type="submit" { "Add my " (other) " address first" } }
-            p class="note" { "You reached this page over " (this) " alone. Add the other one if your programs use both." }
-            (private_relay())
-        };
-    }
-    html! {
-        p class="note" {
-            "You reached this page over " (this) " alone. If your programs also use " (other) ", confirm this link, run the command again "
-            "for a second link, and open that one over " (other) ": "
-            code { "curl " (flag) " -X POST " (shared.server.public_url) "/confirm/…" } "."
-        }
-        (private_relay())
-    }
-}
-
-fn private_relay() -> Markup {
-    html! {
-        p class="note" {
-            "A VPN or a private relay of your browser can give it another address than your programs have: run "
-            code { "curl -X POST" } " with this link on the machine that needs the access instead."
-        }
-    }
 }
 
 fn started_page(card: &Card) -> Response {

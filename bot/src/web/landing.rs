@@ -9,6 +9,7 @@ use super::layout::page;
 use super::next::Next;
 use super::problem::problem;
 use super::sign_in::WaysIn;
+use super::visitor::is_by_itself;
 use crate::http::Page;
 
 /// The answer to whoever is not signed in. A form does nothing; a page is replaced by one that leads back to it.
@@ -17,7 +18,9 @@ pub fn not_signed_in(parts: &Parts, ways: &WaysIn) -> Response {
         let why = "You are not signed in, or not any more, so nothing was done. Sign in again, and repeat it.";
         return problem(StatusCode::UNAUTHORIZED, "Nothing was done", why);
     }
-    let wanted = parts.uri.path_and_query().map(http::uri::PathAndQuery::as_str);
+    // Whoever comes back does something, and the page with that in its address counts as one that nobody uses.
+    let whole = parts.uri.path_and_query().map(http::uri::PathAndQuery::as_str);
+    let wanted = if is_by_itself(parts) { Some(parts.uri.path()) } else { whole };
     let status = if parts.uri.path() == "/" { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
     landing(status, ways, &Next::of(wanted))
 }

@@ -14,8 +14,16 @@ pub struct Shell<'a> {
     pub place: Place,
     /// Who looks at it.
     pub visitor: &'a Visitor,
-    /// In how many seconds to look again, where no script does.
-    pub refresh: Option<u32>,
+    /// When to look again, where no script does.
+    pub refresh: Option<Refresh>,
+}
+
+/// A page that is to be looked at again by itself.
+pub struct Refresh {
+    /// In how many seconds.
+    pub seconds: u32,
+    /// Under which address.
+    pub url: String,
 }
 
 /// The pages that the sidebar leads to.
@@ -81,7 +89,9 @@ impl Shell<'_> {
     /// The whole page around its content.
     pub fn around(&self, content: &Markup) -> Markup {
         let head = html! {
-            @if let Some(seconds) = self.refresh { noscript { meta http-equiv="refresh" content=(seconds); } }
+            @if let Some(Refresh { seconds, url }) = &self.refresh {
+                noscript { meta http-equiv="refresh" content={ (seconds) "; url=" (url) }; }
+            }
             script src=(*SCRIPT_PATH) defer {}
         };
         document(

@@ -1,6 +1,7 @@
 //! The pages. They are rendered here and work without script; what they show comes from the use cases.
 
 mod admin;
+mod asked;
 mod assets;
 pub mod confirm;
 pub mod demo;
@@ -8,8 +9,10 @@ pub mod landing;
 pub mod layout;
 mod live;
 pub mod next;
+mod offer_page;
 pub mod oidc;
 mod parts;
+mod past;
 pub mod problem;
 pub mod seen;
 pub mod sessions;
@@ -18,12 +21,27 @@ pub mod sign_out;
 mod start_card;
 mod table;
 pub mod visitor;
+mod warnings;
 
 use axum::Router;
+use axum::response::Response;
+use http::StatusCode;
 
 use visitor::WebState;
 
-/// The routes of every page that a member may see.
+/// The answer of every path that nothing is at.
+pub async fn nothing_here() -> Response {
+    let why = "There is no page at this address. It may have been a part of one, or a link may have been cut off.";
+    problem::problem(StatusCode::NOT_FOUND, "No such page", why)
+}
+
+/// The answer of a page's path to what is not asked for so: a form's address that was typed or loaded again is the commonest.
+pub async fn not_like_this() -> Response {
+    let why = "This address takes a form of one of the pages, and shows nothing by itself. Nothing was done.";
+    problem::problem(StatusCode::METHOD_NOT_ALLOWED, "Not a page", why)
+}
+
+/// The routes of every page that a member may see, and of those behind their links.
 pub fn member_routes() -> Router<WebState> {
-    sessions::routes().merge(seen::routes()).merge(admin::routes()).merge(assets::routes())
+    sessions::routes().merge(confirm::routes()).merge(seen::routes()).merge(admin::routes()).merge(assets::routes())
 }

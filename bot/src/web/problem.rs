@@ -15,6 +15,7 @@ pub fn problem(status: StatusCode, title: &str, why: &str) -> Response {
         section class="card" {
             h1 { (title) }
             p class="error" { (why) }
+            p { a href="/" { "To the first page" } }
             @if let Some(id) = request_id::current() { p class="note" { "Request " code { (id) } } }
         }
     };

@@ -5,6 +5,9 @@
   const live = document.getElementById('live');
   const here = document.getElementById('here');
   const said = document.getElementById('said');
+  const stale = document.getElementById('stale');
+  // The page anew; it may be the answer to a form, which nobody wants to send again.
+  const again = (address) => (live ? location.replace(live.dataset[address]) : location.reload());
 
   // Times in the reader's own zone, and how long is left by the server's clock.
   const ahead = live ? Number(live.dataset.now) - Date.now() : 0;
@@ -61,31 +64,55 @@
     localize();
     tick();
   };
+  // Whether what is shown is still so. One look that fails may be a hiccup; two are told, until one works again.
+  let known = Date.now();
+  let missed = 0;
+  const isUpToDate = () => {
+    known = Date.now();
+    missed = 0;
+    if (stale.firstChild) stale.replaceChildren();
+  };
+  const miss = () => {
+    missed += 1;
+    if (missed < 2 || stale.firstChild) return;
+    const alert = document.createElement('p');
+    alert.className = 'alert';
+    alert.textContent = `Not up to date since ${time.format(known)}: the server does not answer. What is below may have changed; this page keeps trying.`;
+    stale.append(alert);
+  };
   // What the stream has told meanwhile is newer than what was asked for before, or something newer is about to follow it.
   let heard = 0;
   const look = async () => {
     const before = heard;
-    const answer = await fetch(live.dataset.table, { cache: 'no-store' });
+    const answer = await fetch(live.dataset.table, { cache: 'no-store', signal: AbortSignal.timeout(10000) });
     const html = await answer.text();
     if (answer.ok && !answer.redirected) {
+      isUpToDate();
       if (heard === before) swap(html);
     }
-    else if (answer.redirected || answer.status === 401 || answer.status === 403) location.reload();
+    else if (answer.redirected || answer.status === 401 || answer.status === 403) again('page');
+    else throw new Error(answer.status);
   };
   let polling = 0;
   const poll = () => {
-    polling ||= setInterval(() => look().catch(() => {}), 5000);
+    polling ||= setInterval(() => look().catch(miss), 5000);
   };
   const listen = () => {
     if (!window.EventSource) return poll();
     const events = new EventSource(live.dataset.events);
+    let open = false;
+    events.addEventListener('open', () => { open = true; });
     events.addEventListener('sessions', (event) => {
       heard += 1;
+      isUpToDate();
       clearInterval(polling);
       polling = 0;
       swap(event.data);
     });
     events.addEventListener('error', () => {
+      // It would have told what changed until now.
+      if (open) known = Date.now();
+      open = false;
       poll();
       // A browser comes again by itself, unless it was refused.
       if (events.readyState === EventSource.CLOSED) setTimeout(listen, 15000);
@@ -108,7 +135,7 @@
     const answer = await fetch(form.action, { method: 'POST', body: new URLSearchParams(new FormData(form)) });
     if (answer.ok) {
       complain('');
-      return look();
+      return look().catch(miss);
     }
     const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
     complain(page.querySelector('.alert, .error')?.textContent || 'That did not work. Load the page again.');
@@ -125,13 +152,22 @@
       .finally(() => form.removeAttribute('aria-busy'));
   });
   addEventListener('pageshow', (event) => {
-    if (event.persisted) location.reload();
+    if (event.persisted) again('page');
   });
 
   // Where we come from: the other family's address, and whether our own is still the one that the page shows.
   const ask = async (url) => {
     const answer = await fetch(url, { credentials: 'omit', cache: 'no-store' });
     return answer.ok ? answer.json() : null;
+  };
+  // What there is to know of both addresses is said before any form opens them.
+  const warn = async (other) => {
+    const query = new URLSearchParams({ seen: here.dataset.sealed, other });
+    const answer = await fetch(`${here.dataset.warnings}?${query}`, { cache: 'no-store' });
+    if (!answer.ok || answer.redirected) return false;
+    const parts = new DOMParser().parseFromString(await answer.text(), 'text/html');
+    for (const id of ['moved', 'warnings']) document.getElementById(id)?.replaceChildren(...parts.getElementById(id).childNodes);
+    return true;
   };
   const put = (name, sealed) => all(`input[name="${name}"]`).forEach((field) => { field.value = sealed; });
   const lookElsewhere = async () => {
@@ -140,6 +176,8 @@
     const place = document.getElementById('other');
     if (!other || other.address === here.dataset.own || !place) return;
     if (other.family === (here.dataset.own.includes(':') ? 'IPv6' : 'IPv4')) return;
+    if (place.dataset.address !== other.address && !(await warn(other.sealed).catch(() => false))) return;
+    place.dataset.address = other.address;
     const [address, code, family] = ['span', 'code', 'span'].map((name) => document.createElement(name));
     [address.className, code.textContent, family.className, family.textContent] = ['address', other.address, 'family', other.family];
     address.append(code, ' ', family);
@@ -150,21 +188,28 @@
   const lookHere = async () => {
     const own = await ask(here.dataset.look).catch(() => null);
     if (!own) return;
-    if (own.address === here.dataset.own) return put('seen', own.sealed);
+    if (own.address === here.dataset.own) {
+      here.dataset.sealed = own.sealed;
+      return put('seen', own.sealed);
+    }
     // Over the other family of the same machine, nothing has changed.
     if (own.family === (here.dataset.own.includes(':') ? 'IPv4' : 'IPv6')) return;
     const writing = document.activeElement?.matches('input, select');
-    if (!writing) return location.reload();
+    if (!writing) return again('again');
     complain(`Your address is ${own.address} now. Load the page again before you start a session.`);
   };
 
   localize();
   tick();
   setInterval(tick, 1000);
-  if (live) listen();
+  if (live) {
+    listen();
+    // A stream lasts a minute, and each begins with what is so. One that is silent for longer is dead, and does not know it.
+    setInterval(() => { if (!polling && Date.now() - known > 100000) poll(); }, 10000);
+  }
   if (here) {
     lookElsewhere();
-    setInterval(() => { lookHere(); lookElsewhere(); }, 60000);
+    setInterval(() => lookHere().then(lookElsewhere), 60000);
     addEventListener('online', lookHere);
     document.addEventListener('visibilitychange', () => { if (!document.hidden) lookHere(); });
   }

@@ -4,7 +4,7 @@
 //! back sealed: nobody can change one, it is good for the visitor alone whose page asked, and not for long. So whatever is opened was
 //! seen by us.
 
-use axum::extract::{FromRef, Query, State};
+use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -16,6 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256, Sha512};
 
+use super::asked::InAddress;
 use super::parts::family;
 use super::problem::problem;
 use super::visitor::{Visitor, WebState};
@@ -89,7 +90,7 @@ struct Told {
 /// Tells the script from where it asks.
 async fn tell(
     State(state): State<WebState>,
-    Query(asked): Query<Asked>,
+    InAddress(asked): InAddress<Asked>,
     headers: HeaderMap,
     ClientAddress(client): ClientAddress,
 ) -> Response {
@@ -109,7 +110,11 @@ async fn tell(
 }
 
 /// The same without script: notes the address, and leads back to the page.
-async fn go_back(State(state): State<WebState>, Query(asked): Query<Asked>, ClientAddress(client): ClientAddress) -> Response {
+async fn go_back(
+    State(state): State<WebState>,
+    InAddress(asked): InAddress<Asked>,
+    ClientAddress(client): ClientAddress,
+) -> Response {
     let address = match client {
         Ok(address) => address,
         Err(doubt) => return problem(StatusCode::BAD_REQUEST, "Your address is not certain", &doubt.to_string()),

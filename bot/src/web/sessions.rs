@@ -1,42 +1,44 @@
 //! The Sessions page: what is open, for whom, until when; start, stop, extend, move.
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use entryguard_core::command::reason_from;
-use entryguard_core::domain::{Addresses, SessionCursor, SessionStatus, Span, SpanError};
-use entryguard_core::engine::{EngineError, Listed, StartRequest, Which, Whose};
+use entryguard_core::domain::{Addresses, Span, SpanError};
+use entryguard_core::engine::{Engine, EngineError, StartRequest, Verdict, Which};
 use entryguard_core::reply::Card;
 use http::StatusCode;
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::asked::InAddress;
 use super::confirm::other_url;
 use super::layout::{Place, Shell};
 use super::live::{self, Scope};
+use super::past;
 use super::problem::refusal_page;
 use super::seen::Shown;
-use super::start_card::{Here, StartCard, moved_banner};
-use super::table::{Audience, SessionTable};
-use super::visitor::{Recognition, Sent, Visitor, WebState};
+use super::start_card::{Here, StartCard, move_here};
+use super::visitor::{BY_ITSELF, Recognition, Sent, Visitor, Watcher, WebState};
+use super::warnings::Warnings;
 use crate::http::client_address::ClientAddress;
-use crate::http::{LivePage, Page};
-
-/// Past sessions on one page.
-const PAST: u32 = 20;
+use crate::http::{LivePage, PRIVATE, Page};
 
 /// The page's routes.
 pub fn routes() -> Router<WebState> {
     Router::new()
         .route("/", get(sessions))
         .route("/sessions", post(start))
-        .route("/sessions/past", get(past))
+        .route("/sessions/past", get(past::own))
+        .route("/sessions/warnings", get(warn))
         .route("/sessions/table", get(live::own_table))
         .route("/sessions/events", get(live::own_events))
         .route("/sessions/{id}/stop", post(stop))
         .route("/sessions/{id}/extend", post(extend))
-        .route("/sessions/{id}/move", post(move_here))
+        .route("/sessions/{id}/move", post(move_session))
+        .route("/sessions/{id}/approve", post(approve))
+        .route("/sessions/{id}/deny", post(deny))
 }
 
 #[derive(Deserialize)]
@@ -59,15 +61,18 @@ struct Pressed {
 struct Asked {
     // The address of the other family, sealed.
     other: Option<String>,
+    // Where the running ones go on.
+    after: Option<String>,
 }
 
 async fn sessions(
     State(state): State<WebState>,
     visitor: Visitor,
     client: ClientAddress,
-    Query(asked): Query<Asked>,
+    InAddress(asked): InAddress<Asked>,
 ) -> Response {
-    show(&state, &visitor, &client, asked.other.as_deref(), None).await
+    let scope = Scope::own(asked.after.as_deref());
+    show(&state, &visitor, &client, &Shows { scope, other: asked.other.as_deref(), error: None }).await
 }
 
 async fn start(State(state): State<WebState>, sent: Sent<StartForm>) -> Response {
@@ -95,7 +100,7 @@ fn addresses<T>(state: &WebState, sent: &Sent<T>, shown: &Shown) -> Result<Addre
     state.seal_key.to_open(shown, &sent.visitor, from, now).map_err(|why| why.to_string())
 }
 
-async fn move_here(State(state): State<WebState>, Path(id): Path<String>, sent: Sent<Shown>) -> Response {
+async fn move_session(State(state): State<WebState>, Path(id): Path<String>, sent: Sent<Shown>) -> Response {
     let moved = async {
         let addresses = addresses(&state, &sent, &sent.form)?;
         let moved = state.shared.engine.move_session(&sent.visitor.caller, &id, addresses).await;
@@ -123,6 +128,23 @@ async fn extend(State(state): State<WebState>, Path(id): Path<String>, sent: Sen
     pressed(&state, &sent, extended.map(drop)).await
 }
 
+async fn approve(State(state): State<WebState>, Path(id): Path<String>, sent: Sent<Pressed>) -> Response {
+    answer(&state, &id, &sent, Verdict::Approve).await
+}
+
+async fn deny(State(state): State<WebState>, Path(id): Path<String>, sent: Sent<Pressed>) -> Response {
+    answer(&state, &id, &sent, Verdict::Deny).await
+}
+
+async fn answer(state: &WebState, id: &str, sent: &Sent<Pressed>, verdict: Verdict) -> Response {
+    let (engine, caller) = (&state.shared.engine, &sent.visitor.caller);
+    let answered = async {
+        let request = engine.find_request(caller, id).await?;
+        engine.answer_request(caller, &request, verdict).await.map(drop)
+    };
+    pressed(state, sent, answered.await).await
+}
+
 /// Shows the page again that a button was on.
 async fn pressed(state: &WebState, sent: &Sent<Pressed>, done: Result<(), EngineError>) -> Response {
     let everybodys = sent.form.from.as_deref() == Some("everybody");
@@ -130,7 +152,7 @@ async fn pressed(state: &WebState, sent: &Sent<Pressed>, done: Result<(), Engine
         Ok(()) if everybodys => Redirect::to(Place::Everybodys.path()).into_response(),
         Ok(()) => Redirect::to(Place::Sessions.path()).into_response(),
         Err(error) if everybodys => refusal_page(&sent.visitor, Place::Everybodys, "Nothing was done", &error),
-        Err(error) => show(state, &sent.visitor, &sent.client, None, Some(&error.to_string())).await,
+        Err(error) => show(state, &sent.visitor, &sent.client, &Shows::refused(&error.to_string(), None)).await,
     }
 }
 
@@ -143,12 +165,27 @@ async fn see_after<T>(
 ) -> Response {
     match action.await {
         Ok(()) => Redirect::to(Place::Sessions.path()).into_response(),
-        Err(error) => show(state, &sent.visitor, &sent.client, other, Some(&error)).await,
+        Err(error) => show(state, &sent.visitor, &sent.client, &Shows::refused(&error, other)).await,
     }
 }
 
-async fn show(state: &WebState, visitor: &Visitor, client: &ClientAddress, other: Option<&str>, error: Option<&str>) -> Response {
-    match try_to_show(state, visitor, client, other, error).await {
+/// What the page shows.
+struct Shows<'a> {
+    scope: Scope,
+    // The address of the other family, sealed.
+    other: Option<&'a str>,
+    // Why what was sent was not done.
+    error: Option<&'a str>,
+}
+
+impl<'a> Shows<'a> {
+    const fn refused(error: &'a str, other: Option<&'a str>) -> Self {
+        Self { scope: Scope::OWN, other, error: Some(error) }
+    }
+}
+
+async fn show(state: &WebState, visitor: &Visitor, client: &ClientAddress, shows: &Shows<'_>) -> Response {
+    match try_to_show(state, visitor, client, shows).await {
         Ok(response) => response,
         Err(error) => refusal_page(visitor, Place::Sessions, "Not now", &error),
     }
@@ -158,106 +195,85 @@ async fn try_to_show(
     state: &WebState,
     visitor: &Visitor,
     client: &ClientAddress,
-    other: Option<&str>,
-    error: Option<&str>,
+    Shows { scope, other, error }: &Shows<'_>,
 ) -> Result<Response, EngineError> {
     let engine = &state.shared.engine;
     let (now, directory) = (engine.now(), engine.directory());
-    let live = live::live(state, visitor, &Scope::OWN).await?;
-    let newest = engine.page(&visitor.caller, &Whose::Own, Listed::All, None, 1).await?;
-    let newest = newest.sessions.first().map(|view| Card::new(view, &directory, now));
+    let live = live::live(state, visitor, scope).await?;
+    let sessions = live_or_last(engine, visitor).await?;
     let ticket = visitor.form_token.ticket();
     let other = other.and_then(|sealed| Some((state.seal_key.unseal(sealed, &ticket, now)?, sealed.to_owned())));
     let is_other = |seen| client.0.as_ref().is_ok_and(|own| own.ip().is_ipv4() != seen);
     let other = other.filter(|(seen, _)| seen.lately && is_other(seen.address.ip().is_ipv4()));
     let here = Here {
         seen: &client.0,
+        sealed: client.0.as_ref().ok().map(|own| state.seal_key.seal(*own, &ticket, now)),
         other: other.map(|(seen, sealed)| (seen.address, sealed)),
         other_url: client.0.as_ref().ok().and_then(|own| other_url(&state.shared, *own)),
         form_token: &visitor.form_token,
-        seal_key: &state.seal_key,
-        now,
     };
-    let (seen, shared_exits) = (here.addresses(), state.shared_exits.as_ref());
-    let elsewhere = |card: &&Card| card.status.is_live() && !card.approval.is_awaited() && card.addresses.differ_from(&seen);
+    let (addresses, shared_exits) = (here.addresses(), state.shared_exits.as_ref());
+    let warnings = Warnings { addresses: &addresses, shared_exits, sessions: &sessions };
     let content = html! {
         div class="heading" { h1 { "Sessions" } p class="note" { "Resources open for your address alone, and close again by themselves." } }
         div id="error" { @if let Some(error) = error { p class="alert" role="alert" { (error) } } }
-        @for card in live.running.iter().filter(elsewhere) { (moved_banner(card, &here)) }
-        (StartCard { caller: &visitor.caller, here: &here, directory: &directory, shared_exits, newest: newest.as_ref() }.render())
-        (live_part(state, &Scope::OWN, &live))
+        div id="moved" aria-live="polite" { (warnings.moved(|card| move_here(card, &here))) }
+        (StartCard { caller: &visitor.caller, here: &here, directory: &directory, warnings: &warnings }.render())
+        (live_part(state, scope, &live))
         (aside(state))
     };
     let status = if error.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-    let refresh = look_again(&live.running);
+    // What an error says is to be read in peace, and the address that the form was sent to is no page.
+    let other = here.other.as_ref().map(|(_, sealed)| sealed.as_str());
+    let refresh = scope.look_again(live.running.iter().chain(&live.asked), other).filter(|_| error.is_none());
     let markup = Shell { title: "Sessions", place: Place::Sessions, visitor, refresh }.around(&content);
     let server = &state.shared.server;
     let asks = [&server.ipv4_url, &server.ipv6_url].into_iter().flatten().cloned().collect();
     Ok(LivePage { page: Page { status, markup }, asks }.into_response())
 }
 
-/// What changes by itself, with where the script hears of it.
+/// The live sessions of a visitor, or their last.
+async fn live_or_last(engine: &Engine, visitor: &Visitor) -> Result<Vec<Card>, EngineError> {
+    let (now, directory) = (engine.now(), engine.directory());
+    let sessions = engine.live_first(&visitor.caller, 1).await?;
+    Ok(sessions.iter().map(|view| Card::new(view, &directory, now)).collect())
+}
+
+/// What there is to know of the addresses that a page shows, once its script has learnt the other one.
+async fn warn(State(state): State<WebState>, Watcher(visitor): Watcher, InAddress(shown): InAddress<Shown>) -> Response {
+    let (ticket, now) = (visitor.form_token.ticket(), state.shared.engine.now());
+    let lately = |sealed: Option<String>| {
+        let seen = state.seal_key.unseal(sealed.as_deref()?, &ticket, now).filter(|seen| seen.lately)?;
+        Some((seen.address, sealed?))
+    };
+    let (Some((own, sealed)), Some(other)) = (lately(shown.seen), lately(shown.other)) else {
+        return (StatusCode::BAD_REQUEST, PRIVATE, "These addresses were not seen, or too long ago.").into_response();
+    };
+    let sessions = match live_or_last(&state.shared.engine, &visitor).await {
+        Ok(sessions) => sessions,
+        Err(error) => return refusal_page(&visitor, Place::Sessions, "Not now", &error),
+    };
+    let here =
+        Here { seen: &Ok(own), sealed: Some(sealed), other: Some(other), other_url: None, form_token: &visitor.form_token };
+    let (addresses, shared_exits) = (here.addresses(), state.shared_exits.as_ref());
+    let warnings = Warnings { addresses: &addresses, shared_exits, sessions: &sessions };
+    let parts = html! {
+        div id="moved" { (warnings.moved(|card| move_here(card, &here))) }
+        div id="warnings" { (warnings.hints()) }
+    };
+    (PRIVATE, parts).into_response()
+}
+
+/// What changes by itself, with where the script hears of it, and a place to say that it does not.
 pub fn live_part(state: &WebState, scope: &Scope, live: &live::Live) -> Markup {
+    let (events, table, now) = (scope.part("events"), scope.part("table"), state.shared.engine.now().as_millis());
     html! {
-        div id="live" data-events=(scope.path("events")) data-table=(scope.path("table")) data-now=(state.shared.engine.now().as_millis()) {
+        div id="stale" role="status" aria-live="polite" {}
+        div id="live" data-events=(events) data-table=(table) data-page=(scope.page(&[])) data-again=(scope.page(&[(BY_ITSELF, "")]))
+            data-now=(now) {
             (live.markup)
         }
     }
-}
-
-/// In seconds: soon while something is on its way, and seldom enough to read in peace while a session runs.
-pub fn look_again(cards: &[Card]) -> Option<u32> {
-    let on_its_way =
-        |card: &Card| matches!(card.status, SessionStatus::Pending | SessionStatus::Expiring) || card.extending_to.is_some();
-    if cards.iter().any(on_its_way) {
-        return Some(2);
-    }
-    cards.iter().any(|card| card.status.is_live()).then_some(30)
-}
-
-#[derive(Deserialize)]
-struct PastAsked {
-    after: Option<String>,
-}
-
-async fn past(State(state): State<WebState>, visitor: Visitor, Query(asked): Query<PastAsked>) -> Response {
-    past_page(&state, &visitor, &Scope::OWN, Place::Sessions, asked.after.as_deref()).await
-}
-
-/// One page of the past sessions of somebody or everybody.
-pub async fn past_page(state: &WebState, visitor: &Visitor, scope: &Scope, place: Place, after: Option<&str>) -> Response {
-    let engine = &state.shared.engine;
-    // Whoever changes the address begins again.
-    let after: Option<SessionCursor> = after.and_then(|text| text.parse().ok());
-    let first = after.is_none();
-    let part = match engine.page(&visitor.caller, scope.whose(), Listed::Past, after, PAST).await {
-        Ok(part) => part,
-        Err(error) => return refusal_page(visitor, place, "Not now", &error),
-    };
-    let (now, directory) = (engine.now(), engine.directory());
-    let cards: Vec<_> = part.sessions.iter().map(|view| Card::new(view, &directory, now)).collect();
-    let path = scope.path("past");
-    let joint = if path.contains('?') { '&' } else { '?' };
-    let table = SessionTable {
-        caption: "Past sessions",
-        cards: &cards,
-        audience: scope.audience(),
-        form_token: &visitor.form_token,
-        now,
-    };
-    let back = if scope.audience() == Audience::Member { "Your sessions" } else { "Everybody’s sessions" };
-    let content = html! {
-        div class="heading" { h1 { "Past sessions" } p class="note" { a href=(place.path()) { "← " (back) } } }
-        section class="card past" aria-label="Past sessions" {
-            @if cards.is_empty() { p class="note" { "There is none." } } @else { (table.render()) }
-            p class="pages" {
-                @if !first { a href=(path) { "Newest" } }
-                @if let Some(next) = &part.next { a rel="next" href={ (path) (joint) "after=" (next) } { "Older" } }
-            }
-        }
-    };
-    let markup = Shell { title: "Past sessions", place, visitor, refresh: None }.around(&content);
-    LivePage { page: Page { status: StatusCode::OK, markup }, asks: Vec::new() }.into_response()
 }
 
 /// What to try next, where this is the demo.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Form, Path, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use entryguard_core::domain::Span;
@@ -16,9 +16,11 @@ use maud::html;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::asked::InForm;
 use super::layout::page;
 use super::next::Next;
 use super::oidc::Oidc;
+use super::parts::moment;
 use super::problem::problem;
 use super::visitor::{FormKey, FormToken, Visitor, WebState};
 use crate::http::{Page, SameOrigin, cookies};
@@ -81,7 +83,7 @@ async fn sign_in(
     // was given, in a cookie that no other site can set, says the same more surely.
     _origin: SameOrigin,
     visitor: Result<Visitor, Response>,
-    Form(agreed): Form<Agreed>,
+    InForm(agreed): InForm<Agreed>,
 ) -> Response {
     let was_shown = cookies::sent(&headers, SHOWN).is_some_and(|secret| form_token(secret, &token).is(&agreed.form_token));
     if !was_shown {
@@ -133,7 +135,7 @@ fn question(signing_in: &SigningIn, token: &str, form_token: &FormToken, now: Op
                 button class="primary" type="submit" { "Sign in as " (signing_in.member) }
             }
             p class="note" { "If that is not you, close this page: somebody may want you to act in their name. The link works once, until "
-                (signing_in.expires_at) "." }
+                (moment(signing_in.expires_at)) "." }
         }
     };
     Page { status: StatusCode::OK, markup: page("Sign in", None, &content) }.into_response()

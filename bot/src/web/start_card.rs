@@ -1,29 +1,27 @@
 //! The card that a session is started from: where the visitor comes from, what that means, and how long they may choose.
 
-use entryguard_core::domain::{Directory, HostAddress, SharedExit, Terms, Timestamp};
+use entryguard_core::domain::{Directory, HostAddress, Terms};
 use entryguard_core::engine::Caller;
 use entryguard_core::reply::Card;
 use maud::{Markup, html};
 
-use super::parts::{address, family};
-use super::seen::SealKey;
+use super::parts::address;
 use super::visitor::FormToken;
+use super::warnings::Warnings;
 use crate::http::client_address::AddressDoubt;
 
 /// Where a visitor comes from, as far as it was seen.
 pub struct Here<'a> {
     /// The address that this page was reached from.
     pub seen: &'a Result<HostAddress, AddressDoubt>,
+    /// The same, as it was sealed.
+    pub sealed: Option<String>,
     /// The one of the other family, if it was seen lately, and as it was sealed.
     pub other: Option<(HostAddress, String)>,
     /// Where the other family could be seen, if the server has a name for it.
     pub other_url: Option<&'a str>,
     /// What a sealed address is tied to.
     pub form_token: &'a FormToken,
-    /// What addresses are sealed with.
-    pub seal_key: &'a SealKey,
-    /// The time.
-    pub now: Timestamp,
 }
 
 impl Here<'_> {
@@ -34,14 +32,11 @@ impl Here<'_> {
 
     /// What every form sends along that opens something.
     pub fn fields(&self) -> Markup {
-        let ticket = self.form_token.ticket();
+        let other = self.other.as_ref().map_or("", |(_, sealed)| sealed.as_str());
         html! {
-            @if let Ok(seen) = self.seen {
-                input type="hidden" name="seen" value=(self.seal_key.seal(*seen, &ticket, self.now));
-                @match &self.other {
-                    Some((_, sealed)) => { input type="hidden" name="other" value=(sealed); },
-                    None => { input type="hidden" name="other" value=""; },
-                }
+            @if let Some(sealed) = &self.sealed {
+                input type="hidden" name="seen" value=(sealed);
+                input type="hidden" name="other" value=(other);
             }
         }
     }
@@ -51,7 +46,8 @@ impl Here<'_> {
         let elsewhere = self.other_url.map(|url| format!("{url}/address?for={ticket}"));
         let other_family = if seen.ip().is_ipv4() { "IPv6" } else { "IPv4" };
         html! {
-            div class="here" id="here" data-own=(seen) data-look={ "/address?for=" (ticket) } data-elsewhere=[elsewhere] {
+            div class="here" id="here" data-own=(seen) data-sealed=[&self.sealed] data-look={ "/address?for=" (ticket) }
+                data-elsewhere=[elsewhere] data-warnings="/sessions/warnings" {
                 p class="label" id="here-label" { "You are coming from" }
                 ul aria-labelledby="here-label" {
                     li { (address(seen)) }
@@ -77,10 +73,8 @@ pub struct StartCard<'a> {
     pub here: &'a Here<'a>,
     /// Who may reach what.
     pub directory: &'a Directory,
-    /// Ways out that many people share.
-    pub shared_exits: &'a [SharedExit],
-    /// Their newest session, running or past.
-    pub newest: Option<&'a Card>,
+    /// What to know first.
+    pub warnings: &'a Warnings<'a>,
 }
 
 impl StartCard<'_> {
@@ -94,7 +88,10 @@ impl StartCard<'_> {
                         p class="error" { (doubt) }
                         p class="note" { "Nothing can be started from here: an address that is not certain is never opened." }
                     },
-                    Ok(seen) => { (self.here.shown(*seen)) (self.warnings()) (self.form()) },
+                    Ok(seen) => { (self.here.shown(*seen))
+                        // What the script learns may be worth a warning, too.
+                        div id="warnings" aria-live="polite" { (self.warnings.hints()) }
+                        (self.form()) },
                 }
             }
         }
@@ -126,22 +123,6 @@ impl StartCard<'_> {
             }
         }
     }
-
-    fn warnings(&self) -> Markup {
-        let addresses = self.here.addresses();
-        let shared = addresses.iter().find_map(|seen| Some((seen, self.shared_exits.iter().find(|exit| exit.has(*seen))?)));
-        // Where a session runs from elsewhere, the banner above says so.
-        let moved = self.newest.filter(|card| !card.status.is_live() && card.addresses.differ_from(&addresses));
-        html! {
-            @if let Some((seen, exit)) = shared {
-                p class="hint warn" { strong { "Many people share " (seen) "." } " It is a way out of " (exit.name)
-                    ": everybody who comes through it is let in with you. Leave it first, if you can." }
-            }
-            @if let Some(card) = moved {
-                p class="hint" { "Your last session was from " (card.addresses) ". If you have not moved, look whether a VPN is on or off that should not be." }
-            }
-        }
-    }
 }
 
 fn approval(terms: &Terms) -> Markup {
@@ -164,20 +145,13 @@ fn approval(terms: &Terms) -> Markup {
     }
 }
 
-/// What to say above everything where a running session is not from here.
-pub fn moved_banner(card: &Card, here: &Here<'_>) -> Markup {
-    let to = here.addresses().iter().map(|seen| format!("{seen} ({})", family(*seen))).collect::<Vec<_>>().join(" and ");
+/// What a running session that is not from here can do about it: come here.
+pub fn move_here(card: &Card, here: &Here<'_>) -> Markup {
     html! {
-        section class="card banner" aria-labelledby={ "moved-" (card.session.short()) } {
-            div {
-                h2 id={ "moved-" (card.session.short()) } { "Your address changed" }
-                p { "Session " code { (card.session.short()) } " lets in " strong { (card.addresses) } ", and you are at " strong { (to) }
-                    " now. A new session takes its place for the time that is left; the old address is shut out." }
-            }
-            form method="post" action={ "/sessions/" (card.session) "/move" } {
-                (here.form_token.field()) (here.fields())
-                button class="primary" type="submit" { "Move the session here" }
-            }
+        form method="post" action={ "/sessions/" (card.session) "/move" } {
+            (here.form_token.field()) (here.fields())
+            button class="primary" type="submit" { "Move the session here" }
+            p class="note" { "A new one takes its place for the time that is left; the old address is shut out." }
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The table of sessions: a row that says how each is doing, and below it what it consists of.
 
-use entryguard_core::domain::{Approval, SessionStatus, Timestamp};
+use std::collections::BTreeSet;
+
+use entryguard_core::domain::{Approval, ResourceName, SessionId, SessionStatus, Timestamp};
 use entryguard_core::reply::{Card, CardRow};
 use maud::{Markup, html};
 
@@ -15,6 +17,8 @@ pub struct SessionTable<'a> {
     pub cards: &'a [Card],
     /// Whose page it is.
     pub audience: Audience,
+    /// The requests among them that the visitor may answer.
+    pub to_answer: &'a BTreeSet<SessionId>,
     /// What every form has to bring back.
     pub form_token: &'a FormToken,
     /// The time.
@@ -26,6 +30,8 @@ pub struct SessionTable<'a> {
 pub enum Audience {
     /// The sessions' own member.
     Member,
+    /// Whoever is asked whether the sessions may be opened.
+    Approver,
     /// An administrator who sees everybody's.
     Administrator,
 }
@@ -44,17 +50,22 @@ impl SessionTable<'_> {
 
     fn headings(&self) -> Vec<&'static str> {
         let own = ["IP Addresses", "Status", "Resources", "Expires", "Actions"];
-        let whose = (self.audience == Audience::Administrator).then_some("Member");
+        let whose = self.names_members().then_some("Member");
         whose.into_iter().chain(own).collect()
+    }
+
+    fn names_members(&self) -> bool {
+        self.audience != Audience::Member
     }
 
     fn session(&self, card: &Card) -> Markup {
         let key = format!("rules-{}", card.session);
-        let in_trouble = matches!(card.status, SessionStatus::Partial | SessionStatus::Failed);
+        // What went wrong, and what is to be judged, is seen without being asked for.
+        let to_see = matches!(card.status, SessionStatus::Partial | SessionStatus::Failed) || self.audience == Audience::Approver;
         html! {
             tbody role="rowgroup" data-session=(card.session.short()) data-status=(card.status.as_str()) {
                 tr role="row" class="main" {
-                    @if self.audience == Audience::Administrator { td role="cell" data-label="Member" { strong { (card.member) } } }
+                    @if self.names_members() { td role="cell" data-label="Member" { strong { (card.member) } } }
                     td role="cell" data-label="IP Addresses" { (addresses(card.addresses)) }
                     td role="cell" data-label="Status" { (session_badge(card.status)) (approval(card)) }
                     td role="cell" data-label="Resources" class="number" { (card.resources) }
@@ -63,7 +74,7 @@ impl SessionTable<'_> {
                 }
                 tr role="row" class="more" {
                     td role="cell" colspan=(self.headings().len()) {
-                        details data-key=(key) open[in_trouble] {
+                        details data-key=(key) open[to_see] {
                             summary data-key={ "open-" (key) } { span { (summary(card)) } }
                             (about(card))
                             (rules(card))
@@ -88,10 +99,19 @@ impl SessionTable<'_> {
     }
 
     fn actions(&self, card: &Card) -> Markup {
-        let stop = if card.status == SessionStatus::Requested { "Withdraw" } else { "Stop" };
+        let stop = match (card.status, self.audience) {
+            (SessionStatus::Requested, Audience::Member) => "Withdraw",
+            (SessionStatus::Requested, Audience::Approver | Audience::Administrator) => "Cancel",
+            _ => "Stop",
+        };
         html! {
-            @if card.can_extend { (self.action(card, "extend", "Extend +2h")) }
-            @if card.can_stop { (self.action(card, "stop", stop)) }
+            @if self.to_answer.contains(&card.session) {
+                (self.action(card, "approve", "Approve"))
+                (self.action(card, "deny", "Deny"))
+            } @else {
+                @if card.can_extend { (self.action(card, "extend", "Extend +2h")) }
+                @if card.can_stop { (self.action(card, "stop", stop)) }
+            }
         }
     }
 
@@ -147,22 +167,26 @@ fn about(card: &Card) -> Markup {
         dl class="about" {
             dt { "Session" } dd { code { (card.session.short()) } }
             @if let Some(reason) = &card.reason { dt { "Reason" } dd { (reason) } }
-            dt { "Started" } dd { (moment(card.started_at)) }
+            @if let Approval::Awaited { duration, .. } = &card.approval { dt { "Asked for" } dd { (duration) } }
+            dt { (if card.approval.is_awaited() { "Asked" } else { "Started" }) } dd { (moment(card.started_at)) }
             @if let Some((_, _, Some(by))) = &card.ended { dt { "Ended by" } dd { (by) } }
+            // Each has a row of its own where there are rules.
+            @if card.rows.is_empty() && !card.would_open.is_empty() { dt { "Resources" } dd { (listed(&card.would_open)) } }
             @if !card.connections_go_on.is_empty() {
                 dt { "Note" }
-                dd { "Connections that were open already may go on at "
-                    (card.connections_go_on.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ")) "." }
+                dd { "Connections that were open already may go on at " (listed(&card.connections_go_on)) "." }
             }
         }
     }
 }
 
+fn listed(resources: &[ResourceName]) -> String {
+    resources.iter().map(ResourceName::as_str).collect::<Vec<_>>().join(", ")
+}
+
 fn rules(card: &Card) -> Markup {
     html! {
-        @if card.rows.is_empty() {
-            p class="note" { (card.would_open.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ")) }
-        } @else {
+        @if !card.rows.is_empty() {
             table class="rules" role="table" {
                 caption class="unseen" { "Rules of session " (card.session.short()) }
                 thead role="rowgroup" { tr role="row" {

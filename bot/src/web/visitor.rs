@@ -4,10 +4,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::Form;
 use axum::extract::{ConnectInfo, FromRef, FromRequest, FromRequestParts, Request};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use entryguard_core::config::is_this_machine;
 use entryguard_core::domain::{Identity, SharedExit, Surface, WebSessionId};
 use entryguard_core::engine::{Caller, EngineError, Visit, WebCookie};
@@ -15,13 +14,14 @@ use entryguard_core::provider::Verify;
 use entryguard_core::random::{Random, bytes};
 use hmac::{Hmac, KeyInit, Mac};
 use http::request::Parts;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use maud::{Markup, html};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
+use super::asked::InForm;
 use super::landing::not_signed_in;
 use super::problem::problem;
 use super::seen::SealKey;
@@ -62,6 +62,12 @@ pub struct Visitor {
     /// Which browser has signed in; none where nobody has to.
     pub browser: Option<WebSessionId>,
 }
+
+/// A visitor whose open page asks by itself for what changes: nobody has used it.
+pub struct Watcher(pub Visitor);
+
+/// What the address says that a page asks for by itself, where it is one that people open, too.
+pub const BY_ITSELF: &str = "again";
 
 /// A form that a visitor sent, from a page of ours that was made for them.
 pub struct Sent<T> {
@@ -140,14 +146,15 @@ impl FromRequestParts<WebState> for Visitor {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, Response> {
-        match &state.recognition {
-            Recognition::ThisMachine(key) => {
-                let here = whoever_is_here(parts, &state.shared);
-                let caller = here.map_err(|why| (StatusCode::FORBIDDEN, why).into_response())?;
-                Ok(Self { caller, form_token: key.token_for("this machine"), browser: None })
-            }
-            Recognition::SignedIn(ways) => whoever_signed_in(parts, &state.shared, ways).await,
-        }
+        recognized(parts, state, is_by_itself(parts)).await
+    }
+}
+
+impl FromRequestParts<WebState> for Watcher {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Self, Response> {
+        recognized(parts, state, true).await.map(Self)
     }
 }
 
@@ -168,8 +175,8 @@ impl<T: DeserializeOwned> FromRequest<WebState> for Sent<T> {
         // which no page elsewhere can read, is the other proof.
         SameOrigin::from_request_parts(&mut parts, state).await?;
         let Ok(client) = ClientAddress::from_request_parts(&mut parts, state).await;
-        let sent = Form::<WithToken<T>>::from_request(Request::from_parts(parts, body), state).await;
-        let Form(WithToken { form_token, form }) = sent.map_err(IntoResponse::into_response)?;
+        let sent = InForm::from_request(Request::from_parts(parts, body), state).await?;
+        let InForm(WithToken::<T> { form_token, form }) = sent;
         if !visitor.form_token.is(&form_token) {
             let why =
                 "This form is not from a page that was made for you, or is an old one. Nothing was done: load the page again.";
@@ -179,12 +186,30 @@ impl<T: DeserializeOwned> FromRequest<WebState> for Sent<T> {
     }
 }
 
+/// Whether a page is shown again without anybody's doing. What changes something never is.
+pub fn is_by_itself(parts: &Parts) -> bool {
+    let says_so = |query: &str| query.split('&').any(|pair| pair.split('=').next() == Some(BY_ITSELF));
+    matches!(parts.method, Method::GET | Method::HEAD) && parts.uri.query().is_some_and(says_so)
+}
+
+async fn recognized(parts: &Parts, state: &WebState, by_itself: bool) -> Result<Visitor, Response> {
+    match &state.recognition {
+        Recognition::ThisMachine(key) => {
+            let here = whoever_is_here(parts, &state.shared);
+            let caller = here.map_err(|why| problem(StatusCode::FORBIDDEN, "Not from here", why))?;
+            Ok(Visitor { caller, form_token: key.token_for("this machine"), browser: None })
+        }
+        Recognition::SignedIn(ways) => whoever_signed_in(parts, &state.shared, ways, by_itself).await,
+    }
+}
+
 /// Whoever has signed in. Who they are is looked up at each request, so a sign-in is worth nothing once its member is gone.
-async fn whoever_signed_in(parts: &Parts, shared: &Shared, ways: &WaysIn) -> Result<Visitor, Response> {
+async fn whoever_signed_in(parts: &Parts, shared: &Shared, ways: &WaysIn, by_itself: bool) -> Result<Visitor, Response> {
     let Some(cookie) = cookies::sent(&parts.headers, SIGNED_IN).and_then(WebCookie::from_request) else {
         return Err(not_signed_in(parts, ways));
     };
-    match shared.engine.visit(&cookie).await {
+    let visit = if by_itself { shared.engine.watch(&cookie).await } else { shared.engine.visit(&cookie).await };
+    match visit {
         Ok(Visit { caller, browser, form_key, renewed }) => {
             if let (Some(renewed), Some(carried)) = (renewed, parts.extensions.get::<RenewedCookie>()) {
                 carried.put(cookies::kept(SIGNED_IN, &renewed.expose(), shared.engine.stays_signed_in()));
@@ -222,16 +247,22 @@ pub async fn carry_cookies(mut request: Request, next: Next) -> Response {
     response
 }
 
+/// What says that a request was made to somebody else first.
+const FORWARDED: [&str; 6] =
+    ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-real-ip"];
+
 /// Whoever sits at this machine. The connection must come from it, and the page must have been asked for by its own name: a page
 /// elsewhere that resolves its name to this machine shows another one.
 fn whoever_is_here(parts: &Parts, shared: &Shared) -> Result<Caller, &'static str> {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical());
     let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    if !peer.is_some_and(|peer| peer.is_loopback()) || !is_this_machine(host) {
-        return Err("The demo serves this machine alone.\n");
+    // What forwards to this machine comes from it, whoever it forwards for: a tunnel, an editor's port, a proxy.
+    let is_forwarded = FORWARDED.iter().any(|name| parts.headers.contains_key(*name));
+    if !peer.is_some_and(|peer| peer.is_loopback()) || !is_this_machine(host) || is_forwarded {
+        return Err("The demo serves whoever sits at this machine alone, and nothing that is forwarded to it.");
     }
     let local = shared.engine.caller(&Identity::Local, Surface::Web);
-    local.map_err(|_| "The demo has no local administrator.\n")
+    local.map_err(|_| "The demo has no local administrator.")
 }
 
 #[cfg(test)]

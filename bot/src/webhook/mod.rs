@@ -75,11 +75,9 @@ async fn tell_next(engine: &Engine, webhook: &WebhookSettings, sender: &Sender) 
     let wants = |event: &str| webhook.events.iter().any(|pattern| pattern.covers(event));
     let Some(Due { delivery, view }) = engine.take_delivery(&webhook.name, wants, HOLD).await? else { return Ok(false) };
     // What was sent once is sent as it was, so that its receiver can tell it for the same.
-    let body = match (&delivery.body, &view) {
-        (Some(body), _) => body.clone(),
-        (None, Some(view)) => body_of(&delivery.entry, view, &engine.directory()),
-        // A session that cannot be read was set aside: there is nothing to tell.
-        (None, None) => return engine.delivered(&delivery).await.map(|()| true),
+    let body = match &delivery.body {
+        Some(body) => body.clone(),
+        None => body_of(&delivery.entry, view.as_ref(), &engine.directory()),
     };
     match sender.send(&delivery.entry.id, engine.now(), &body).await {
         Ok(()) => engine.delivered(&delivery).await?,

@@ -1,8 +1,8 @@
 //! From a command to its reply: the one place where the chat language meets the use cases.
 
 use super::{Command, CommandError};
-use crate::domain::{Addresses, Identity, LearntBy, Surface};
-use crate::engine::{Caller, Engine, EngineError, Listed, OfferRequest, StartRequest, Which};
+use crate::domain::{Addresses, Approval, Identity, LearntBy, Surface};
+use crate::engine::{Caller, Engine, EngineError, Listed, OfferRequest, StartRequest, Which, Whose};
 use crate::reply::{Card, Help, Reply};
 use crate::store::SessionView;
 
@@ -66,7 +66,9 @@ impl Engine {
                     StartRequest { duration, reason, break_glass, addresses, learnt_by, place, key: None, run: None, once: None };
                 Ok(Reply::Started(card(&self.start(caller, request).await?.view)))
             }
-            Command::StartSameAddress(link) => Ok(Reply::Started(card(&self.confirm_remembered(caller, &link).await?.view))),
+            Command::StartSameAddress { link, confirmed_at } => {
+                Ok(Reply::Started(card(&self.confirm_remembered(caller, &link, Some(confirmed_at)).await?.view)))
+            }
             Command::Answer { session, verdict } => {
                 let session = self.find_request(caller, &session).await?;
                 let view = self.answer_request(caller, &session, verdict).await?;
@@ -78,7 +80,17 @@ impl Engine {
                 Ok(Reply::Extending { card: card(&extended.view), capped_by: extended.capped_by })
             }
             Command::List => Ok(Reply::Sessions(self.live_first(caller, LISTED).await?.iter().map(card).collect())),
-            Command::Status(Which::Named(name)) => Ok(Reply::Session(card(&self.show(caller, &name).await?))),
+            Command::ListAll => {
+                let page = self.page(caller, &Whose::Everybodys, Listed::Unclosed, None, EVERYBODYS).await?;
+                Ok(Reply::Everybodys { cards: page.sessions.iter().map(card).collect(), more: page.next.is_some() })
+            }
+            Command::Panic(scope) => Ok(Reply::Panicking(self.look_at_panic(caller, scope).await?)),
+            Command::CloseAtOnce { scope, asked_at } => {
+                let sessions = self.close_at_once(caller, &scope, asked_at).await?;
+                Ok(Reply::Panicked { scope, sessions })
+            }
+            Command::LiftPanic(scope) => self.lift_panic(caller, scope.as_ref()).await.map(Reply::Lifted),
+            Command::Status(Which::Named(name)) => Ok(Reply::Session(as_seen_by(caller, card(&self.show(caller, &name).await?)))),
             Command::Status(_) => match self.list(caller, Listed::Live).await?.first() {
                 Some(view) => Ok(Reply::Session(card(view))),
                 None => Err(EngineError::NoLiveSession),
@@ -101,6 +113,16 @@ impl Engine {
     }
 }
 
+/// A session with the buttons of whoever looks. Somebody who is only asked about it answers, and stops what did without them.
+fn as_seen_by(caller: &Caller, mut card: Card) -> Card {
+    let is_theirs = *caller.name() == card.member || caller.is_admin();
+    card.can_stop &= is_theirs || card.approval == Approval::BreakGlass;
+    card.can_extend &= is_theirs;
+    card
+}
+
+/// Everybody's sessions in one list.
+const EVERYBODYS: u32 = 20;
 /// Sessions in one list: what a chat message can hold and a person reads.
 pub(super) const LISTED: usize = 10;
 

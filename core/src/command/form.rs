@@ -1,9 +1,10 @@
 //! The form for a new session: what it offers, and what comes of it. Each field that is wrong says so where it stands.
 
 use super::answer::{Conversation, LISTED};
-use crate::domain::{Addresses, HostAddress, LearntBy, Span};
+use crate::domain::{Addresses, HostAddress, LearntBy, Span, Timestamp};
 use crate::engine::{Caller, Engine, EngineError, OfferRequest, StartRequest};
 use crate::reply::{self, Card, Health, Home, Reply, ResourceHealth, StartForm};
+use crate::store::SessionView;
 
 /// What somebody filled in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,24 +28,38 @@ pub enum AddressWay {
     #[default]
     Link,
     /// The one that was confirmed last.
-    SameAsLast,
+    SameAsLast {
+        /// When the address that was shown was confirmed; none where none was.
+        confirmed_at: Option<Timestamp>,
+    },
     /// Given by hand.
     ByHand,
 }
 
+const LINK: &str = "link";
+const SAME: &str = "same";
+const HAND: &str = "hand";
+
 impl AddressWay {
-    /// The way's word.
-    pub const fn as_str(self) -> &'static str {
+    /// The way as a form holds it.
+    pub fn value(self) -> String {
         match self {
-            Self::Link => "link",
-            Self::SameAsLast => "same",
-            Self::ByHand => "hand",
+            Self::Link => LINK.to_owned(),
+            Self::SameAsLast { confirmed_at: None } => SAME.to_owned(),
+            Self::SameAsLast { confirmed_at: Some(at) } => format!("{SAME} {}", at.as_millis()),
+            Self::ByHand => HAND.to_owned(),
         }
     }
 
-    /// The way of that word.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::Link, Self::SameAsLast, Self::ByHand].into_iter().find(|way| way.as_str() == text)
+    /// The way that a form holds.
+    pub fn parse(value: &str) -> Option<Self> {
+        match value.split_once(' ').unwrap_or((value, "")) {
+            (LINK, "") => Some(Self::Link),
+            (HAND, "") => Some(Self::ByHand),
+            (SAME, "") => Some(Self::SameAsLast { confirmed_at: None }),
+            (SAME, at) => Some(Self::SameAsLast { confirmed_at: Some(Timestamp::from_millis(at.parse().ok()?)) }),
+            _ => None,
+        }
     }
 }
 
@@ -106,7 +121,9 @@ impl Engine {
                 let request = OfferRequest { duration: Some(duration), reason, break_glass, place };
                 match (self.offer(&caller, request).await, form.way) {
                     (Err(error), _) => Err(error),
-                    (Ok(link), AddressWay::SameAsLast) => self.confirm_remembered(&caller, &link.id).await,
+                    (Ok(link), AddressWay::SameAsLast { confirmed_at }) => {
+                        self.confirm_remembered(&caller, &link.id, confirmed_at).await
+                    }
                     (Ok(link), AddressWay::Link | AddressWay::ByHand) => return Ok(Reply::Confirm(link)),
                 }
             }
@@ -121,10 +138,13 @@ impl Engine {
     pub async fn home(&self, conversation: &Conversation) -> Result<Home, EngineError> {
         let caller = self.caller(&conversation.identity, conversation.surface)?;
         let sessions = self.live_first(&caller, LISTED).await?;
-        let now = self.now();
+        let requests = self.requests_for(&caller).await?;
+        let (now, directory) = (self.now(), self.directory());
+        let cards = |views: &[SessionView]| views.iter().map(|view| Card::new(view, &directory, now)).collect();
         Ok(Home {
             member: caller.name().clone(),
-            sessions: sessions.iter().map(|view| Card::new(view, &self.directory(), now)).collect(),
+            sessions: cards(&sessions),
+            requests: cards(&requests),
             resources: self.resources(&caller).await?,
             remembered: self.last_address(&caller).await?,
         })
@@ -147,6 +167,10 @@ impl Engine {
     }
 }
 
+/// Said to whoever wrote an address, and chose another way to learn it.
+const TWO_WAYS: &str =
+    "You wrote an address here, and chose another way to learn it. Choose that you write it yourself, or empty this.";
+
 type Read = (Span, Option<String>, Option<Addresses>);
 
 /// Reads every field, so that all that is wrong is said at once.
@@ -156,7 +180,12 @@ fn read(form: &FilledForm) -> Result<Read, Vec<FieldError>> {
     let duration = form.duration.parse().map_err(|error: crate::domain::SpanError| note(Field::Duration, error.to_string())).ok();
     let reason = super::parse::reason_from(&form.reason).map_err(|error| note(Field::Reason, error.to_string())).ok();
     let addresses = match form.way {
-        AddressWay::Link | AddressWay::SameAsLast => Some(None),
+        AddressWay::Link | AddressWay::SameAsLast { .. } if form.addresses.trim().is_empty() => Some(None),
+        // Another address than the one that stands here would be opened.
+        AddressWay::Link | AddressWay::SameAsLast { .. } => {
+            note(Field::Addresses, TWO_WAYS.to_owned());
+            None
+        }
         AddressWay::ByHand => by_hand(&form.addresses).map_err(|why| note(Field::Addresses, why)).ok().map(Some),
     };
     match (duration, reason, addresses) {
@@ -175,8 +204,34 @@ fn by_hand(text: &str) -> Result<Addresses, String> {
 fn refusal(error: EngineError) -> Result<Reply, Vec<FieldError>> {
     let field = match &error {
         EngineError::Duration(_) => Field::Duration,
-        EngineError::Address(_) | EngineError::NotByHand | EngineError::NothingRemembered => Field::Addresses,
+        EngineError::Address(_) | EngineError::NotByHand | EngineError::NothingRemembered | EngineError::RememberedAnother => {
+            Field::Addresses
+        }
         _ => return Ok(Reply::Refused(error.to_string())),
     };
     Err(vec![FieldError { field, why: reply::as_typed(&error.to_string()) }])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(way: AddressWay, addresses: &str) -> FilledForm {
+        FilledForm { duration: "1h".to_owned(), way, addresses: addresses.to_owned(), ..FilledForm::default() }
+    }
+
+    #[test]
+    fn an_address_that_was_written_is_never_passed_over_for_another() {
+        for way in [AddressWay::Link, AddressWay::SameAsLast { confirmed_at: None }] {
+            for written in ["93.184.216.34", " 2606:2800:220:1::1 ", "the office"] {
+                let wrong = read(&form(way, written)).unwrap_err();
+                assert_eq!(wrong, [FieldError { field: Field::Addresses, why: TWO_WAYS.to_owned() }], "{way:?} {written}");
+            }
+            for empty in ["", " \n"] {
+                assert_eq!(read(&form(way, empty)).unwrap().2, None, "{way:?}");
+            }
+        }
+        let by_hand = read(&form(AddressWay::ByHand, "93.184.216.34, 2606:2800:220:1::1")).unwrap().2;
+        assert_eq!(by_hand.map(|addresses| addresses.iter().count()), Some(2));
+    }
 }

@@ -4,10 +4,12 @@
 
 mod answer;
 mod form;
+mod nearest;
 mod parse;
 mod press;
+mod words;
 
-use crate::domain::{ConfirmationId, HostAddress, Identity, Span};
+use crate::domain::{ConfirmationId, HostAddress, Identity, PanicScope, Span, Timestamp};
 use crate::engine::{JoinCode, Verdict, Which};
 
 pub use answer::Conversation;
@@ -29,7 +31,12 @@ pub enum Command {
         break_glass: bool,
     },
     /// What a link offers, from the address that was confirmed last. Only a button says so.
-    StartSameAddress(ConfirmationId),
+    StartSameAddress {
+        /// By which link.
+        link: ConfirmationId,
+        /// When the address that was shown was confirmed.
+        confirmed_at: Timestamp,
+    },
     /// An answer to somebody's request.
     Answer {
         /// Which session.
@@ -48,6 +55,8 @@ pub enum Command {
     },
     /// The caller's sessions.
     List,
+    /// Everybody's sessions that are open, or have something left to close.
+    ListAll,
     /// One session with its rules.
     Status(Which),
     /// What the caller may reach.
@@ -64,6 +73,17 @@ pub enum Command {
     Unlink(Option<Identity>),
     /// A link that signs the caller in to the pages.
     Web,
+    /// What closing this at once would close.
+    Panic(PanicScope),
+    /// To close it at once. Only a button says so.
+    CloseAtOnce {
+        /// What.
+        scope: PanicScope,
+        /// When they were asked whether to.
+        asked_at: Timestamp,
+    },
+    /// To let things be opened again: those of one panic, or of all.
+    LiftPanic(Option<PanicScope>),
     /// What can be said.
     Help,
 }

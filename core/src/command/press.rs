@@ -13,11 +13,12 @@ impl Command {
             Action::Start(duration) => {
                 Self::Start { duration: Some(duration), addresses: Vec::new(), reason: None, break_glass: false }
             }
-            Action::SameAddress(link) => Self::StartSameAddress(link),
+            Action::SameAddress { link, confirmed_at } => Self::StartSameAddress { link, confirmed_at },
             Action::Extend(id) => Self::Extend { which: named(id), by: None },
             Action::Stop(id) => Self::Stop(named(id)),
             Action::Details(id) => Self::Status(named(id)),
             Action::Approve(id) => Self::Answer { session: id.to_string(), verdict: Verdict::Approve },
+            Action::CloseAtOnce { scope, asked_at } => Self::CloseAtOnce { scope, asked_at },
             Action::Join(code) => Self::Join(code),
             Action::Deny(id) => Self::Answer { session: id.to_string(), verdict: Verdict::Deny },
         })

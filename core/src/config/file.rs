@@ -363,6 +363,7 @@ pub(super) struct Schedule {
     pub(super) cron: String,
     pub(super) timezone: Zone,
     pub(super) member: MemberName,
+    pub(super) role: Option<RoleName>,
     pub(super) addresses: Vec<String>,
     pub(super) duration: Span,
     pub(super) reason: Option<String>,

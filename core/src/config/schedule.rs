@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::ConfigError;
 use super::directory::{by_name, missing, unknown};
 use super::file::{self, RoleHours};
-use crate::domain::{Addresses, Directory, HostAddress, Hours, MemberName, Schedule, ScheduleName, Ticks, Timestamp};
+use crate::domain::{Addresses, Directory, HostAddress, Hours, MemberName, RoleName, Schedule, ScheduleName, Ticks, Timestamp};
 
 /// Sessions of one schedule that may run at once: more is a slip in its cron expression.
 const MOST_AT_ONCE: usize = 20;
@@ -29,11 +29,21 @@ pub(super) fn schedules(
 }
 
 fn schedule(schedule: file::Schedule, directory: &Directory) -> Result<Schedule, ConfigError> {
-    let file::Schedule { name, cron, timezone, member, addresses, duration, reason } = schedule;
+    let file::Schedule { name, cron, timezone, member, role, addresses, duration, reason } = schedule;
     let of = format!("schedule {name}");
     let senseless = |why: String| ConfigError::senseless(format!("{of}: {why}"));
     if !directory.members.contains_key(&member) {
         return Err(unknown("member", member.as_str(), &of, directory.members.keys().map(MemberName::as_str)));
+    }
+    if let Some(name) = &role {
+        let Some(role) = directory.roles.get(name) else {
+            return Err(unknown("role", name.as_str(), &of, directory.roles.keys().map(RoleName::as_str)));
+        };
+        if !role.members.contains(&member) {
+            return Err(senseless(format!(
+                "role `{name}` has no member `{member}`; add the member to the role, or name another role"
+            )));
+        }
     }
     let addresses: Vec<_> = addresses
         .iter()
@@ -50,7 +60,7 @@ fn schedule(schedule: file::Schedule, directory: &Directory) -> Result<Schedule,
     if starts_too_often(&ticks, duration) {
         return Err(senseless(format!("cron: `{cron}` starts more than {MOST_AT_ONCE} sessions within one of {duration}")));
     }
-    Ok(Schedule { name, ticks, member, addresses, duration, reason })
+    Ok(Schedule { name, ticks, member, role, addresses, duration, reason })
 }
 
 /// Whether more of its sessions would run at once than anybody can mean; some time is as good as any.

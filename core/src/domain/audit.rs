@@ -56,6 +56,8 @@ pub enum AuditAction {
     SessionReminded,
     /// A surface says that a member is gone.
     MemberLeft,
+    /// A surface said that somebody is there again.
+    MemberReturned,
     /// Somebody holds other roles of a surface than before.
     RolesChanged,
     /// A code was handed out that joins another identity to a member.
@@ -137,7 +139,7 @@ impl AuditAction {
     ];
 
     /// Every action, in the order of their words.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::ApiKeyCreated,
         Self::ApiKeyRevoked,
         Self::JoinCodeIssued,
@@ -145,6 +147,7 @@ impl AuditAction {
         Self::IdentityParted,
         Self::LinkIssued,
         Self::MemberLeft,
+        Self::MemberReturned,
         Self::RolesChanged,
         Self::OrphanFound,
         Self::PanicClosed,
@@ -188,6 +191,7 @@ impl AuditAction {
             Self::SessionLapsed => "session.lapsed",
             Self::GlassBroken => "session.glass_broken",
             Self::MemberLeft => "member.left",
+            Self::MemberReturned => "member.returned",
             Self::RolesChanged => "member.roles_changed",
             Self::JoinCodeIssued => "identity.code_issued",
             Self::IdentityJoined => "identity.joined",

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::{Directory, ResourceKind, ResourceName};
+use super::{Credential, Directory, Member, Resource, ResourceKind, ResourceName, Role, Schedule};
 
 /// What is different, a line each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,13 +66,53 @@ impl ResourceKind {
     }
 }
 
-fn of_kind<N: Ord + fmt::Display, T: PartialEq>(kind: &str, old: &BTreeMap<N, T>, new: &BTreeMap<N, T>, lines: &mut Vec<String>) {
+/// What can be different of two that bear one name, in the configuration's words.
+trait Named {
+    fn differences(&self, other: &Self) -> Vec<&'static str>;
+}
+
+macro_rules! differences {
+    ($($of:ident: $($field:ident $word:literal),+;)+) => {$(
+        impl Named for $of {
+            fn differences(&self, other: &Self) -> Vec<&'static str> {
+                let all = [$((self.$field != other.$field, $word)),+];
+                all.into_iter().filter_map(|(differs, word)| differs.then_some(word)).collect()
+            }
+        }
+    )+};
+}
+
+differences! {
+    Member: email "email", admin "admin", identities "identities";
+    Role: members "members", identities "identities", resources "resources", max_duration "max_duration", approval "approval",
+        break_glass "break_glass", remember_address "remember_address", explicit_ip "explicit_ip", hours "hours";
+    Schedule: ticks "cron", member "member", role "role", addresses "addresses", duration "duration", reason "reason";
+    Credential: profile "profile", role "role_arn", endpoint_url "endpoint_url";
+}
+
+impl Named for Resource {
+    fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let all = [
+            (self.network != other.network, "private_network"),
+            (!self.kind.is_same_place(&other.kind), "its place"),
+            (self.kind != other.kind && self.kind.is_same_place(&other.kind), "how it is reached"),
+        ];
+        all.into_iter().filter_map(|(differs, word)| differs.then_some(word)).collect()
+    }
+}
+
+fn of_kind<N: Ord + fmt::Display, T: PartialEq + Named>(
+    kind: &str,
+    old: &BTreeMap<N, T>,
+    new: &BTreeMap<N, T>,
+    lines: &mut Vec<String>,
+) {
     let gone = old.keys().filter(|name| !new.contains_key(name)).map(|name| format!("{kind} {name} goes"));
     lines.extend(gone);
     for (name, now) in new {
         match old.get(name) {
             None => lines.push(format!("{kind} {name} is new")),
-            Some(before) if before != now => lines.push(format!("{kind} {name} changes")),
+            Some(before) if before != now => lines.push(format!("{kind} {name} changes: {}", before.differences(now).join(", "))),
             Some(_) => {}
         }
     }
@@ -82,7 +122,7 @@ fn of_kind<N: Ord + fmt::Display, T: PartialEq>(kind: &str, old: &BTreeMap<N, T>
 mod tests {
     use super::*;
     use crate::domain::testing::{directory, member, role_of};
-    use crate::domain::{AllowlistFile, FileFormat, Network, Resource, Role, RoleName, Span};
+    use crate::domain::{AllowlistFile, ApprovalRule, FileFormat, Network, Resource, Role, RoleName, Span};
 
     fn file(name: &str, path: &str) -> Resource {
         let kind = ResourceKind::AllowlistFile(AllowlistFile {
@@ -102,16 +142,19 @@ mod tests {
     #[test]
     fn what_comes_goes_and_changes_is_said() {
         let old = with(role_of("ana", "bastion"), &[file("bastion", "/a"), file("intranet", "/b")]);
-        let role = Role { max_duration: Some(Span::from_hours(1)), ..role_of("ana", "bastion") };
+        let approval = Some(ApprovalRule { by: Vec::new(), within: Span::from_minutes(5) });
+        let role = Role { max_duration: Some(Span::from_hours(1)), approval, ..role_of("ana", "bastion") };
         let mut new = with(role, &[file("bastion", "/a"), file("wiki", "/c")]);
         new.members.remove(&member("dee"));
+        new.members.get_mut(&member("ana")).unwrap().admin ^= true;
         new.roles.insert(RoleName::new("more").unwrap(), role_of("bo", "wiki"));
         insta::assert_snapshot!(Changes::between(&old, &new).lines().join("\n"), @r"
         resource intranet goes
         resource wiki is new
         member dee goes
+        member ana changes: admin
         role more is new
-        role role changes
+        role role changes: max_duration, approval
         ");
         assert!(Changes::between(&new, &new.clone()).is_empty());
     }

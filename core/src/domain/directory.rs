@@ -109,6 +109,11 @@ impl Directory {
         named.into_iter().filter_map(|name| self.resources.get(name)).collect()
     }
 
+    /// Whether a member has a role, and has a resource by it.
+    pub fn gives(&self, role: &RoleName, member: &MemberName, resource: &ResourceName) -> bool {
+        self.roles_of(member).any(|of| of.name == *role && of.resources.contains(resource))
+    }
+
     /// The longest session that a member may have, and what set it: the smallest of the tier's and their roles' limits.
     pub fn limit_of(&self, member: &MemberName) -> Limit {
         let tier = &self.organization.tier;
@@ -118,10 +123,12 @@ impl Directory {
             .fold(of_tier, |least, limit| if limit.longest < least.longest { limit } else { least })
     }
 
-    /// The durations on offer that a member may choose.
+    /// The durations on offer that a member may choose; the longest that they may have, where all on offer are longer.
     pub fn durations_for(&self, member: &MemberName) -> Vec<Span> {
         let longest = self.limit_of(member).longest;
-        self.organization.tier.durations.iter().copied().filter(|duration| *duration <= longest).collect()
+        let durations: Vec<_> =
+            self.organization.tier.durations.iter().copied().filter(|duration| *duration <= longest).collect();
+        if durations.is_empty() { vec![self.default_duration_for(member)] } else { durations }
     }
 
     /// The duration of a member's session where none is given.
@@ -136,5 +143,20 @@ impl Directory {
 
     pub(super) fn roles_of<'a>(&'a self, member: &'a MemberName) -> impl Iterator<Item = &'a Role> {
         self.roles.values().filter(move |role| role.members.contains(member))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{directory, member, role_of};
+    use super::*;
+
+    #[test]
+    fn whoever_may_have_less_than_anything_on_offer_is_offered_that() {
+        let offered = |longest: &str| {
+            let directory = directory(vec![Role { max_duration: longest.parse().ok(), ..role_of("ana", "bastion") }]);
+            directory.durations_for(&member("ana")).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!((offered("2h"), offered("30m")), (vec!["2h".to_owned()], vec!["30m".to_owned()]));
     }
 }

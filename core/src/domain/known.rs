@@ -44,6 +44,8 @@ pub struct Known {
     pub joined: BTreeMap<Identity, MemberName>,
     /// The surfaces' roles that an identity was last seen to hold.
     pub held: BTreeMap<Identity, BTreeSet<RoleIdentity>>,
+    /// Identities whose surface says that their person is gone, and has not said otherwise since.
+    pub departed: BTreeSet<Identity>,
 }
 
 impl Directory {
@@ -76,10 +78,23 @@ impl Directory {
         directory
     }
 
+    /// By which of a member's identities they are gone, if they are.
+    pub fn gone_by(&self, member: &MemberName, departed: &BTreeSet<Identity>) -> Option<&Identity> {
+        let member = self.members.get(member)?;
+        member.identities.iter().find(|identity| departed.contains(identity) && is_all_of(identity, member))
+    }
+
     /// Whether any role is given by this role of a surface.
     pub fn names_role(&self, identity: &RoleIdentity) -> bool {
         self.roles.values().any(|role| role.identities.contains(identity))
     }
+}
+
+/// Whether a member is gone when one identity of theirs is. A deactivated account tells of the person. Who leaves a Discord server may
+/// still be what they are elsewhere, if they are.
+pub fn is_all_of(identity: &Identity, member: &Member) -> bool {
+    let is_discord = |identity: &Identity| matches!(identity, Identity::Discord { .. });
+    !is_discord(identity) || member.identities.iter().all(is_discord)
 }
 
 /// Whether a name is of somebody whom only a surface's role makes a member.

@@ -56,7 +56,7 @@ fn identity(text: &str) -> Identity {
 
 fn holding(identities: &[&str]) -> Known {
     let role = BTreeSet::from(["discord-role:800/55".parse().unwrap()]);
-    Known { held: identities.iter().map(|one| (identity(one), role.clone())).collect(), joined: BTreeMap::new() }
+    Known { held: identities.iter().map(|one| (identity(one), role.clone())).collect(), ..Known::default() }
 }
 
 fn joining(known: Known, pairs: &[(&str, &str)]) -> Known {

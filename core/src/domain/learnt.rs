@@ -26,4 +26,11 @@ impl LearntBy {
             Self::Configuration => "configuration",
         }
     }
+
+    /// The way of a word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Link, Self::Remembered, Self::Hand, Self::Request, Self::Configuration]
+            .into_iter()
+            .find(|way| way.as_str() == word)
+    }
 }

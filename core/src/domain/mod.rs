@@ -50,7 +50,7 @@ pub use id::{
     AuditId, ConfirmationId, DeploymentId, OpeningId, PanicId, PostId, ProviderRuleId, SessionId, SessionRuleId, WebSessionId,
 };
 pub use identity::{Identity, IdentityError, Surface};
-pub use known::{Known, RoleIdentity, RoleIdentityError, guest_name, is_guest};
+pub use known::{Known, RoleIdentity, RoleIdentityError, guest_name, is_all_of, is_guest};
 pub use learnt::LearntBy;
 pub use limits::{DurationRefused, Limit, LimitSource, extended_end};
 pub use name::{CredentialName, MemberName, NameError, ResourceName, RoleName, ScheduleName, TierName, WebhookName};

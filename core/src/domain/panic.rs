@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{MemberName, PanicId, ResourceName, Timestamp};
+use super::{Directory, MemberName, PanicId, ResourceName, Timestamp, is_guest};
 
 /// What a rule shows that a panic took from a session which goes on.
 pub const CLOSED_AT_ONCE: &str = "closed at once by an administrator";
@@ -58,6 +58,16 @@ impl PanicScope {
             "MEMBER" => MemberName::new(name).ok().map(Self::Member),
             "RESOURCE" => ResourceName::new(name).ok().map(Self::Resource),
             _ => None,
+        }
+    }
+
+    /// Whether there is such a thing. A name that is not configured is more likely a slip than a wish, and a slip here leaves something
+    /// open.
+    pub fn is_in(&self, directory: &Directory) -> bool {
+        match self {
+            Self::All => true,
+            Self::Member(name) => directory.members.contains_key(name) || is_guest(name),
+            Self::Resource(name) => directory.resources.contains_key(name),
         }
     }
 

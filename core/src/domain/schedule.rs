@@ -1,10 +1,11 @@
 //! Sessions that start by themselves: at the ticks of a cron expression, as clocks in a time zone show them.
 
+use std::fmt;
 use std::str::FromStr;
 
 use chrono::TimeZone;
 
-use super::{Addresses, MemberName, ScheduleName, Span, Timestamp, Zone};
+use super::{Addresses, MemberName, RoleName, ScheduleName, Span, Timestamp, Zone};
 
 /// Ticks looked at for one whose session may still be running.
 const MOST_TICKS: usize = 100;
@@ -18,6 +19,8 @@ pub struct Schedule {
     pub ticks: Ticks,
     /// Whose session it is.
     pub member: MemberName,
+    /// The role whose resources alone it opens; those of all of the member's roles where it does not say.
+    pub role: Option<RoleName>,
     /// From where.
     pub addresses: Addresses,
     /// For how long from the tick on.
@@ -75,10 +78,23 @@ impl Ticks {
         ticks
     }
 
+    /// Whether it ticks at exactly this time.
+    pub fn has(&self, tick: Timestamp) -> bool {
+        !self.between(tick.minus(Span::from_millis(1)), tick).is_empty()
+    }
+
     /// The first tick after a time.
     pub fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
         let wall = chrono::Utc.from_utc_datetime(&self.zone.shows(now.minus(Span::from_hours(24))));
         self.cron.after(&wall).map(|tick| self.zone.first(tick.naive_utc())).find(|tick| *tick > now)
+    }
+}
+
+impl fmt::Display for Ticks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Few write the seconds, and those at which nobody has are the first of each minute.
+        let cron = self.cron.source();
+        write!(f, "{} {}", cron.strip_prefix("0 ").unwrap_or(cron), self.zone.name())
     }
 }
 

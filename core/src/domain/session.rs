@@ -1,8 +1,8 @@
 //! A session, and its wishes: the session rules.
 
 use super::{
-    Addresses, HeldRule, HostAddress, MemberName, OpeningId, ResourceName, RuleOwner, RuleStatus, SessionId, SessionRuleId, Span,
-    Surface, Timestamp,
+    Addresses, HeldRule, HostAddress, LearntBy, MemberName, OpeningId, ResourceName, RuleOwner, RuleStatus, SessionId,
+    SessionRuleId, Span, Surface, Timestamp,
 };
 
 /// A member's time-bound access from one IPv4 and/or one IPv6 address.
@@ -18,6 +18,8 @@ pub struct Session {
     pub reason: Option<String>,
     /// From where.
     pub addresses: Addresses,
+    /// How they were learnt; none where that was not kept.
+    pub learnt_by: Option<LearntBy>,
     /// Whether somebody else had to agree, and did.
     pub approval: Approval,
     /// Since when: it was asked for, or agreed to.
@@ -52,6 +54,8 @@ pub enum Approval {
     Awaited {
         /// How long the session is to be once somebody agrees.
         duration: Span,
+        /// What it is to open, by name; nothing where that was not kept.
+        resources: Vec<ResourceName>,
     },
     /// Somebody agreed.
     Granted {

@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_session_that_awaits_approval_is_requested_and_never_active() {
-        let awaited = Approval::Awaited { duration: crate::domain::Span::from_hours(2) };
+        let awaited = Approval::Awaited { duration: crate::domain::Span::from_hours(2), resources: Vec::new() };
         assert_eq!(session_status(&awaited, None, &[]), SessionStatus::Requested);
         assert_eq!(session_status(&awaited, Some(EndReason::Denied), &[]), SessionStatus::Denied);
         assert_eq!(session_status(&awaited, Some(EndReason::Manual), &[]), SessionStatus::Cancelled);

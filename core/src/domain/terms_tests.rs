@@ -16,6 +16,7 @@ fn session(approval: Approval) -> Session {
         surface: Surface::Slack,
         reason: None,
         addresses: Addresses::new(&[HostAddress::parse("93.184.216.34").unwrap()]).unwrap(),
+        learnt_by: None,
         approval,
         started_at: now,
         expires_at: now.plus(Span::from_hours(1)),

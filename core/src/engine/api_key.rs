@@ -3,14 +3,14 @@
 //! A key acts as the member that it was made for, as long as the configuration has them. Where the configuration gives the key's
 //! identity (`api-key:NAME`) to somebody, it must be that member: what it gives to one is no other's.
 
-use std::collections::BTreeSet;
-
 use serde_json::json;
 
-use super::{Caller, Engine, EngineError, end_session};
+use super::apart::to_each;
+use super::ending::end_as;
+use super::{Caller, Engine, EngineError};
 use crate::domain::{
-    Actor, ApiKey, ApiKeyName, ApiKeyRecord, ApiKeyStanding, AuditAction, AuditEvent, Directory, EndReason, Ending, Identity,
-    Member, MemberName, Scope, Scopes, SessionId, Span, Surface, Timestamp,
+    Actor, ApiKey, ApiKeyName, ApiKeyRecord, ApiKeyStanding, AuditAction, AuditEvent, Directory, Identity, Member, MemberName,
+    Scope, Scopes, SessionId, Span, Surface, Timestamp,
 };
 use crate::random::Random;
 use crate::store::{Store, StoreError, Tx};
@@ -149,31 +149,15 @@ pub async fn close_sessions_of_api_key(
     random: &dyn Random,
 ) -> Result<usize, StoreError> {
     let live = store.begin().await?.live_sessions_of_api_key(name).await?;
-    let mut ended = 0;
-    for id in &live {
-        ended += usize::from(end_for_key(store, id, name, by, random).await?);
-    }
-    Ok(ended)
+    to_each(store, random, &live, |id| end_for_key(store, id, name, by, random)).await
 }
 
-async fn end_for_key(
-    store: &Store,
-    id: &SessionId,
-    name: &ApiKeyName,
-    by: &str,
-    random: &dyn Random,
-) -> Result<bool, StoreError> {
+async fn end_for_key(store: &Store, id: SessionId, name: &ApiKeyName, by: &str, random: &dyn Random) -> Result<bool, StoreError> {
     let mut tx = store.begin().await?;
-    let resources: BTreeSet<_> = tx.rules_of(id).await?.into_iter().map(|rule| rule.resource).collect();
-    tx.lock_resources(&resources).await?;
-    if tx.lock_session(id).await?.is_none_or(|session| session.ending.is_some()) {
+    let (actor, ended_by) = (Actor::Operator(by.to_owned()), format!("{by} (API key {name} was revoked)"));
+    if !end_as(&mut tx, &id, actor, ended_by, json!({ "apiKey": name.as_str() }), random).await? {
         return Ok(false);
     }
-    let (at, actor) = (tx.now(), Actor::Operator(by.to_owned()));
-    let ending = Ending { reason: EndReason::Manual, at, by: Some(format!("{by} (API key {name} was revoked)")) };
-    let details = json!({ "apiKey": name.as_str() });
-    let event = AuditEvent { at, actor, action: AuditAction::SessionStopped, session: Some(id.clone()), details };
-    end_session(&mut tx, id, &ending, &event, random).await?;
     tx.commit().await?;
     Ok(true)
 }

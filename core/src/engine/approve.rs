@@ -2,15 +2,18 @@
 
 use serde_json::json;
 
+use super::begin::names;
 use super::guard::counted;
-use super::start::names;
 use super::{Caller, Engine, EngineError, end_session};
 use crate::crash_point;
-use crate::domain::{Approval, AuditAction, AuditEvent, EndReason, Ending, ResourceName, Session, SessionId};
-use crate::store::{Listed, SessionFilter, SessionView, Tx};
+use crate::domain::{
+    Approval, AuditAction, AuditEvent, Directory, EndReason, Ending, MemberName, ResourceName, Schedule, Session, SessionId,
+    Surface, Timestamp,
+};
+use crate::store::{Scheduled, SessionView, Tx};
 
-/// Requests that are looked through for those that somebody may answer.
-const REQUESTS_LOOKED_AT: u32 = 100;
+/// Requests that one person is shown at once.
+const REQUESTS: u32 = 100;
 
 /// An answer to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,10 +42,11 @@ impl Engine {
 
     /// The requests that wait for somebody's answer, the newest first.
     pub async fn requests_for(&self, caller: &Caller) -> Result<Vec<SessionView>, EngineError> {
-        let filter = SessionFilter { listed: Listed::Requested, at_most: REQUESTS_LOOKED_AT, ..SessionFilter::default() };
-        let mut requests = self.store.begin().await?.sessions(&filter).await?;
-        requests.retain(|view| self.check_approver(caller, &view.session).is_ok());
-        Ok(requests)
+        let mut tx = self.store.begin().await?;
+        // By whom asks, so that the requests of others, however many and new, hide none.
+        let mut members = tx.members_who_ask().await?;
+        members.retain(|member| self.check_answers_for(caller, member).is_ok());
+        Ok(tx.requests_of(&members, REQUESTS).await?)
     }
 
     /// Agrees to a session that awaits approval, or refuses it.
@@ -67,7 +71,10 @@ impl Engine {
         self.still(&mut tx, caller).await?;
         self.check_approver(caller, &before)?;
         match verdict {
-            Verdict::Approve => self.approve(&mut tx, caller, before).await?,
+            Verdict::Approve => {
+                self.served(&mut tx, caller).await?;
+                self.approve(&mut tx, caller, before).await?;
+            }
             Verdict::Deny => self.deny(&mut tx, caller, before).await?,
         }
         let view = tx.session(session).await?.ok_or_else(unknown)?;
@@ -78,43 +85,99 @@ impl Engine {
         Ok(view)
     }
 
+    /// Another's session of that name, if they are asked for that member's sessions.
+    pub(super) async fn answered_for(&self, caller: &Caller, name: &str) -> Result<Option<Session>, EngineError> {
+        let found = self.anybodys(&mut self.store.begin().await?, name).await.ok().map(|view| view.session);
+        Ok(found.filter(|session| self.check_approver(caller, session).is_ok()))
+    }
+
     /// Whether they are asked for this member's sessions; nobody agrees to their own.
     pub(super) fn check_approver(&self, caller: &Caller, session: &Session) -> Result<(), EngineError> {
-        if *caller.name() == session.member {
+        self.check_answers_for(caller, &session.member)
+    }
+
+    fn check_answers_for(&self, caller: &Caller, member: &MemberName) -> Result<(), EngineError> {
+        if caller.name() == member {
             return Err(EngineError::OwnRequest);
         }
-        let terms = self.directory().terms_of(&session.member);
+        let terms = self.directory().terms_of(member);
         match terms.approval {
             Some(approval) if approval.approvers.contains(caller.name()) => Ok(()),
-            _ => Err(EngineError::NotAnApprover { member: session.member.clone() }),
+            _ => Err(EngineError::NotAnApprover { member: member.clone() }),
         }
     }
 
     async fn approve(&self, tx: &mut Tx, caller: &Caller, before: Session) -> Result<(), EngineError> {
         let directory = self.directory();
         let member = directory.members.get(&before.member).ok_or_else(|| EngineError::MemberLeft(before.member.clone()))?;
-        let mut wishes = self.wishes(&directory, &member.name, before.addresses)?;
+        self.check_is_there(tx, &member.name).await?;
+        self.check_key_of_request(tx, &before).await?;
+        let scheduled = self.schedule_of(tx, &directory, &before).await?;
+        let role = scheduled.and_then(|(schedule, _)| schedule.role.as_ref());
+        let mut wishes = self.wishes(&directory, &member.name, role, before.addresses)?;
+        if let Approval::Awaited { resources: asked_for, .. } = &before.approval
+            && !asked_for.is_empty()
+        {
+            // What the roles give since then nobody was asked about.
+            wishes.retain(|(resource, _)| asked_for.contains(&resource.name));
+            if wishes.is_empty() {
+                return Err(EngineError::NoResources { administrators: self.whom_to_ask() });
+            }
+        }
         let left_out = self.leave_out_what_is_closed(tx, &member.name, &mut wishes).await?;
-        tx.lock_resources(&names(&wishes)).await?;
+        let resources = names(&wishes);
+        tx.lock_resources(&resources).await?;
         let asked = awaited(tx, &before.id).await?;
         let now = tx.now();
+        // A schedule's time does not begin with the answer: what was asked for at 8 is over when it would have been.
+        let asked = scheduled.map_or(asked, |(schedule, tick)| asked.min(schedule.left_of(tick, now)));
+        if asked.is_zero() {
+            return Err(over(&before.id, "its schedule's time is over"));
+        }
         let duration = self.check_duration(&member.name, Some(asked), now)?;
         let approval = Approval::Granted { by: caller.name().to_string() };
         let session = Session { approval, started_at: now, expires_at: now.plus(duration), ..before };
         if !tx.approve(&session, caller.name().as_str()).await? {
-            let session = session.id.short().to_owned();
-            return Err(EngineError::AnsweredAlready { session, answer: "it has ended".to_owned() });
+            return Err(over(&session.id, "it has ended"));
         }
         let details = json!({
             "member": session.member.as_str(), "expiresAt": session.expires_at.to_string(),
-            "resources": names(&wishes).iter().map(ResourceName::as_str).collect::<Vec<_>>(),
+            "resources": resources.iter().map(ResourceName::as_str).collect::<Vec<_>>(),
             "leftOut": left_out.iter().map(ResourceName::as_str).collect::<Vec<_>>(),
         });
         self.grant(tx, &session, wishes).await?;
         let (actor, id) = (caller.actor(), Some(session.id.clone()));
         let event = AuditEvent { at: now, actor, action: AuditAction::SessionApproved, session: id, details };
         tx.record(&event, self.random.as_ref()).await?;
+        self.check_no_panic_since(tx, &session.member, &resources).await?;
         Ok(tx.thread_changed(&session.id, now).await?)
+    }
+
+    /// The schedule that has asked for a session, and at which tick.
+    async fn schedule_of<'a>(
+        &self,
+        tx: &mut Tx,
+        directory: &'a Directory,
+        session: &Session,
+    ) -> Result<Option<(&'a Schedule, Timestamp)>, EngineError> {
+        if session.surface != Surface::Schedule {
+            return Ok(None);
+        }
+        let scheduled = tx.tick_of(&session.id).await?;
+        let of = |of: Scheduled| Some((directory.schedules.get(of.schedule.as_ref()?)?, of.tick));
+        match scheduled.and_then(of) {
+            Some(found) => Ok(Some(found)),
+            None => Err(over(&session.id, "its schedule is no longer configured")),
+        }
+    }
+
+    /// Whoever has the key of a request would be let in by it, so it has to be as good as it was.
+    async fn check_key_of_request(&self, tx: &mut Tx, request: &Session) -> Result<(), EngineError> {
+        let Some(key) = tx.api_key_of(&request.id).await? else { return Ok(()) };
+        match self.key_still(tx, &key, &request.member).await {
+            Err(EngineError::ApiKey(why)) => Err(EngineError::RequestKeyGone { session: request.id.short().to_owned(), why }),
+            other => other,
+        }
     }
 
     async fn deny(&self, tx: &mut Tx, caller: &Caller, before: Session) -> Result<(), EngineError> {
@@ -127,12 +190,16 @@ impl Engine {
     }
 }
 
+fn over(id: &SessionId, why: &str) -> EngineError {
+    EngineError::AnsweredAlready { session: id.short().to_owned(), answer: why.to_owned() }
+}
+
 /// Locks a request that nobody has answered, and says how long the session is to be; else says who answered what.
 async fn awaited(tx: &mut Tx, id: &SessionId) -> Result<crate::domain::Span, EngineError> {
     let now = tx.now();
     let session = tx.lock_session(id).await?.ok_or_else(|| EngineError::SessionUnknown(id.short().to_owned()))?;
     let answer = match (&session.approval, &session.ending) {
-        (Approval::Awaited { duration }, None) if session.expires_at > now => return Ok(*duration),
+        (Approval::Awaited { duration, .. }, None) if session.expires_at > now => return Ok(*duration),
         (Approval::Granted { by }, _) => format!("{by} approved it"),
         (Approval::Awaited { .. }, Some(Ending { reason: EndReason::Denied, by: Some(by), .. })) => format!("{by} denied it"),
         (Approval::Awaited { .. }, Some(Ending { reason: EndReason::Manual, by, .. })) => {
@@ -143,3 +210,7 @@ async fn awaited(tx: &mut Tx, id: &SessionId) -> Result<crate::domain::Span, Eng
     };
     Err(EngineError::AnsweredAlready { session: id.short().to_owned(), answer })
 }
+
+#[cfg(test)]
+#[path = "approve_tests.rs"]
+mod tests;

@@ -16,7 +16,7 @@ pub struct AuditPart {
 impl Engine {
     /// A part of the audit log, for administrators.
     pub async fn audit(&self, caller: &Caller, filter: AuditFilter) -> Result<AuditPart, EngineError> {
-        caller.check_admin()?;
+        self.check_administers(caller)?;
         // One more tells whether there is more.
         let at_most = filter.at_most;
         let mut entries = self.store.audit_search(&AuditFilter { at_most: at_most.saturating_add(1), ..filter }).await?;

@@ -33,6 +33,13 @@ impl Engine {
         }
     }
 
+    /// The same, for whatever opens, or shows what is others': whoever is gone elsewhere is served nowhere.
+    pub(super) async fn served(&self, tx: &mut Tx, caller: &Caller) -> Result<(), EngineError> {
+        self.catch_up_in(tx).await?;
+        self.still(tx, caller).await?;
+        self.check_is_not_gone(caller.name())
+    }
+
     pub(super) fn unknown(&self, identity: &Identity) -> EngineError {
         EngineError::UnknownMember { identity: identity.to_string(), administrators: self.whom_to_ask() }
     }

@@ -3,7 +3,7 @@
 use super::{Engine, EngineError};
 use crate::domain::{Drift, DriftKind, SessionId, Span, WebhookName};
 use crate::reconcile::backoff::delay_up_to;
-use crate::store::{Delivery, SessionView, Tx, Undelivered};
+use crate::store::{Delivery, SessionView, StoreError, Tx, Undelivered};
 
 /// How long a receiver may be away: what happened longer ago is given up, after it was tried once more.
 const GIVE_UP_AFTER: Span = Span::from_hours(5 * 24);
@@ -17,7 +17,7 @@ const LONGEST_ASKED: Span = Span::from_hours(24);
 pub struct Due {
     /// What happened.
     pub delivery: Delivery,
-    /// The session.
+    /// The session; none where it cannot be read.
     pub view: Option<SessionView>,
 }
 
@@ -45,13 +45,23 @@ impl Engine {
         Ok(tx.commit().await?)
     }
 
-    /// Takes what a receiver is to be told next, for `hold`, if something is due and no other replica is at it.
+    /// Takes what a receiver is to be told next, for `hold`, if something is due and no other replica is at it. A session that cannot be
+    /// read is set aside: it holds up nothing that comes after it.
     pub async fn take_delivery(
         &self,
         webhook: &WebhookName,
         wants: impl Fn(&str) -> bool,
         hold: Span,
     ) -> Result<Option<Due>, EngineError> {
+        Ok(self.past_unreadable(|| self.try_to_take(webhook, &wants, hold)).await?)
+    }
+
+    async fn try_to_take(
+        &self,
+        webhook: &WebhookName,
+        wants: &impl Fn(&str) -> bool,
+        hold: Span,
+    ) -> Result<Option<Due>, StoreError> {
         let mut tx = self.store.begin().await?;
         let delivery = tx.take_delivery(webhook, |entry| wants(&entry.action), hold).await?;
         let view = match delivery.as_ref().and_then(|delivery| delivery.entry.session.clone()) {

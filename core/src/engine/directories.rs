@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{Engine, EngineError};
 use crate::domain::{Directory, Known, MemberName};
-use crate::store::Tx;
+use crate::store::{StoreError, Tx};
 
 /// The directory, as far as this replica knows.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Engine {
         Ok(self.directories.current().version)
     }
 
-    pub(super) async fn catch_up_in(&self, tx: &mut Tx) -> Result<(), EngineError> {
+    pub(super) async fn catch_up_in(&self, tx: &mut Tx) -> Result<(), StoreError> {
         let version = tx.known_version().await?;
         if version > self.directories.current().version {
             self.directories.learn(version, tx.known().await?);
@@ -83,6 +83,6 @@ impl Engine {
     /// Keeps a member as they are until the transaction ends: whatever takes something from them waits, or was before us.
     pub(super) async fn lock_member(&self, tx: &mut Tx, member: &MemberName) -> Result<(), EngineError> {
         tx.lock_member(member).await?;
-        self.catch_up_in(tx).await
+        Ok(self.catch_up_in(tx).await?)
     }
 }

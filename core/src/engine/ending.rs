@@ -16,13 +16,25 @@ pub(super) async fn end_because(
     details: serde_json::Value,
     random: &dyn Random,
 ) -> Result<bool, StoreError> {
+    end_as(tx, id, Actor::System, format!("entryguard ({why})"), details, random).await
+}
+
+/// Ends a live session in somebody's name; false where it is over already. It takes the locks.
+pub(super) async fn end_as(
+    tx: &mut Tx,
+    id: &SessionId,
+    actor: Actor,
+    by: String,
+    details: serde_json::Value,
+    random: &dyn Random,
+) -> Result<bool, StoreError> {
     let resources: BTreeSet<_> = tx.rules_of(id).await?.into_iter().map(|rule| rule.resource).collect();
     tx.lock_resources(&resources).await?;
     if tx.lock_session(id).await?.is_none_or(|session| session.ending.is_some()) {
         return Ok(false);
     }
-    let (at, actor) = (tx.now(), Actor::System);
-    let ending = Ending { reason: EndReason::Manual, at, by: Some(format!("entryguard ({why})")) };
+    let at = tx.now();
+    let ending = Ending { reason: EndReason::Manual, at, by: Some(by) };
     let event = AuditEvent { at, actor, action: AuditAction::SessionStopped, session: Some(id.clone()), details };
     end_session(tx, id, &ending, &event, random).await?;
     Ok(true)

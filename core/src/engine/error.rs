@@ -2,9 +2,7 @@
 
 use super::ApiKeyRefused;
 use super::readiness::OpeningsRefused;
-use crate::domain::{
-    AddressRefused, Closed, DurationRefused, HostAddress, Identity, Limit, MemberName, Panic, Scope, Span, Timestamp,
-};
+use crate::domain::{AddressRefused, Closed, DurationRefused, Identity, Limit, MemberName, Panic, Scope, Span, Timestamp};
 use crate::store::StoreError;
 
 /// Why a use case did not do what it was asked.
@@ -94,6 +92,11 @@ pub enum EngineError {
     /// No address that could be used again.
     #[error("Your last confirmed address is too old, or was never confirmed. Run `start` again and confirm it by the link.")]
     NothingRemembered,
+    /// Not the address that was shown.
+    #[error(
+        "You have confirmed another address since this was shown, so it was not used. Run `start` again, which shows the one of now."
+    )]
+    RememberedAnother,
     /// Their roles do not let them give an address by hand.
     #[error(
         "An address given by hand is not taken: nothing shows that it is yours, and your roles do not allow it. \
@@ -123,14 +126,11 @@ pub enum EngineError {
         /// Whose request it is.
         member: MemberName,
     },
-    /// An address that nobody came from.
-    #[error("{0} was not seen by EntryGuard, so it is not opened. Open the link again.")]
-    NotSeen(HostAddress),
     /// No such request.
     #[error("There is no request `{0}` that you may answer.")]
     RequestUnknown(String),
     /// The first answer counts.
-    #[error("Request {session} is answered already: {answer}. Nothing was changed.")]
+    #[error("Request {session} needs no answer any more: {answer}. Nothing was changed.")]
     AnsweredAlready {
         /// The session.
         session: String,
@@ -163,12 +163,15 @@ pub enum EngineError {
     ScopeMissing(Scope),
     /// One name for two questions.
     #[error(
-        "This Idempotency-Key was used for another request in the last 24 hours. Send the same request again, or take a new key."
+        "This Idempotency-Key was used for another request, or from another address, in the last 24 hours. Send the same request again from the same place, or take a new key."
     )]
     IdempotencyKeyReused,
     /// Not for everybody.
     #[error("Only administrators may see or do this. Ask one of them.")]
     AdministratorsOnly,
+    /// Nothing of that name.
+    #[error("There is no {0} in the configuration, so nothing was closed. Look at the spelling.")]
+    NothingToClose(String),
     /// No such session.
     #[error("There is no session `{0}` of yours. Run `list` to see your sessions.")]
     SessionUnknown(String),
@@ -224,9 +227,58 @@ pub enum EngineError {
         /// Whom to ask.
         extenders: String,
     },
+    /// A schedule's session is for the addresses that the configuration names.
+    #[error(
+        "Session {session} is a schedule's, which says from where it is open; it stays there. Start one of your own from here."
+    )]
+    ScheduledStays {
+        /// The session.
+        session: String,
+    },
     /// A member who left the configuration while a link of theirs was open.
     #[error("{0} is no longer a member. Ask an administrator.")]
     MemberLeft(MemberName),
+    /// A member whose chat says that they are gone.
+    #[error(
+        "{identity} is no active account any more, so nothing is opened for you, wherever you ask. If it is active again, give any \
+         command with it; if you need access without it, ask {administrators} to take it out of your identities."
+    )]
+    Departed {
+        /// Which of their identities.
+        identity: String,
+        /// Whom to ask.
+        administrators: String,
+    },
+    /// A button of an emergency that was asked about long ago.
+    #[error(
+        "It was asked more than 10 minutes ago whether to close {scope}, so nothing was closed. Write `panic` again, and press what it shows."
+    )]
+    PanicAskedLongAgo {
+        /// What was to be closed.
+        scope: String,
+    },
+    /// Closed for whatever starts from here on, and not yet all that is open.
+    #[error(
+        "{scope} is closed: nothing starts there any more. {ended} sessions were ended before the database could not be reached; the \
+         others are ended as soon as it can. `list all` shows what is still open."
+    )]
+    PanicUnfinished {
+        /// What is closed.
+        scope: String,
+        /// How many sessions were ended.
+        ended: usize,
+        /// Why not all.
+        #[source]
+        error: StoreError,
+    },
+    /// Asked for with a key that is not taken any more.
+    #[error("Request {session} was made with an API key, and nothing was opened. {why}")]
+    RequestKeyGone {
+        /// The session.
+        session: String,
+        /// What is wrong with the key.
+        why: ApiKeyRefused,
+    },
     /// The database's trouble.
     #[error("EntryGuard could not reach its database, so nothing was changed. Try again in a minute.")]
     Store(#[from] StoreError),

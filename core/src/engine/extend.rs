@@ -37,7 +37,8 @@ impl Engine {
         let now = tx.now();
         let member = tx.session(&id).await?.ok_or_else(|| EngineError::SessionUnknown(id.short().to_owned()))?.session.member;
         self.lock_member(&mut tx, &member).await?;
-        self.still(&mut tx, caller).await?;
+        self.served(&mut tx, caller).await?;
+        self.check_is_there(&mut tx, &member).await?;
         let resources: BTreeSet<_> = tx.rules_of(&id).await?.into_iter().map(|rule| rule.resource).collect();
         tx.lock_resources(&resources).await?;
         tx.lock_session(&id).await?;
@@ -76,9 +77,8 @@ impl Engine {
                 ids => Err(EngineError::WhichSession(ids.iter().map(SessionId::short).collect::<Vec<_>>().join(", "))),
             },
             Err(EngineError::SessionUnknown(name)) => {
-                let found = self.anybodys(&mut self.store.begin().await?, &name).await;
-                let may = found.ok().filter(|view| self.check_approver(caller, &view.session).is_ok());
-                may.map(|view| view.session.id).ok_or(EngineError::SessionUnknown(name))
+                let found = self.answered_for(caller, &name).await?;
+                found.map(|session| session.id).ok_or(EngineError::SessionUnknown(name))
             }
             Err(error) => Err(error),
         }

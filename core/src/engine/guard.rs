@@ -36,7 +36,7 @@ const fn reason(error: &EngineError) -> Option<&'static str> {
         EngineError::Panic { .. } => "panic",
         EngineError::Address(_) => "address",
         EngineError::NotByHand => "address_by_hand",
-        EngineError::NotSeen(_) | EngineError::NothingRemembered => "address_not_seen",
+        EngineError::NothingRemembered | EngineError::RememberedAnother => "address_not_seen",
         EngineError::Duration(_) | EngineError::AtTheLimit { .. } => "duration",
         EngineError::TooManySessions { .. } => "sessions_at_once",
         EngineError::NoResources { .. } => "no_resources",

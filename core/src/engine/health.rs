@@ -45,7 +45,7 @@ pub struct ResourceHealth {
 impl Engine {
     /// Every resource, by name. Administrators alone see them all.
     pub async fn healths(&self, caller: &Caller) -> Result<Vec<ResourceHealth>, EngineError> {
-        caller.check_admin()?;
+        self.check_administers(caller)?;
         let swept = self.last_sweeps().await?;
         let asked = self.healths.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let directory = self.directory();
@@ -55,7 +55,7 @@ impl Engine {
 
     /// Asks a resource now; nothing where there is none of that name.
     pub async fn verify(&self, caller: &Caller, name: &ResourceName, with: &dyn Verify) -> Result<Option<Healthy>, EngineError> {
-        caller.check_admin()?;
+        self.check_administers(caller)?;
         let health = match tokio::time::timeout(PATIENCE, with.verify(name)).await {
             Ok(None) => return Ok(None),
             Ok(Some(Ok(Health { summary, warnings }))) => Healthy::Valid { summary, warnings },

@@ -8,7 +8,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{Caller, Engine, EngineError};
-use crate::domain::{Actor, AuditAction, AuditEvent, Identity, MemberName, Span, Surface, Timestamp, is_guest};
+use crate::domain::{Actor, AuditAction, AuditEvent, Identity, MemberName, Span, Surface, Timestamp, guest_name, is_guest};
 use crate::random::{self, Random};
 use crate::store::Tx;
 
@@ -56,8 +56,7 @@ impl Engine {
             return Err(EngineError::GuestsJoinOthers { administrators: self.whom_to_ask() });
         }
         let mut tx = self.store.begin().await?;
-        self.catch_up_in(&mut tx).await?;
-        self.still(&mut tx, caller).await?;
+        self.served(&mut tx, caller).await?;
         let (code, expires_at) = (JoinCode::new(self.random.as_ref()), tx.now().plus(CODE_LIFE));
         tx.insert_join_code(&code.hash(), caller.identity(), expires_at).await?;
         let details = json!({ "member": caller.name().as_str(), "identity": caller.identity().to_string() });
@@ -87,6 +86,11 @@ impl Engine {
         let mut tx = self.store.begin().await?;
         self.catch_up_in(&mut tx).await?;
         let joining = self.joining(&mut tx, identity, code).await?;
+        // What is closed for somebody stays closed under another name of theirs.
+        for name in [Some(&joining.member), joining.instead_of.as_ref()].into_iter().flatten() {
+            self.check_is_not_gone(name)?;
+            self.check_no_panic(&mut tx, name).await?;
+        }
         if !tx.use_join_code(&code.hash()).await? {
             return Err(EngineError::JoinCodeUnknown(CODE_LIFE));
         }
@@ -109,14 +113,22 @@ impl Engine {
         let identity = identity.unwrap_or_else(|| caller.identity()).clone();
         let mut tx = self.store.begin().await?;
         self.lock_member(&mut tx, caller.name()).await?;
-        self.still(&mut tx, caller).await?;
+        // Whoever is gone, or closed at once, would go on as somebody else.
+        self.served(&mut tx, caller).await?;
+        self.check_no_panic(&mut tx, caller.name()).await?;
         if self.known().joined.get(&identity) != Some(caller.name()) {
             return Err(EngineError::NotJoined(identity));
         }
         tx.known_changes().await?;
         tx.part_identity(&identity).await?;
+        if let Some(guest) = guest_name(&identity) {
+            self.check_no_panic(&mut tx, &guest).await?;
+            // Its roles may make it one, who can be locked as soon as anybody hears of it.
+            tx.know_member(&guest).await?;
+        }
         // Whatever link it asked for is somebody else's now, perhaps.
         tx.void_links(caller.name(), None).await?;
+        tx.forget_confirmed(caller.name(), Some(&identity)).await?;
         let details = json!({ "member": caller.name().as_str(), "identity": identity.to_string() });
         let (at, actor) = (tx.now(), caller.actor());
         let event = AuditEvent { at, actor, action: AuditAction::IdentityParted, session: None, details };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Caller, Engine, EngineError, Which};
+use super::{Caller, Engine, EngineError, Token, Which};
 use crate::domain::{MemberName, ResourceName, SessionCursor, SessionId, Timestamp};
 use crate::store::{Listed, SessionFilter, SessionView, Tx};
 
@@ -30,6 +30,16 @@ pub struct Page {
 }
 
 impl Engine {
+    /// Whose alone a list is, where the caller may see it.
+    fn whose(&self, caller: &Caller, whose: &Whose) -> Result<Option<MemberName>, EngineError> {
+        match whose {
+            Whose::Own => return Ok(Some(caller.name().clone())),
+            Whose::Of(member) if member == caller.name() => return Ok(Some(member.clone())),
+            Whose::Of(_) | Whose::Everybodys => self.check_administers(caller)?,
+        }
+        Ok(if let Whose::Of(member) = whose { Some(member.clone()) } else { None })
+    }
+
     /// A part of a list of sessions: what comes after `after`, not more than `at_most`.
     pub async fn page(
         &self,
@@ -39,13 +49,7 @@ impl Engine {
         after: Option<SessionCursor>,
         at_most: u32,
     ) -> Result<Page, EngineError> {
-        let member = match whose {
-            Whose::Own => Some(caller.name().clone()),
-            Whose::Of(member) if member == caller.name() => Some(member.clone()),
-            Whose::Of(_) | Whose::Everybodys if !caller.is_admin() => return Err(EngineError::AdministratorsOnly),
-            Whose::Of(member) => Some(member.clone()),
-            Whose::Everybodys => None,
-        };
+        let member = self.whose(caller, whose)?;
         // One more tells whether there is more.
         let filter = SessionFilter { member, listed, after, at_most: at_most.saturating_add(1), prefix: None };
         let mut sessions = self.store.begin().await?.sessions(&filter).await?;
@@ -53,6 +57,12 @@ impl Engine {
         sessions.truncate(at_most as usize);
         let next = sessions.last().filter(|_| more).map(|view| SessionCursor::after(&view.session));
         Ok(Page { sessions, next })
+    }
+
+    /// How many sessions the whole list has.
+    pub async fn count(&self, caller: &Caller, whose: &Whose, listed: Listed) -> Result<u64, EngineError> {
+        let member = self.whose(caller, whose)?;
+        Ok(self.store.begin().await?.count_sessions(member.as_ref(), listed).await?)
     }
 
     /// The caller's sessions, the newest first.
@@ -65,9 +75,22 @@ impl Engine {
     /// as far as `at_most` goes.
     pub async fn live_first(&self, caller: &Caller, at_most: usize) -> Result<Vec<SessionView>, EngineError> {
         let mut tx = self.store.begin().await?;
-        let mut sessions = self.live_of(&mut tx, caller.name()).await?;
+        self.live_first_of(&mut tx, caller.name(), at_most).await
+    }
+
+    /// The live sessions of whom a link is for, or where there is none their last: whoever confirms an address may want to know.
+    pub async fn live_or_last_behind(&self, token: &Token) -> Result<Vec<SessionView>, EngineError> {
+        let mut tx = self.store.begin().await?;
+        let link = self.open_confirmation(&mut tx, token).await?;
+        self.live_first_of(&mut tx, &link.member, 1).await
+    }
+
+    async fn live_first_of(&self, tx: &mut Tx, member: &MemberName, at_most: usize) -> Result<Vec<SessionView>, EngineError> {
+        let mut sessions = self.live_of(tx, member).await?;
         for listed in [Listed::Unclosed, Listed::Past] {
-            let filter = SessionFilter { member: Some(caller.name().clone()), listed, at_most: PAGE, ..SessionFilter::default() };
+            // The live ones are among them.
+            let enough = u32::try_from(sessions.len().saturating_add(at_most)).unwrap_or(PAGE).min(PAGE);
+            let filter = SessionFilter { member: Some(member.clone()), listed, at_most: enough, ..SessionFilter::default() };
             let more = if sessions.len() < at_most { tx.sessions(&filter).await? } else { Vec::new() };
             let new = more.into_iter().filter(|view| !view.status().is_live()).take(at_most.saturating_sub(sessions.len()));
             sessions.extend(new);
@@ -80,10 +103,17 @@ impl Engine {
         Ok(self.store.begin().await?.last_sweeps().await?)
     }
 
-    /// One session that the caller may see: their own, or anybody's for an administrator.
+    /// One session that the caller may see: their own, anybody's for an administrator, and for whoever is asked to agree to it.
     pub async fn show(&self, caller: &Caller, name: &str) -> Result<SessionView, EngineError> {
         let mut tx = self.store.begin().await?;
-        self.named(&mut tx, caller, name).await
+        match self.named(&mut tx, caller, name).await {
+            Err(EngineError::SessionUnknown(unknown)) => {
+                let found = self.anybodys(&mut tx, name).await.ok();
+                let asked = found.filter(|view| self.check_approver(caller, &view.session).is_ok());
+                asked.ok_or(EngineError::SessionUnknown(unknown))
+            }
+            named => named,
+        }
     }
 
     /// The same, for whoever looks again and again: asked each time whether they are who they were.
@@ -91,11 +121,13 @@ impl Engine {
         let mut tx = self.store.begin().await?;
         self.catch_up_in(&mut tx).await?;
         self.still(&mut tx, caller).await?;
-        self.named(&mut tx, caller, name).await
+        // They may be no administrator any more.
+        let is_admin = self.directory().members.get(caller.name()).is_some_and(|member| member.admin);
+        self.named_of(&mut tx, (!is_admin).then(|| caller.name().clone()), name).await
     }
 
-    /// The live sessions of a member, the newest first. All of them, however many: whoever closes what somebody has must not leave
-    /// the oldest open.
+    /// The live sessions of a member that can be read, the newest first, and all of them. Whoever closes them goes by
+    /// [`Tx::live_ids_of`], which leaves none out.
     pub(super) async fn live_of(&self, tx: &mut Tx, member: &MemberName) -> Result<Vec<SessionView>, EngineError> {
         let filter =
             SessionFilter { member: Some(member.clone()), listed: Listed::Live, at_most: u32::MAX, ..SessionFilter::default() };
@@ -108,8 +140,7 @@ impl Engine {
         if let Which::Named(name) = which {
             return Ok(vec![self.named(&mut tx, caller, name).await?.session.id]);
         }
-        let live = self.live_of(&mut tx, caller.name()).await?;
-        let ids: Vec<_> = live.into_iter().map(|view| view.session.id).collect();
+        let ids = tx.live_ids_of(caller.name()).await?;
         match (which, ids.as_slice()) {
             (_, []) => Err(EngineError::NoLiveSession),
             (Which::TheOnly, [_, _, ..]) => {
@@ -143,7 +174,3 @@ impl Engine {
 
 /// Below this, a prefix is more likely a slip than a choice.
 const SHORTEST_PREFIX: usize = 4;
-
-#[cfg(test)]
-#[path = "list_tests.rs"]
-mod tests;

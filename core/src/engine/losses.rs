@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::scheduled::why_unscheduled;
-use crate::domain::{Directory, MemberName, ResourceName, RuleStatus, Session, SessionId, SessionRule};
-use crate::store::{Listed, SessionFilter, Store, StoreError, Tx};
+use crate::domain::{Directory, MemberName, ResourceName, RuleStatus, Session, SessionId, SessionRule, Timestamp};
+use crate::store::{Listed, SessionFilter, SessionView, Store, StoreError, Tx};
 
 /// Sessions of one member that are looked at.
 const AT_MOST: u32 = 1_000;
@@ -19,7 +19,9 @@ pub struct Loss {
     pub member: MemberName,
     /// The resources that it loses.
     pub resources: BTreeSet<ResourceName>,
-    /// Whether it goes on with others.
+    /// When it ends now, where that is sooner.
+    pub until: Option<Timestamp>,
+    /// Whether it goes on, with others or for a while.
     pub goes_on: bool,
     /// Why.
     pub why: &'static str,
@@ -36,10 +38,22 @@ pub async fn losses_by(store: &Store, configured: &Directory) -> Result<Vec<Loss
             losses.extend(loss_of(&view.session, &view.rules, &directory).map(|loss| (view.session.id.clone(), loss)));
         }
     }
-    for (name, id) in tx.live_scheduled().await? {
-        let Some(view) = tx.session(&id).await? else { continue };
-        if let Some(why) = why_unscheduled(directory.schedules.get(&name), &view.session) {
-            losses.insert(id, Loss { goes_on: false, why, ..whole(&view.session, &view.rules) });
+    for (session, cut) in cut_by_hours(&mut tx, &directory).await? {
+        match losses.get_mut(&session) {
+            Some(loss) if cut.goes_on => loss.until = cut.until,
+            Some(loss) if !loss.goes_on => {}
+            _ => drop(losses.insert(session, cut)),
+        }
+    }
+    for scheduled in tx.live_scheduled().await? {
+        let view = match tx.session(&scheduled.session).await {
+            // Whoever has to end it sets it aside; a look changes nothing.
+            Err(StoreError::Unreadable { .. }) => continue,
+            view => view?,
+        };
+        let Some(view) = view else { continue };
+        if let Some(why) = why_unscheduled(&directory, &scheduled, &view) {
+            losses.insert(scheduled.session, Loss { goes_on: false, why, ..whole(&view.session, &view.rules) });
         }
     }
     Ok(losses.into_values().collect())
@@ -54,6 +68,32 @@ pub(super) async fn who_holds_too_much(tx: &mut Tx, directory: &Directory) -> Re
     };
     let too_much = tx.held().await?.into_iter().filter(|(member, resource)| !given(member, resource.as_ref()));
     Ok(too_much.map(|(member, _)| member).collect())
+}
+
+/// The sessions that outlast the hours of their members' roles.
+async fn cut_by_hours(tx: &mut Tx, directory: &Directory) -> Result<Vec<(SessionId, Loss)>, StoreError> {
+    let (now, mut cut) = (tx.now(), Vec::new());
+    if directory.roles.values().all(|role| role.hours.is_none()) {
+        return Ok(cut);
+    }
+    let members: BTreeSet<_> = tx.held().await?.into_iter().map(|(member, _)| member).collect();
+    for member in members {
+        let (goes_on, until) = match directory.open_until(&member, now) {
+            Ok(None) => continue,
+            Ok(Some((until, _))) => (true, until),
+            Err(_) => (false, now),
+        };
+        let filter = SessionFilter { member: Some(member), listed: Listed::Live, at_most: AT_MOST, ..SessionFilter::default() };
+        let views = tx.sessions(&filter).await?;
+        let outlasts = |view: &&SessionView| !view.session.approval.is_awaited() && view.session.expires_at > until;
+        cut.extend(views.iter().filter(outlasts).map(|view| {
+            let all = whole(&view.session, &view.rules);
+            let (until, why) = (goes_on.then_some(until), "the hours of its roles are over");
+            let resources = if goes_on { BTreeSet::new() } else { all.resources };
+            (view.session.id.clone(), Loss { resources, goes_on, until, why, ..all })
+        }));
+    }
+    Ok(cut)
 }
 
 /// What a live session holds that its member's roles do not give, if there is anything.
@@ -81,6 +121,7 @@ fn whole(session: &Session, rules: &[SessionRule]) -> Loss {
         session: session.id.clone(),
         member: session.member.clone(),
         resources: rules.iter().filter(stands).map(|rule| rule.resource.clone()).collect(),
+        until: None,
         goes_on: false,
         why: "",
     }
@@ -90,9 +131,15 @@ impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let resources = self.resources.iter().map(ResourceName::as_str).collect::<Vec<_>>().join(", ");
         let (session, member) = (self.session.short(), &self.member);
-        match self.goes_on {
-            true => write!(f, "session {session} of {member} loses {resources}: {}", self.why),
-            false => write!(f, "session {session} of {member} closes: {}", self.why),
+        match (self.goes_on, self.until) {
+            (false, _) => write!(f, "session {session} of {member} closes: {}", self.why),
+            (true, Some(until)) if resources.is_empty() => {
+                write!(f, "session {session} of {member} ends at {until}: the hours of its roles are over then")
+            }
+            (true, Some(until)) => {
+                write!(f, "session {session} of {member} loses {resources}: {}; and ends at {until}, as the hours do", self.why)
+            }
+            (true, None) => write!(f, "session {session} of {member} loses {resources}: {}", self.why),
         }
     }
 }

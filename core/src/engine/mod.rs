@@ -3,13 +3,17 @@
 
 mod accept;
 mod administer;
+mod apart;
 mod api_key;
 mod approve;
 mod audit;
+mod begin;
 mod caller;
 mod deliveries;
+mod departed;
 mod digest;
 mod directories;
+mod emergency;
 mod ending;
 mod error;
 mod extend;
@@ -39,6 +43,8 @@ mod start;
 mod stats;
 mod stop;
 mod telling;
+#[cfg(test)]
+mod testing;
 mod visit;
 
 use std::sync::Arc;
@@ -49,10 +55,10 @@ use health::Healths;
 use offering::Offering;
 
 use crate::clock::Clock;
-use crate::domain::{Directory, WebLimits};
+use crate::domain::{Directory, SessionId, WebLimits};
 use crate::random::SharedRandom;
 use crate::reconcile::{Nudges, Pulse};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 pub use crate::store::{AuditFilter, Listed, Remembered, Turn};
 pub use api_key::{ApiKeyError, ApiKeyRefused, KeyRequest, api_keys, close_sessions_of_api_key, create_api_key, revoke_api_key};
@@ -61,6 +67,7 @@ pub use audit::AuditPart;
 pub use caller::Caller;
 pub use deliveries::{Due, NotTaken};
 pub use digest::Untold;
+pub use emergency::{Emergency, Lifted};
 use ending::end_because;
 pub(crate) use ending::end_session;
 pub use error::EngineError;
@@ -73,7 +80,7 @@ pub use list::{Page, Whose};
 pub use losses::{Loss, losses_by};
 pub use move_session::Moved;
 pub use offer::{Link, Offer, OfferRequest, Token};
-pub use panic::{PanicClosed, close_at_once, lift_panic, panics_in_force};
+pub use panic::{PanicClosed, close_at_once, finish_panics, lift_panic, panics_in_force};
 pub use readiness::{OpeningsRefused, Readiness};
 pub use session_key::{NoSessionKey, SessionKey};
 pub use sign_in::{IssuedSignIn, SignedIn, SigningIn};
@@ -134,13 +141,34 @@ impl Engine {
         self.nudges.changes()
     }
 
+    /// Whether this process hears of every change, since no other one makes any but for commands beside it.
+    pub fn hears_every_change(&self) -> bool {
+        self.store.has_no_other_replicas()
+    }
+
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), EngineError> {
         Ok(self.store.ping().await?)
     }
 
+    /// Does a step to each, apart from the others, as [`apart::to_each`] says.
+    async fn to_each<F>(&self, ids: &[SessionId], step: impl Fn(SessionId) -> F) -> Result<usize, EngineError>
+    where
+        F: Future<Output = Result<bool, StoreError>>,
+    {
+        Ok(apart::to_each(&self.store, self.random.as_ref(), ids, step).await?)
+    }
+
+    /// What a step finds, [`apart::past_unreadable`] rows.
+    async fn past_unreadable<T, F>(&self, step: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        apart::past_unreadable(&self.store, self.random.as_ref(), step).await
+    }
+
     /// Sets aside the row that an error is about, if it is about one: nobody should be kept out by it for ever.
-    async fn set_aside(&self, error: &crate::store::StoreError) -> bool {
+    async fn set_aside(&self, error: &StoreError) -> bool {
         self.store.set_aside(error, self.random.as_ref()).await.unwrap_or(false)
     }
 

@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use super::{Engine, EngineError};
-use crate::domain::{ApprovalTerms, ConfirmationId, HostAddress, MemberName, ResourceName, Span, Timestamp};
+use crate::domain::{ApprovalTerms, ConfirmationId, MemberName, ResourceName, Span, Timestamp};
 use crate::random;
 use crate::store::{Confirmation, Remembered, Tx};
 
@@ -60,8 +60,6 @@ pub struct Offer {
     pub approval: Option<ApprovalTerms>,
     /// Whether an approval that it takes is done without.
     pub break_glass: bool,
-    /// The addresses from which the page was asked to look at the browser's other one, too.
-    pub seen: Vec<HostAddress>,
     /// Until when it stands.
     pub expires_at: Timestamp,
 }
@@ -72,17 +70,9 @@ impl Engine {
         let mut tx = self.store.begin().await?;
         let confirmation = self.open_confirmation(&mut tx, token).await?;
         let resources = self.resource_names(&confirmation.member)?;
-        let Confirmation { member, duration, reason, expires_at, break_glass, seen, .. } = confirmation;
+        let Confirmation { member, duration, reason, expires_at, break_glass, .. } = confirmation;
         let approval = self.directory().terms_of(&member).approval.filter(|_| !break_glass);
-        Ok(Offer { member, duration, reason, resources, approval, break_glass, seen, expires_at })
-    }
-
-    /// Remembers from which address a link's page was opened, because its browser goes on to show its other one.
-    pub async fn remember_seen(&self, token: &Token, address: HostAddress) -> Result<(), EngineError> {
-        let mut tx = self.store.begin().await?;
-        let confirmation = self.open_confirmation(&mut tx, token).await?;
-        tx.remember_seen(&confirmation.id, address).await?;
-        Ok(tx.commit().await?)
+        Ok(Offer { member, duration, reason, resources, approval, break_glass, expires_at })
     }
 
     /// A link that has neither been used nor expired.
@@ -93,6 +83,7 @@ impl Engine {
 
     pub(super) fn still_open(&self, tx: &Tx, confirmation: Option<Confirmation>) -> Result<Confirmation, EngineError> {
         let confirmation = confirmation.ok_or(EngineError::LinkUnknown)?;
+        self.check_is_whose(&confirmation)?;
         if confirmation.used_at.is_some() {
             return Err(EngineError::LinkUsed);
         }
@@ -100,6 +91,14 @@ impl Engine {
             return Err(EngineError::LinkExpired(LINK_LIFE));
         }
         Ok(confirmation)
+    }
+
+    /// Refuses a link that somebody asked for who is not its member any more.
+    pub(super) fn check_is_whose(&self, link: &Confirmation) -> Result<(), EngineError> {
+        match &link.identity {
+            Some(identity) if !self.is_still(identity, &link.member) => Err(EngineError::MemberLeft(link.member.clone())),
+            _ => Ok(()),
+        }
     }
 
     /// How long a session is that begins now: as long as was asked for, and no longer than the hours of the member's roles.

@@ -66,6 +66,7 @@ impl Engine {
 
     async fn see(&self, tx: &mut Tx, asked: &[Asked]) -> Result<Seen, EngineError> {
         let members = || asked.iter().map(|(caller, _)| caller.name());
+        self.catch_up_in(tx).await?;
         let (panics, live) = (tx.panics_in_force().await?, tx.count_live(members()).await?);
         let remembered = match self.remembered(tx, members()).await {
             Ok(remembered) => remembered,
@@ -85,6 +86,7 @@ impl Engine {
     ) -> Result<(Confirmation, Link), EngineError> {
         let (now, member) = (tx.now(), caller.name());
         self.still(tx, caller).await?;
+        self.check_is_not_gone(member)?;
         let duration = self.check_duration(member, request.duration, now)?;
         let resources = self.resource_names(member)?;
         if let Some(panic) = seen.panics.iter().find(|panic| panic.scope.closes_member(member)) {
@@ -96,12 +98,12 @@ impl Engine {
         let confirmation = Confirmation {
             id: ConfirmationId::new(now, self.random.as_ref()),
             member: member.clone(),
+            identity: Some(caller.identity().clone()),
             surface: caller.surface(),
             duration,
             reason: request.reason.clone(),
             break_glass: request.break_glass,
             place: request.place.clone(),
-            seen: Vec::new(),
             expires_at: now.plus(LINK_LIFE),
             used_at: None,
             session: None,
@@ -113,7 +115,6 @@ impl Engine {
             resources,
             approval: terms.approval.filter(|_| awaited),
             break_glass: request.break_glass,
-            seen: Vec::new(),
             expires_at: confirmation.expires_at,
         };
         let link = Link {

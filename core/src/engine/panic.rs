@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
+use super::apart::past_unreadable;
 use super::{Engine, EngineError, end_session};
+use crate::crash_point;
 use crate::domain::{
     Actor, AuditAction, AuditEvent, CLOSED_AT_ONCE, EndReason, Ending, HostAddress, MemberName, Panic, PanicId, PanicScope,
     Resource, ResourceName, RuleEvent, SessionId,
@@ -16,49 +18,76 @@ use crate::store::{Store, StoreError, Tx};
 const BATCH: u32 = 50;
 
 /// What a panic closed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct PanicClosed {
     /// The sessions that were ended, or that lost the resource.
     pub sessions: Vec<SessionId>,
+    /// Why the others could not be, if they could not. The panic is in force, and [`finish_panics`] ends them.
+    pub unfinished: Option<StoreError>,
 }
 
 /// Closes everything in the scope, and opens nothing there until it is lifted. New sessions are kept out first.
 pub async fn close_at_once(
     store: &Store,
     scope: &PanicScope,
-    by: &str,
+    actor: &Actor,
     reason: Option<String>,
     random: &dyn Random,
 ) -> Result<PanicClosed, StoreError> {
-    let actor = Actor::Operator(by.to_owned());
     let mut tx = store.begin().await?;
     let at = tx.now();
-    let panic = Panic { id: PanicId::new(at, random), scope: scope.clone(), reason: reason.clone(), at, by: by.to_owned() };
+    let by = actor.name().to_owned();
+    let panic = Panic { id: PanicId::new(at, random), scope: scope.clone(), reason: reason.clone(), at, by };
     tx.insert_panic(&panic).await?;
     let details = json!({ "scope": scope.to_string(), "reason": reason });
     let event = AuditEvent { at, actor: actor.clone(), action: AuditAction::PanicClosed, session: None, details };
     tx.record(&event, random).await?;
     tx.commit().await?;
+    crash_point!(WishCommitted);
+    Ok(close_again(store, &panic, actor, random).await)
+}
+
+/// Ends what is live under a panic in force: whoever closed it at once may have died before all was, or the database been away. How
+/// many sessions that changed.
+pub async fn finish_panics(store: &Store, random: &dyn Random) -> Result<usize, StoreError> {
+    let mut changed = 0;
+    for panic in panics_in_force(store).await? {
+        let PanicClosed { sessions, unfinished } = close_again(store, &panic, &Actor::System, random).await;
+        changed += sessions.len();
+        if let Some(error) = unfinished {
+            return Err(error);
+        }
+    }
+    Ok(changed)
+}
+
+/// Ends what is live under a panic that is in force.
+pub(super) async fn close_again(store: &Store, panic: &Panic, actor: &Actor, random: &dyn Random) -> PanicClosed {
     let mut sessions = Vec::new();
     loop {
-        let closed = close_some(store, scope, &actor, random).await?;
-        if closed.is_empty() {
-            return Ok(PanicClosed { sessions });
+        match past_unreadable(store, random, || close_some(store, panic, actor, random)).await {
+            Ok(closed) if closed.is_empty() => return PanicClosed { sessions, unfinished: None },
+            Ok(closed) => sessions.extend(closed),
+            Err(error) => return PanicClosed { sessions, unfinished: Some(error) },
         }
-        sessions.extend(closed);
     }
 }
 
 /// Lets things be opened again; how many panics that ended.
-pub async fn lift_panic(store: &Store, scope: Option<&PanicScope>, by: &str, random: &dyn Random) -> Result<usize, StoreError> {
+pub async fn lift_panic(
+    store: &Store,
+    scope: Option<&PanicScope>,
+    actor: &Actor,
+    random: &dyn Random,
+) -> Result<usize, StoreError> {
     let mut tx = store.begin().await?;
     let at = tx.now();
     let lifted: Vec<_> =
         tx.panics_in_force().await?.into_iter().filter(|panic| scope.is_none_or(|scope| panic.scope == *scope)).collect();
     for panic in &lifted {
-        tx.lift_panic(&panic.id, by).await?;
+        tx.lift_panic(&panic.id, actor.name()).await?;
         let details = json!({ "scope": panic.scope.to_string() });
-        let actor = Actor::Operator(by.to_owned());
+        let actor = actor.clone();
         tx.record(&AuditEvent { at, actor, action: AuditAction::PanicLifted, session: None, details }, random).await?;
     }
     tx.commit().await?;
@@ -70,9 +99,13 @@ pub async fn panics_in_force(store: &Store) -> Result<Vec<Panic>, StoreError> {
     store.begin().await?.panics_in_force().await
 }
 
-async fn close_some(store: &Store, scope: &PanicScope, actor: &Actor, random: &dyn Random) -> Result<Vec<SessionId>, StoreError> {
-    let mut tx = store.begin().await?;
+async fn close_some(store: &Store, panic: &Panic, actor: &Actor, random: &dyn Random) -> Result<Vec<SessionId>, StoreError> {
+    let (mut tx, scope) = (store.begin().await?, &panic.scope);
     let ids = tx.live_in(scope, BATCH).await?;
+    // Asked after them: what somebody started because it was lifted is theirs.
+    if !tx.panics_in_force().await?.iter().any(|one| one.id == panic.id) {
+        return Ok(Vec::new());
+    }
     let mut resources = BTreeSet::<ResourceName>::new();
     for id in &ids {
         resources.extend(tx.rules_of(id).await?.into_iter().map(|rule| rule.resource));
@@ -92,7 +125,7 @@ async fn close_some(store: &Store, scope: &PanicScope, actor: &Actor, random: &d
         let event = AuditEvent { at, actor: actor.clone(), action, session, details };
         match scope {
             PanicScope::All | PanicScope::Member(_) => {
-                let by = Some(format!("{} (panic)", actor.name()));
+                let by = Some(format!("{} (panic)", panic.by));
                 end_session(&mut tx, id, &Ending { reason: EndReason::Manual, at, by }, &event, random).await?;
             }
             PanicScope::Resource(name) => {
@@ -122,6 +155,24 @@ impl Engine {
     /// Refuses where everything of the member's is closed.
     pub(super) async fn check_no_panic(&self, tx: &mut Tx, member: &MemberName) -> Result<(), EngineError> {
         match tx.panics_in_force().await?.into_iter().find(|panic| panic.scope.closes_member(member)) {
+            Some(panic) => Err(panic.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// The same at the end, and for each resource that is to be opened. The audit log is locked by now, and whoever closes at once writes
+    /// to it before they look for what is live: either they see this session, or this sees them.
+    pub(super) async fn check_no_panic_since(
+        &self,
+        tx: &mut Tx,
+        member: &MemberName,
+        resources: &BTreeSet<ResourceName>,
+    ) -> Result<(), EngineError> {
+        let closes = |scope: &PanicScope| match scope {
+            PanicScope::Resource(name) => resources.contains(name),
+            PanicScope::All | PanicScope::Member(_) => scope.closes_member(member),
+        };
+        match tx.panics_in_force().await?.into_iter().find(|panic| closes(&panic.scope)) {
             Some(panic) => Err(panic.into()),
             None => Ok(()),
         }

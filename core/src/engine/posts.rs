@@ -55,12 +55,17 @@ impl Engine {
         Ok(until)
     }
 
-    /// Whose sessions have changed since this entry of the audit log, and its last entry by now.
+    /// Whose sessions have changed since this entry of the audit log, with whoever is asked for them, and its last entry by now.
     pub async fn changed_since(&self, seq: i64) -> Result<(BTreeSet<MemberName>, i64), EngineError> {
         let mut tx = self.store.begin().await?;
         // In this order: what comes between the two is looked at again.
         let last = tx.last_turn().await?;
-        Ok((tx.members_with_turns(seq).await?, last))
+        let mut members = tx.members_with_turns(seq).await?;
+        let directory = self.directory();
+        let approvals = members.iter().filter_map(|member| directory.terms_of(member).approval);
+        let approvers: Vec<_> = approvals.flat_map(|approval| approval.approvers).collect();
+        members.extend(approvers);
+        Ok((members, last))
     }
 
     /// A session as it stands, with its turns after the one that was told last.

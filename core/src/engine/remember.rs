@@ -22,6 +22,10 @@ impl Engine {
         let directory = self.directory();
         let since = |member: &MemberName| Some(now.minus(directory.terms_of(member).remember_address?));
         let since = members.into_iter().filter_map(|member| Some((member.clone(), since(member)?))).collect();
-        Ok(tx.last_confirmed(&since).await?)
+        let confirmed = tx.confirmed_since(&since).await?.into_iter();
+        // A name can be given to somebody else, who must not let in the one before them.
+        let own = confirmed.filter(|one| one.identity.as_ref().is_none_or(|identity| self.is_still(identity, &one.member)));
+        // Of one member's, the last stays.
+        Ok(own.map(|one| (one.member, one.remembered)).collect())
     }
 }

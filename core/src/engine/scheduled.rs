@@ -1,12 +1,16 @@
 //! Starts the sessions of schedules: one for each tick, whichever replica sees it first, for as long as its time lasts. A tick that was
 //! missed is made up for, and one that is refused is tried again.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
-use super::start::Wanted;
+use super::begin::Wanted;
 use super::{Engine, EngineError, end_because};
-use crate::domain::{Drift, DriftKind, LearntBy, Schedule, ScheduleName, Session, SessionId, Span, Surface, Timestamp};
-use crate::store::Tx;
+use crate::domain::{
+    Directory, Drift, DriftKind, LearntBy, RoleName, RuleStatus, Schedule, ScheduleName, SessionId, Span, Surface, Timestamp,
+};
+use crate::store::{Scheduled, SessionView, StoreError};
 
 /// How long to wait before the next try where a start was refused.
 const TRY_AGAIN: Span = Span::from_seconds(15);
@@ -63,7 +67,7 @@ impl Engine {
         let evidence = json!({
             "learntBy": LearntBy::Configuration.as_str(), "schedule": name.as_str(), "tick": tick.to_string(),
         });
-        let Schedule { member: of, addresses, reason, .. } = schedule;
+        let Schedule { member: of, role, addresses, reason, duration: whole, .. } = schedule;
         let wanted = Wanted {
             member: of,
             surface: Surface::Schedule,
@@ -71,13 +75,14 @@ impl Engine {
             reason,
             break_glass: false,
             addresses,
+            learnt_by: LearntBy::Configuration,
             place: None,
             evidence,
             in_place_of_one: false,
         };
-        let session = self.begin_session(&mut tx, member, wanted).await?;
+        let session = self.begin_session_on(&mut tx, member, wanted, role.as_ref()).await?;
         // Dropped without a commit, none of it has been.
-        if !tx.tick_started(name, tick, &session.id).await? {
+        if !tx.tick_started(name, tick, whole, &session.id).await? {
             return Ok(false);
         }
         self.started(tx, session).await.map(|_| true)
@@ -96,44 +101,52 @@ impl Engine {
         Ok(tx.commit().await?)
     }
 
-    /// Ends the sessions of schedules that are no longer configured, or are for somebody or somewhere else by now; how many. In place of
-    /// the latter their ticks start others.
+    /// Ends the sessions of schedules that are no longer configured, or are others by now; how many. In place of the latter their ticks
+    /// start others.
     pub(super) async fn end_unscheduled(&self) -> Result<usize, EngineError> {
-        let mut ended = 0;
+        let lost = self.past_unreadable(|| self.unscheduled()).await?;
+        let ids: Vec<_> = lost.keys().cloned().collect();
+        self.to_each(&ids, |id| self.end_of_schedule(lost.get(&id).copied().unwrap_or(CHANGED), id)).await
+    }
+
+    async fn end_of_schedule(&self, why: &str, id: SessionId) -> Result<bool, StoreError> {
         let mut tx = self.store.begin().await?;
-        let lost = self.unscheduled(&mut tx).await?;
-        drop(tx);
-        for (id, why) in lost {
-            let mut tx = self.store.begin().await?;
-            let details = json!({ "why": why });
-            if end_because(&mut tx, &id, why, details, self.random.as_ref()).await? {
-                tx.forget_tick_of(&id).await?;
-                tx.commit().await?;
-                ended += 1;
-                self.nudge_all();
-            }
+        let ended = end_because(&mut tx, &id, why, json!({ "why": why }), self.random.as_ref()).await?;
+        if ended {
+            tx.forget_tick_of(&id).await?;
+            tx.commit().await?;
+            self.nudge_all();
         }
         Ok(ended)
     }
 
-    async fn unscheduled(&self, tx: &mut Tx) -> Result<Vec<(SessionId, &'static str)>, EngineError> {
+    async fn unscheduled(&self) -> Result<BTreeMap<SessionId, &'static str>, StoreError> {
         let directory = self.directory();
-        let mut lost = Vec::new();
-        for (name, id) in tx.live_scheduled().await? {
-            let Some(view) = tx.session(&id).await? else { continue };
-            lost.extend(why_unscheduled(directory.schedules.get(&name), &view.session).map(|why| (id, why)));
+        let mut tx = self.store.begin().await?;
+        let mut lost = BTreeMap::new();
+        for scheduled in tx.live_scheduled().await? {
+            let Some(view) = tx.session(&scheduled.session).await? else { continue };
+            lost.extend(why_unscheduled(&directory, &scheduled, &view).map(|why| (scheduled.session, why)));
         }
         Ok(lost)
     }
 }
 
+const CHANGED: &str = "its schedule was changed";
+
 /// Why a schedule's session may not go on, if it may not.
-pub(super) fn why_unscheduled(schedule: Option<&Schedule>, session: &Session) -> Option<&'static str> {
-    match schedule {
-        None => Some("its schedule is no longer configured"),
-        Some(schedule) if schedule.member != session.member || schedule.addresses != session.addresses => {
-            Some("its schedule was changed")
-        }
-        Some(_) => None,
-    }
+pub(super) fn why_unscheduled(directory: &Directory, scheduled: &Scheduled, view: &SessionView) -> Option<&'static str> {
+    let Some(schedule) = scheduled.schedule.as_ref().and_then(|name| directory.schedules.get(name)) else {
+        return Some("its schedule is no longer configured");
+    };
+    // What its role does not give, or does not give it any more, was opened when it was to open more.
+    let session = &view.session;
+    let stands = view.rules.iter().filter(|rule| !matches!(rule.status, RuleStatus::Removing | RuleStatus::Removed));
+    let gives = |role: &RoleName| stands.clone().all(|rule| directory.gives(role, &schedule.member, &rule.resource));
+    let same = schedule.role.as_ref().is_none_or(gives)
+        && schedule.member == session.member
+        && schedule.addresses == session.addresses
+        && schedule.ticks.has(scheduled.tick)
+        && scheduled.duration.is_none_or(|duration| duration == schedule.duration);
+    (!same).then_some(CHANGED)
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::{Engine, EngineError};
-use crate::domain::{Actor, AuditAction, AuditEvent, MemberName, RuleStatus, SessionId};
+use crate::domain::{Actor, AuditAction, AuditEvent, Directory, MemberName, RuleStatus, SessionId};
+use crate::store::StoreError;
 
 impl Engine {
     /// Moves the end of each session forward that would outlast the hours of its member's roles; how many.
@@ -14,24 +15,24 @@ impl Engine {
         if directory.roles.values().all(|role| role.hours.is_none()) {
             return Ok(0);
         }
+        let ids = self.past_unreadable(|| self.whose_hours_end(&directory)).await?;
+        self.to_each(&ids, |id| self.shorten(id)).await
+    }
+
+    async fn whose_hours_end(&self, directory: &Directory) -> Result<Vec<SessionId>, StoreError> {
         let mut tx = self.store.begin().await?;
         let (now, held) = (tx.now(), tx.held().await?);
         let ends = |member: &MemberName| !matches!(directory.open_until(member, now), Ok(None));
         let members: BTreeSet<_> = held.into_iter().map(|(member, _)| member).filter(ends).collect();
         let mut live = Vec::new();
         for member in members {
-            live.extend(self.live_of(&mut tx, &member).await?.into_iter().map(|view| view.session.id));
+            live.extend(tx.live_ids_of(&member).await?);
         }
-        drop(tx);
-        let mut shortened = 0;
-        for id in &live {
-            shortened += usize::from(self.shorten(id).await?);
-        }
-        Ok(shortened)
+        Ok(live)
     }
 
-    async fn shorten(&self, id: &SessionId) -> Result<bool, EngineError> {
-        let mut tx = self.store.begin().await?;
+    async fn shorten(&self, id: SessionId) -> Result<bool, StoreError> {
+        let (mut tx, id) = (self.store.begin().await?, &id);
         let now = tx.now();
         let rules = tx.rules_of(id).await?;
         tx.lock_resources(&rules.iter().map(|rule| rule.resource.clone()).collect()).await?;

@@ -114,6 +114,7 @@ impl Engine {
 
     async fn begin_web_session(&self, mut tx: Tx, caller: Caller, by: &str) -> Result<SignedIn, EngineError> {
         let limits = self.web_limits()?;
+        self.check_is_there(&mut tx, caller.name()).await?;
         let now = tx.now();
         let cookie = WebCookie::new(self.random.as_ref());
         let session = WebSession {

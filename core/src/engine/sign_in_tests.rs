@@ -1,24 +1,9 @@
 //! Signing in over days, on SQLite, by a clock of the test's.
 
-use std::path::Path;
-use std::sync::Arc;
-
 use super::*;
-use crate::clock::{Clock, ManualClock};
-use crate::config::Settings;
-use crate::random::SystemRandom;
-use crate::reconcile::{Nudges, Pulse};
-use crate::store::{Store, StoreUrl};
+use crate::engine::testing::OnSqlite;
 
 const CONFIG: &str = r#"
-[organization]
-name = "Acme"
-tier = "team"
-[[tier]]
-name = "team"
-durations = ["1h"]
-default_duration = "1h"
-max_duration = "1h"
 [[member]]
 name = "ana"
 identities = ["slack:T/ANA"]
@@ -26,21 +11,13 @@ identities = ["slack:T/ANA"]
 
 struct World {
     engine: Engine,
-    clock: Arc<ManualClock>,
-    _folder: tempfile::TempDir,
+    on: OnSqlite,
 }
 
 impl World {
     async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_800_000_000_000)));
-        let time = Arc::clone(&clock) as Arc<dyn Clock>;
-        let directory = Arc::new(Settings::parse(CONFIG, Path::new("test"), &|_| None).unwrap().directory);
-        let url = StoreUrl::parse(&format!("sqlite://{}", folder.path().join("test.db").display())).unwrap();
-        let (store, _) = Store::open_for(&url, &directory, Arc::clone(&time), &SystemRandom).await.unwrap();
-        let (nudges, pulse) = (Arc::new(Nudges::default()), Arc::new(Pulse::default()));
-        let engine = Engine::new(Arc::new(store), directory, time, Arc::new(SystemRandom), nudges, pulse);
-        Self { engine: engine.with_pages(WebLimits::default()), clock, _folder: folder }
+        let on = OnSqlite::with(CONFIG).await;
+        Self { engine: on.engine.clone().with_pages(WebLimits::default()), on }
     }
 
     fn ana(&self) -> Caller {
@@ -62,11 +39,11 @@ async fn i8_a_link_works_for_ten_minutes_and_once() {
     let world = World::new().await;
     let link = world.engine.issue_sign_in(&world.ana()).await.unwrap();
     let other = world.engine.issue_sign_in(&world.ana()).await.unwrap();
-    world.clock.advance(Span::from_minutes(9));
+    world.on.clock.advance(Span::from_minutes(9));
     assert_eq!(world.engine.look_at_sign_in(&link.token).await.unwrap().member.as_str(), "ana");
     world.engine.sign_in_by_link(&link.token).await.unwrap();
     assert!(matches!(world.engine.sign_in_by_link(&link.token).await, Err(EngineError::LinkUsed)));
-    world.clock.advance(Span::from_minutes(1));
+    world.on.clock.advance(Span::from_minutes(1));
     assert!(matches!(world.engine.look_at_sign_in(&other.token).await, Err(EngineError::LinkExpired(_))));
     assert!(matches!(world.engine.sign_in_by_link(&other.token).await, Err(EngineError::LinkExpired(_))));
     assert!(matches!(world.engine.sign_in_by_link(&Token::from_request("00")).await, Err(EngineError::LinkUnknown)));
@@ -78,12 +55,12 @@ async fn i8_whoever_comes_back_every_day_signs_in_once_a_week_and_whoever_stays_
     let (mut cookie, away) = (world.cookie().await, world.cookie().await);
     let began = world.engine.now();
     while world.engine.now().since(began) < Span::from_hours(7 * 24 - 7) {
-        world.clock.advance(Span::from_hours(7));
+        world.on.clock.advance(Span::from_hours(7));
         let visit = world.engine.visit(&cookie).await.unwrap();
         cookie = visit.renewed.expect("a new cookie after an hour");
     }
     assert!(world.is_over(&away).await);
-    world.clock.advance(Span::from_hours(7));
+    world.on.clock.advance(Span::from_hours(7));
     assert!(world.is_over(&cookie).await);
 }
 
@@ -91,11 +68,11 @@ async fn i8_whoever_comes_back_every_day_signs_in_once_a_week_and_whoever_stays_
 async fn i8_a_lost_answer_signs_nobody_out_and_a_cookie_that_comes_back_late_signs_out_all() {
     let world = World::new().await;
     let old = world.cookie().await;
-    world.clock.advance(Span::from_hours(1));
+    world.on.clock.advance(Span::from_hours(1));
     let lost = world.engine.visit(&old).await.unwrap();
     let lost_cookie = lost.renewed.unwrap();
     assert!(world.engine.visit(&old).await.unwrap().renewed.is_none(), "what was under way at the same time");
-    world.clock.advance(Span::from_minutes(1));
+    world.on.clock.advance(Span::from_minutes(1));
     let visit = world.engine.visit(&old).await.unwrap();
     let cookie = visit.renewed.expect("another one, because nobody has shown the first");
     assert_eq!((visit.browser, visit.caller.name().as_str()), (lost.browser, "ana"));

@@ -1,18 +1,12 @@
-//! Starts a session: the wishes, the openings that grant them, the thread that shows them, in one transaction. Where a role asks for
-//! approval, it only asks, and opens nothing.
-
-use std::collections::BTreeSet;
+//! Starts a session, each way in one transaction: by a link, from the address that was confirmed last, or from one that is known.
 
 use serde_json::json;
 
+use super::begin::Wanted;
 use super::guard::counted;
 use super::{Caller, Engine, EngineError, Idempotency, SessionKey, Token};
 use crate::crash_point;
-use crate::domain::{
-    Actor, AddressRefused, Addresses, Approval, AuditAction, AuditEvent, ConfirmationId, Directory, HostAddress, Identity,
-    LearntBy, Member, MemberName, Opening, OpeningId, Resource, ResourceName, RuleStatus, Session, SessionId, SessionRule,
-    SessionRuleId, Span, Surface, Terms, Timestamp, WorkflowRun,
-};
+use crate::domain::{Addresses, ConfirmationId, Identity, LearntBy, Session, Span, Timestamp, WorkflowRun};
 use crate::store::{Confirmation, SessionView, Tx};
 
 /// What somebody asks for whose address is known.
@@ -62,20 +56,6 @@ pub struct Started {
     pub view: SessionView,
 }
 
-/// A session to be, once everything is known of it.
-pub(super) struct Wanted {
-    pub(super) member: MemberName,
-    pub(super) surface: Surface,
-    pub(super) duration: Span,
-    pub(super) reason: Option<String>,
-    pub(super) break_glass: bool,
-    pub(super) addresses: Addresses,
-    pub(super) place: Option<String>,
-    pub(super) evidence: serde_json::Value,
-    // Whether a live one of the member's ends with its start, and so is not counted.
-    pub(super) in_place_of_one: bool,
-}
-
 impl Engine {
     /// Starts the session that a one-time link offers, from the addresses that the server saw. The link is used up by it.
     pub async fn confirm(&self, token: &Token, addresses: Addresses) -> Result<Started, EngineError> {
@@ -92,12 +72,23 @@ impl Engine {
         self.use_up(tx, link, addresses, LearntBy::Link, evidence).await
     }
 
-    /// Starts what a link offers from the addresses that its member confirmed last, if that was recently enough.
-    pub async fn confirm_remembered(&self, caller: &Caller, link: &ConfirmationId) -> Result<Started, EngineError> {
-        counted(self.try_to_confirm_remembered(caller, link).await)
+    /// Starts what a link offers from the addresses that its member confirmed last, if that was recently enough, and when they were
+    /// shown that they did.
+    pub async fn confirm_remembered(
+        &self,
+        caller: &Caller,
+        link: &ConfirmationId,
+        shown: Option<Timestamp>,
+    ) -> Result<Started, EngineError> {
+        counted(self.try_to_confirm_remembered(caller, link, shown).await)
     }
 
-    async fn try_to_confirm_remembered(&self, caller: &Caller, link: &ConfirmationId) -> Result<Started, EngineError> {
+    async fn try_to_confirm_remembered(
+        &self,
+        caller: &Caller,
+        link: &ConfirmationId,
+        shown: Option<Timestamp>,
+    ) -> Result<Started, EngineError> {
         let mut tx = self.begin_opening().await?;
         // Locked first: what takes an identity from its member waits, or was before us.
         self.lock_member(&mut tx, caller.name()).await?;
@@ -106,6 +97,9 @@ impl Engine {
         let link = self.still_open(&tx, link)?;
         let remembered =
             self.remembered(&mut tx, [caller.name()]).await?.remove(caller.name()).ok_or(EngineError::NothingRemembered)?;
+        if shown.is_some_and(|shown| shown != remembered.confirmed_at) {
+            return Err(EngineError::RememberedAnother);
+        }
         let learnt_by = LearntBy::Remembered;
         let evidence = json!({
             "learntBy": learnt_by.as_str(), "link": link.id.as_str(), "confirmedAt": remembered.confirmed_at.to_string(),
@@ -122,12 +116,24 @@ impl Engine {
         evidence: serde_json::Value,
     ) -> Result<Started, EngineError> {
         self.lock_member(&mut tx, &link.member).await?;
+        self.check_is_whose(&link)?;
         let directory = self.directory();
         let member = directory.members.get(&link.member).ok_or_else(|| EngineError::MemberLeft(link.member.clone()))?;
         let duration = self.check_duration(&member.name, Some(link.duration), tx.now())?;
         let Confirmation { id, surface, reason, break_glass, place, .. } = link;
         let (name, in_place_of_one) = (member.name.clone(), false);
-        let wanted = Wanted { member: name, surface, duration, reason, break_glass, addresses, place, evidence, in_place_of_one };
+        let wanted = Wanted {
+            member: name,
+            surface,
+            duration,
+            reason,
+            break_glass,
+            addresses,
+            learnt_by,
+            place,
+            evidence,
+            in_place_of_one,
+        };
         let session = self.begin_session(&mut tx, member, wanted).await?;
         if !tx.use_confirmation(&id, &session.id, learnt_by).await? {
             return Err(EngineError::LinkUsed);
@@ -162,7 +168,8 @@ impl Engine {
         let evidence = json!({ "learntBy": learnt_by.as_str(), "identity": caller.identity().to_string() });
         let (member, surface) = (caller.name().clone(), caller.surface());
         let in_place_of_one = false;
-        let wanted = Wanted { member, surface, duration, reason, break_glass, addresses, place, evidence, in_place_of_one };
+        let wanted =
+            Wanted { member, surface, duration, reason, break_glass, addresses, learnt_by, place, evidence, in_place_of_one };
         let session = self.begin_session(&mut tx, &caller.member(), wanted).await?;
         if let Some(key) = &key {
             tx.insert_session_key(key, &session.id, caller.identity()).await?;
@@ -197,162 +204,4 @@ impl Engine {
         self.nudge_all();
         Ok(Started { view })
     }
-
-    /// Makes the session of a member who is locked.
-    pub(super) async fn begin_session(&self, tx: &mut Tx, member: &Member, wanted: Wanted) -> Result<Session, EngineError> {
-        let now = tx.now();
-        let live: u32 = tx.count_live([&member.name]).await?.into_values().sum();
-        let live = live.saturating_sub(u32::from(wanted.in_place_of_one));
-        self.check_session_count(tx, &member.name, live).await?;
-        let directory = self.directory();
-        let terms = directory.terms_of(&member.name);
-        let approval = self.approval_for(&terms, wanted.break_glass, wanted.duration)?;
-        let lasts = match (&approval, &terms.approval) {
-            // Until somebody answers, that is how long it has.
-            (Approval::Awaited { .. }, Some(approval)) => approval.within,
-            _ => wanted.duration,
-        };
-        let session = Session {
-            id: SessionId::new(self.random.as_ref()),
-            member: wanted.member,
-            surface: wanted.surface,
-            reason: wanted.reason,
-            addresses: wanted.addresses,
-            approval,
-            started_at: now,
-            expires_at: now.plus(lasts),
-            ending: None,
-            closed_at: None,
-        };
-        let mut wishes = self.wishes(&directory, &member.name, session.addresses)?;
-        let left_out = self.leave_out_what_is_closed(tx, &member.name, &mut wishes).await?;
-        let details = json!({
-            "addresses": session.addresses.to_string(), "expiresAt": session.expires_at.to_string(), "reason": session.reason,
-            "resources": names(&wishes).iter().map(ResourceName::as_str).collect::<Vec<_>>(), "evidence": wanted.evidence,
-            "leftOut": left_out.iter().map(ResourceName::as_str).collect::<Vec<_>>(),
-        });
-        if session.approval.is_awaited() {
-            tx.insert_session(&session).await?;
-        } else {
-            // The resources before the session, as everybody locks.
-            tx.lock_resources(&names(&wishes)).await?;
-            tx.insert_session(&session).await?;
-            self.grant(tx, &session, wishes).await?;
-        }
-        self.tell_of_start(tx, &session, &terms, wanted.place.as_deref()).await?;
-        self.record_start(tx, &session, details).await?;
-        Ok(session)
-    }
-
-    /// Makes the wishes of a session whose resources are locked.
-    pub(super) async fn grant(
-        &self,
-        tx: &mut Tx,
-        session: &Session,
-        wishes: Vec<(&Resource, HostAddress)>,
-    ) -> Result<(), EngineError> {
-        let now = tx.now();
-        for (resource, address) in wishes {
-            self.wish(tx, session, &resource.name, address, now).await?;
-        }
-        Ok(())
-    }
-
-    async fn record_start(&self, tx: &mut Tx, session: &Session, details: serde_json::Value) -> Result<(), EngineError> {
-        let (at, actor) = (tx.now(), Actor::Member(session.member.clone(), session.surface));
-        let event = |action, details| {
-            let (actor, session) = (actor.clone(), Some(session.id.clone()));
-            AuditEvent { at, actor, action, session, details }
-        };
-        match session.approval {
-            Approval::Awaited { .. } => tx.record(&event(AuditAction::SessionRequested, details), self.random.as_ref()).await?,
-            Approval::BreakGlass => {
-                tx.record(&event(AuditAction::SessionStarted, details), self.random.as_ref()).await?;
-                let details = json!({ "reason": session.reason });
-                tx.record(&event(AuditAction::GlassBroken, details), self.random.as_ref()).await?;
-            }
-            Approval::NotNeeded | Approval::Granted { .. } => {
-                tx.record(&event(AuditAction::SessionStarted, details), self.random.as_ref()).await?;
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn approval_for(&self, terms: &Terms, break_glass: bool, duration: Span) -> Result<Approval, EngineError> {
-        match &terms.approval {
-            None if break_glass => Err(EngineError::NoGlassToBreak),
-            None => Ok(Approval::NotNeeded),
-            Some(_) if break_glass && terms.break_glass => Ok(Approval::BreakGlass),
-            Some(_) if break_glass => Err(EngineError::BreakGlassRefused),
-            Some(approval) if approval.approvers.is_empty() => {
-                Err(EngineError::NobodyToApprove { administrators: self.whom_to_ask() })
-            }
-            Some(_) => Ok(Approval::Awaited { duration }),
-        }
-    }
-
-    /// Each address on each resource that may be opened for it. A private address says nothing to a resource on the internet.
-    pub(super) fn wishes<'a>(
-        &self,
-        directory: &'a Directory,
-        member: &MemberName,
-        addresses: Addresses,
-    ) -> Result<Vec<(&'a Resource, HostAddress)>, EngineError> {
-        let resources = directory.resources_of(member);
-        if resources.is_empty() {
-            return Err(EngineError::NoResources { administrators: self.whom_to_ask() });
-        }
-        let mut wishes = Vec::new();
-        let mut refused = AddressRefused::None;
-        for resource in resources {
-            for address in addresses.iter() {
-                match address.admitted_by(resource.network) {
-                    Ok(()) => wishes.push((resource, address)),
-                    Err(why) => refused = why,
-                }
-            }
-        }
-        if wishes.is_empty() { Err(refused.into()) } else { Ok(wishes) }
-    }
-
-    /// Joins the opening that is there for the address, or asks for a new one.
-    async fn wish(
-        &self,
-        tx: &mut Tx,
-        session: &Session,
-        resource: &ResourceName,
-        address: HostAddress,
-        now: Timestamp,
-    ) -> Result<(), EngineError> {
-        let opening = match tx.joinable(resource, address).await? {
-            Some(opening) => {
-                tx.mark_due(&opening.id, now).await?;
-                opening.id
-            }
-            None => {
-                let id = OpeningId::new(now, self.random.as_ref());
-                let opening = Opening::wanted(id, resource.clone(), address);
-                tx.insert_opening(&opening, now).await?;
-                opening.id
-            }
-        };
-        let rule = SessionRule {
-            id: SessionRuleId::new(now, self.random.as_ref()),
-            session: session.id.clone(),
-            resource: resource.clone(),
-            address,
-            opening,
-            status: RuleStatus::Pending,
-            applied_at: None,
-            removed_at: None,
-            error: None,
-            held: Vec::new(),
-        };
-        Ok(tx.insert_rule(&rule).await?)
-    }
-}
-
-/// The resources of the wishes, each once.
-pub(super) fn names(wishes: &[(&Resource, HostAddress)]) -> BTreeSet<ResourceName> {
-    wishes.iter().map(|(resource, _)| resource.name.clone()).collect()
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Caller, Engine, EngineError, end_session};
 use crate::crash_point;
-use crate::domain::{AuditAction, AuditEvent, EndReason, Ending, SessionId};
+use crate::domain::{Approval, AuditAction, AuditEvent, EndReason, Ending, SessionId};
 use crate::store::SessionView;
 
 /// Which session somebody means.
@@ -23,13 +23,44 @@ pub enum Which {
 impl Engine {
     /// Stops the sessions; they show EXPIRING until their last rule is gone. Stopping what is over already changes nothing.
     pub async fn stop(&self, caller: &Caller, which: &Which) -> Result<Vec<SessionView>, EngineError> {
-        let ids = self.select_live(caller, which).await?;
-        let mut stopped = Vec::with_capacity(ids.len());
+        let ids = self.select_to_stop(caller, which).await?;
+        let (mut stopped, mut failed) = (Vec::with_capacity(ids.len()), None);
         for id in &ids {
-            stopped.push(self.stop_one(caller, id).await?);
+            match self.stop_apart(caller, id).await {
+                Ok(view) => stopped.extend(view),
+                // One that fails keeps no other open.
+                Err(error) => failed = failed.or(Some(error)),
+            }
         }
         self.nudge_all();
-        Ok(stopped)
+        match failed {
+            Some(error) => Err(error),
+            None if stopped.is_empty() => Err(EngineError::NoLiveSession),
+            None => Ok(stopped),
+        }
+    }
+
+    /// The sessions that somebody means to stop: of their own, or another's who does without an approval that they might have refused.
+    async fn select_to_stop(&self, caller: &Caller, which: &Which) -> Result<Vec<SessionId>, EngineError> {
+        match self.select_live(caller, which).await {
+            Err(EngineError::SessionUnknown(name)) => {
+                let found = self.answered_for(caller, &name).await?;
+                let broken = found.filter(|session| session.approval == Approval::BreakGlass);
+                broken.map(|session| vec![session.id]).ok_or(EngineError::SessionUnknown(name))
+            }
+            ids => ids,
+        }
+    }
+
+    /// Stops one; nothing where it cannot be read and was set aside, which closes it.
+    async fn stop_apart(&self, caller: &Caller, id: &SessionId) -> Result<Option<SessionView>, EngineError> {
+        loop {
+            match self.stop_one(caller, id).await {
+                Err(EngineError::Store(error)) if self.set_aside(&error).await => {}
+                Err(EngineError::SessionUnknown(_)) => return Ok(None),
+                stopped => return stopped.map(Some),
+            }
+        }
     }
 
     async fn stop_one(&self, caller: &Caller, id: &SessionId) -> Result<SessionView, EngineError> {

@@ -29,9 +29,28 @@ pub struct WebCookie {
     token: Token,
 }
 
+/// By whom a request was made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// Somebody who did something.
+    Person,
+    /// A page that is open, by itself.
+    OpenPage,
+}
+
 impl Engine {
     /// Whose request it is that shows this cookie. Who they are is looked up each time.
     pub async fn visit(&self, cookie: &WebCookie) -> Result<Visit, EngineError> {
+        self.recognize(cookie, By::Person).await
+    }
+
+    /// The same, for what a page asks for by itself. An open page is nobody who uses it: it keeps no sign-in from ending, and gets no
+    /// new cookie.
+    pub async fn watch(&self, cookie: &WebCookie) -> Result<Visit, EngineError> {
+        self.recognize(cookie, By::OpenPage).await
+    }
+
+    async fn recognize(&self, cookie: &WebCookie, by: By) -> Result<Visit, EngineError> {
         let limits = self.web_limits()?;
         let mut tx = self.store.begin().await?;
         self.catch_up_in(&mut tx).await?;
@@ -44,11 +63,11 @@ impl Engine {
             (_, None) => return self.end_for(tx, &session, "no longer a member").await,
             (CookieWorth::Good | CookieWorth::Renew, Some(caller)) => caller,
         };
-        let renewed = match worth {
-            CookieWorth::Renew => self.renew(&mut tx, &session, cookie).await?,
+        let renewed = match (worth, by) {
+            (CookieWorth::Renew, By::Person) => self.renew(&mut tx, &session, cookie).await?,
             _ => None,
         };
-        let noted = renewed.is_some() || note(&mut tx, &session, limits).await?;
+        let noted = renewed.is_some() || note(&mut tx, &session, limits, by).await?;
         if noted {
             tx.commit().await?;
         }
@@ -151,13 +170,13 @@ impl WebCookie {
 }
 
 /// Notes that a browser was seen, and that its newest cookie is in use; whether there was anything to note.
-async fn note(tx: &mut Tx, session: &WebSession, limits: WebLimits) -> Result<bool, EngineError> {
+async fn note(tx: &mut Tx, session: &WebSession, limits: WebLimits, by: By) -> Result<bool, EngineError> {
     let first = session.times.shown == ShownCookie::Newest { first: true };
     if first {
         let until = tx.now().plus(limits.grace());
         tx.end_cookie_before(&session.id, until).await?;
     }
-    let is_news = tx.now() >= session.times.seen_at.plus(limits.noted_after());
+    let is_news = by == By::Person && tx.now() >= session.times.seen_at.plus(limits.noted_after());
     if is_news {
         tx.note_web_session_seen(&session.id).await?;
     }

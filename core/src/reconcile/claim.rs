@@ -9,7 +9,7 @@ use crate::provider::CallLimits;
 use crate::store::{Claimable, Lease, StoreError, Tx};
 
 use super::plan::{Plan, plan};
-use super::purse::{Purse, most_additions, needs};
+use super::purse::{Purse, each, most_additions, needs};
 use super::{Hold, LEASE, Reconciler, measure};
 
 /// Due resources looked at in one claim.
@@ -40,7 +40,10 @@ impl Reconciler {
         measure::reconciled(tx.now());
         let allowlists = self.allowlists();
         let (mut found, mut purse, mut blocked) = (Claims::default(), Purse::default(), BTreeSet::new());
-        for due in tx.claimable(WINDOW).await? {
+        let claimable = tx.claimable(WINDOW).await?;
+        let limits = claimable.iter().filter_map(|due| allowlists.get(&due.resource)?.limits());
+        purse.open(&mut tx, limits.flat_map(each)).await?;
+        for due in claimable {
             if found.claims.len() == at_most {
                 break;
             }

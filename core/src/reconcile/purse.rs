@@ -33,7 +33,7 @@ impl Reconciler {
     pub async fn measure_limits(&self) -> Result<(), StoreError> {
         let allowlists = self.allowlists();
         let limits = allowlists.values().filter_map(|allowlist| allowlist.limits());
-        let limits = limits.flat_map(|CallLimits { observe, add, mark, remove, .. }| [observe, add, mark, remove]);
+        let limits = limits.flat_map(each);
         let limits: BTreeMap<_, _> = limits.map(|limit| (limit.api.as_str(), limit)).collect();
         let mut tx = self.store.begin().await?;
         for (api, limit) in limits {
@@ -44,17 +44,23 @@ impl Reconciler {
 }
 
 impl Purse {
+    /// Looks into the buckets, which are locked from here on: in order of name, as everybody locks them. Whoever takes from many opens
+    /// all of them first.
+    pub(super) async fn open(&mut self, tx: &mut Tx, limits: impl Iterator<Item = &ApiLimit>) -> Result<(), StoreError> {
+        let unopened: BTreeMap<_, _> = limits
+            .filter(|limit| !self.buckets.contains_key(&limit.api))
+            .map(|limit| (limit.api.clone(), limit.clone()))
+            .collect();
+        for (api, limit) in unopened {
+            let bucket = tx.bucket(&limit).await?;
+            self.buckets.insert(api, (limit, bucket));
+        }
+        Ok(())
+    }
+
     /// Takes the calls, all or none; or how long to wait until they could be had.
     pub(super) async fn take(&mut self, tx: &mut Tx, needs: &[Need]) -> Result<Result<(), Span>, StoreError> {
-        // In order of name, as everybody locks them.
-        let mut needs: Vec<_> = needs.iter().collect();
-        needs.sort_by(|a, b| a.limit.api.cmp(&b.limit.api));
-        for need in &needs {
-            if !self.buckets.contains_key(&need.limit.api) {
-                let bucket = tx.bucket(&need.limit).await?;
-                self.buckets.insert(need.limit.api.clone(), (need.limit.clone(), bucket));
-            }
-        }
+        self.open(tx, needs.iter().map(|need| &need.limit)).await?;
         let mut after = self.buckets.clone();
         let mut wait = None;
         for need in needs {
@@ -105,6 +111,12 @@ pub(super) fn needs(plan: &Plan, limits: &CallLimits) -> (Vec<Need>, Vec<Need>) 
         rest.push(need(&limits.observe, 1, keeping(&limits.observe)));
     }
     (urgent, rest)
+}
+
+/// Every limit of a provider's calls.
+pub(super) fn each(limits: &CallLimits) -> [&ApiLimit; 4] {
+    let CallLimits { observe, add, mark, remove, .. } = limits;
+    [observe, add, mark, remove]
 }
 
 /// How many openings one pass may add.

@@ -43,13 +43,15 @@ impl Reconciler {
         }
         let sessions = lock_sessions(&mut tx, ours.iter().map(|worked| &worked.claim.plan)).await?;
         let before = statuses_of(&mut tx, &sessions).await?;
-        for Worked { claim, verdicts, throttled } in ours {
+        for Worked { claim, verdicts, .. } in &ours {
             for (opening, verdict) in verdicts {
                 self.record_one(&mut tx, claim.plan.at, opening.clone(), verdict.clone(), &sessions).await?;
             }
-            for limit in throttled {
-                slow_down(&mut tx, limit).await?;
-            }
+        }
+        // Each once, and in order of name, as everybody locks them.
+        let throttled = ours.iter().flat_map(|worked| &worked.throttled);
+        for limit in throttled.map(|limit| (&limit.api, limit)).collect::<BTreeMap<_, _>>().into_values() {
+            slow_down(&mut tx, limit).await?;
         }
         self.record_statuses(&mut tx, &sessions, &before).await?;
         crash_point!(OutcomeWritten);

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Addresses, Approval, Directory, EndReason, HostAddress, MemberName, ResourceName, RuleStatus, SessionId, SessionRule,
-    SessionStatus, Span, Timestamp, extended_end,
+    Addresses, Approval, Directory, EndReason, HostAddress, LearntBy, MemberName, ResourceName, RuleStatus, SessionId,
+    SessionRule, SessionStatus, Span, Timestamp, extended_end,
 };
 use crate::store::SessionView;
 
@@ -21,6 +21,8 @@ pub struct Card {
     pub status: SessionStatus,
     /// From where.
     pub addresses: Addresses,
+    /// How they were learnt; none where that was not kept.
+    pub learnt_by: Option<LearntBy>,
     /// Why.
     pub reason: Option<String>,
     /// Whether it needs somebody's approval, and has it.
@@ -103,6 +105,7 @@ impl Card {
             member: session.member.clone(),
             status,
             addresses: session.addresses,
+            learnt_by: session.learnt_by,
             reason: session.reason.clone(),
             approval: session.approval.clone(),
             approvers: approvers(view, directory),
@@ -127,6 +130,11 @@ impl Card {
         self.expires_at.since(self.started_at)
     }
 
+    /// Whether somebody was seen there. Elsewhere, an address by hand or of a schedule says nothing of where its member is.
+    pub const fn was_seen(&self) -> bool {
+        !matches!(self.learnt_by, Some(LearntBy::Hand | LearntBy::Configuration))
+    }
+
     /// How many rules show what.
     pub fn tally(&self) -> Tally {
         let count = |status| self.rows.iter().filter(|row| row.status == status).count();
@@ -145,11 +153,14 @@ fn approvers(view: &SessionView, directory: &Directory) -> Vec<MemberName> {
     approval.map(|approval| approval.approvers.into_iter().collect()).unwrap_or_default()
 }
 
-/// What it opens; before anybody has agreed to it, what its member's roles give.
+/// What it opens; before anybody has agreed to it, what it asks for and its member's roles still give.
 fn would_open(view: &SessionView, directory: &Directory) -> Vec<ResourceName> {
-    let given = || directory.resources_of(&view.session.member).into_iter().map(|resource| resource.name.clone()).collect();
+    if let Approval::Awaited { resources: asked_for, .. } = &view.session.approval {
+        let given = directory.resources_of(&view.session.member).into_iter().map(|resource| resource.name.clone());
+        return given.filter(|name| asked_for.is_empty() || asked_for.contains(name)).collect();
+    }
     let wished: BTreeSet<_> = view.rules.iter().map(|rule| rule.resource.clone()).collect();
-    if view.session.approval.is_awaited() { given() } else { wished.into_iter().collect() }
+    wished.into_iter().collect()
 }
 
 fn connections_go_on(view: &SessionView, directory: &Directory) -> Vec<ResourceName> {
@@ -169,6 +180,11 @@ impl CardRow {
             error: rule.error.clone(),
             foreign: rule.is_foreign(),
         }
+    }
+
+    /// Whether the same went wrong.
+    pub fn fails_like(&self, other: &Self) -> bool {
+        (self.status, &self.error) == (other.status, &other.error)
     }
 
     /// What needs somebody's eye comes first.

@@ -1,7 +1,7 @@
 //! What can be said, one line a command.
 
 use crate::command::Command;
-use crate::domain::{Directory, MemberName, Span};
+use crate::domain::{Directory, MemberName, PanicScope, Span};
 use crate::engine::{Verdict, Which};
 
 /// One command, and what it does.
@@ -29,16 +29,18 @@ impl Help {
     pub fn of(directory: &Directory, member: &MemberName) -> Self {
         let durations = directory.durations_for(member);
         let break_glass = directory.terms_of(member).break_glass;
-        Self { lines: help(&durations, break_glass), durations, default: Some(directory.default_duration_for(member)) }
+        let admin = directory.members.get(member).is_some_and(|member| member.admin);
+        let default = Some(directory.default_duration_for(member));
+        Self { lines: help(&durations, break_glass, admin), durations, default }
     }
 
     /// The help of those whom we do not know yet: they can start nothing.
     pub fn for_strangers() -> Self {
-        Self { lines: help(&[], false), ..Self::default() }
+        Self { lines: help(&[], false, false), ..Self::default() }
     }
 }
 
-fn help(durations: &[Span], break_glass: bool) -> Vec<HelpLine> {
+fn help(durations: &[Span], break_glass: bool, admin: bool) -> Vec<HelpLine> {
     let every = [
         Command::Start { duration: None, addresses: Vec::new(), reason: None, break_glass },
         Command::Extend { which: Which::TheOnly, by: None },
@@ -52,9 +54,17 @@ fn help(durations: &[Span], break_glass: bool) -> Vec<HelpLine> {
         Command::Web,
         Command::Link,
         Command::Unlink(None),
+        Command::ListAll,
+        Command::Panic(PanicScope::All),
+        Command::LiftPanic(None),
         Command::Help,
     ];
-    every.iter().filter_map(|command| line(command, durations)).collect()
+    let is_theirs = |command: &&Command| admin || !is_for_administrators(command);
+    every.iter().filter(is_theirs).filter_map(|command| line(command, durations)).collect()
+}
+
+const fn is_for_administrators(command: &Command) -> bool {
+    matches!(command, Command::ListAll | Command::Panic(_) | Command::LiftPanic(_))
 }
 
 // No wildcard: a command that is added and not explained must not compile.
@@ -68,7 +78,7 @@ fn line(command: &Command, durations: &[Span]) -> Option<HelpLine> {
             format!("{}; --break-glass does without the approval in an emergency, and everybody hears of it", start(durations)),
         ),
         // A button says this, and nobody types it.
-        Command::StartSameAddress(_) => return None,
+        Command::StartSameAddress { .. } => return None,
         Command::Answer { session: _, verdict: Verdict::Approve } => {
             ("approve SESSION", "agrees to somebody's request, if they had to ask you".into())
         }
@@ -86,6 +96,14 @@ fn line(command: &Command, durations: &[Span]) -> Option<HelpLine> {
         // The same line explains it.
         Command::LinkWith(_) | Command::Join(_) => return None,
         Command::Unlink(_) => ("unlink [identity]", "takes that back".into()),
+        Command::ListAll => ("list all", "shows everybody's sessions, and whose each is".into()),
+        Command::Panic(_) => (
+            "panic [member NAME|resource NAME]",
+            "closes everything at once, or all of that, and keeps it closed; asks first".into(),
+        ),
+        // A button says this, and nobody types it.
+        Command::CloseAtOnce { .. } => return None,
+        Command::LiftPanic(_) => ("panic lift [member NAME|resource NAME]", "lets it be opened again".into()),
         Command::Help => ("help", "shows this".into()),
     };
     Some(HelpLine { usage, does })
@@ -103,7 +121,7 @@ mod tests {
 
     #[test]
     fn help_shows_every_command() {
-        let lines = help(&[Span::from_hours(1), Span::from_hours(2)], false);
+        let lines = help(&[Span::from_hours(1), Span::from_hours(2)], false, true);
         let text: Vec<_> = lines.iter().map(|line| format!("{} — {}", line.usage, line.does)).collect();
         insta::assert_snapshot!(text.join("\n"), @r"
         start [duration] [ip ADDRESS] [for REASON] — opens your resources for your address (1h, 2h)
@@ -118,7 +136,12 @@ mod tests {
         web — signs you in to the Sessions page: gives a link for your browser
         link [code] — makes you one person in all chats: gives a code here, to type there
         unlink [identity] — takes that back
+        list all — shows everybody's sessions, and whose each is
+        panic [member NAME|resource NAME] — closes everything at once, or all of that, and keeps it closed; asks first
+        panic lift [member NAME|resource NAME] — lets it be opened again
         help — shows this
         ");
+        let of_a_member = help(&[], false, false);
+        assert!(of_a_member.iter().all(|line| !line.usage.starts_with("panic") && line.usage != "list all"), "{of_a_member:?}");
     }
 }

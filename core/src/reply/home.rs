@@ -11,6 +11,8 @@ pub struct Home {
     pub member: MemberName,
     /// Their sessions, the live ones first.
     pub sessions: Vec<Card>,
+    /// Others' requests that wait for their answer.
+    pub requests: Vec<Card>,
     /// What they may reach.
     pub resources: Vec<ResourceHealth>,
     /// What they confirmed last, while it may be used again.

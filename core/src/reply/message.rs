@@ -1,6 +1,6 @@
 //! A message before any markup: what a chat says and which buttons it offers. Each chat has a [`Markup`] and renders the rest alike.
 
-use crate::domain::{ConfirmationId, SessionId, Span, Timestamp};
+use crate::domain::{ConfirmationId, PanicScope, SessionId, Span, Timestamp};
 use crate::engine::JoinCode;
 
 /// What a chat's markup can do.
@@ -13,6 +13,10 @@ pub trait Markup {
     fn bold(&self, text: &str) -> String;
     /// Text to be typed as it stands.
     fn code(&self, text: &str) -> String;
+    /// How many characters of lines a message holds.
+    fn holds(&self) -> usize {
+        100_000
+    }
 }
 
 /// No markup at all: for notifications, and for readers that show none.
@@ -88,7 +92,12 @@ pub enum Action {
         url: String,
     },
     /// Starts what a link offers, from the address that was confirmed last.
-    SameAddress(ConfirmationId),
+    SameAddress {
+        /// By which link.
+        link: ConfirmationId,
+        /// When the address that was shown was confirmed: no other one is meant.
+        confirmed_at: Timestamp,
+    },
     /// Gives a session more time.
     Extend(SessionId),
     /// Ends a session.
@@ -101,6 +110,13 @@ pub enum Action {
     Deny(SessionId),
     /// Joins whoever presses it to the member whose code it is.
     Join(JoinCode),
+    /// Closes at once, and keeps closed, if that was asked about lately.
+    CloseAtOnce {
+        /// What.
+        scope: PanicScope,
+        /// When somebody was asked whether to, to the second.
+        asked_at: Timestamp,
+    },
 }
 
 impl Action {
@@ -110,13 +126,14 @@ impl Action {
             Self::OpenForm => "entryguard_form".to_owned(),
             Self::Start(duration) => format!("entryguard_start_{}", duration.to_string().replace(' ', "")),
             Self::Follow { .. } => "entryguard_confirm".to_owned(),
-            Self::SameAddress(_) => "entryguard_same_address".to_owned(),
+            Self::SameAddress { .. } => "entryguard_same_address".to_owned(),
             Self::Extend(_) => "entryguard_extend".to_owned(),
             Self::Stop(_) => "entryguard_stop".to_owned(),
             Self::Details(_) => "entryguard_details".to_owned(),
             Self::Approve(_) => "entryguard_approve".to_owned(),
             Self::Deny(_) => "entryguard_deny".to_owned(),
             Self::Join(_) => "entryguard_join".to_owned(),
+            Self::CloseAtOnce { .. } => "entryguard_panic".to_owned(),
         }
     }
 
@@ -125,8 +142,13 @@ impl Action {
         match self {
             Self::OpenForm | Self::Follow { .. } => String::new(),
             Self::Start(duration) => duration.to_string(),
-            Self::SameAddress(link) => link.to_string(),
+            Self::SameAddress { link, confirmed_at } => format!("{link} {}", confirmed_at.as_millis()),
             Self::Join(code) => code.expose(),
+            // In few digits: Discord takes a hundred characters in all.
+            Self::CloseAtOnce { scope, asked_at } => {
+                let (word, name) = scope.as_words();
+                format!("{:x} {word} {name}", asked_at.as_millis() / 1000)
+            }
             Self::Extend(id) | Self::Stop(id) | Self::Details(id) | Self::Approve(id) | Self::Deny(id) => id.to_string(),
         }
     }
@@ -142,12 +164,22 @@ impl Action {
         // One message may offer several sessions: what follows a dot only keeps the names apart.
         match name.split('.').next().unwrap_or(name) {
             "entryguard_form" => Some(Self::OpenForm),
-            "entryguard_same_address" => Some(Self::SameAddress(ConfirmationId::from_stored(value))),
+            "entryguard_same_address" => {
+                let (link, confirmed_at) = value.split_once(' ')?;
+                let confirmed_at = Timestamp::from_millis(confirmed_at.parse().ok()?);
+                Some(Self::SameAddress { link: ConfirmationId::from_stored(link), confirmed_at })
+            }
             "entryguard_extend" => Some(Self::Extend(session())),
             "entryguard_stop" => Some(Self::Stop(session())),
             "entryguard_details" => Some(Self::Details(session())),
             "entryguard_approve" => Some(Self::Approve(session())),
             "entryguard_deny" => Some(Self::Deny(session())),
+            "entryguard_panic" => {
+                let (seconds, scope) = value.split_once(' ')?;
+                let (word, name) = scope.split_once(' ')?;
+                let asked_at = Timestamp::from_millis(i64::from_str_radix(seconds, 16).ok()?.checked_mul(1000)?);
+                PanicScope::parse(word, name).map(|scope| Self::CloseAtOnce { scope, asked_at })
+            }
             "entryguard_join" => Some(Self::Join(JoinCode::typed(value))),
             name if name.starts_with("entryguard_start_") => value.parse().ok().map(Self::Start),
             _ => None,
@@ -186,16 +218,19 @@ mod tests {
     #[test]
     fn a_press_means_what_its_button_did() {
         let session = SessionId::from_stored("0a1b2c3d-0000-4000-8000-000000000000");
+        let asked_at = Timestamp::from_millis(1_767_268_800_000);
         let every = [
             Action::OpenForm,
             Action::Start(Span::from_minutes(90)),
-            Action::SameAddress(ConfirmationId::from_stored("link")),
+            Action::SameAddress { link: ConfirmationId::from_stored("link"), confirmed_at: asked_at },
             Action::Extend(session.clone()),
             Action::Stop(session.clone()),
             Action::Details(session.clone()),
             Action::Approve(session.clone()),
             Action::Deny(session),
             Action::Join(JoinCode::typed("0123-ABCD-EFGH")),
+            Action::CloseAtOnce { scope: PanicScope::All, asked_at },
+            Action::CloseAtOnce { scope: PanicScope::parse("RESOURCE", "postgres-prod").unwrap(), asked_at },
         ];
         for action in every {
             assert_eq!(Action::of_press(&action.name(), &action.value()), Some(action));

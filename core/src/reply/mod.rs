@@ -2,19 +2,21 @@
 
 mod card;
 mod digest;
+mod emergency;
 mod help;
 mod home;
 mod join;
 pub mod message;
 mod quote;
 mod request;
+mod rows;
 mod sign_in;
 pub mod thread;
 mod turn;
 mod words;
 
-use crate::domain::{Identity, Limit, MemberName};
-use crate::engine::{IssuedCode, IssuedSignIn, Joining, Link, Verdict};
+use crate::domain::{Identity, Limit, MemberName, PanicScope};
+use crate::engine::{Emergency, IssuedCode, IssuedSignIn, Joining, Lifted, Link, Verdict};
 
 pub use card::{Card, CardRow, Tally};
 pub use digest::digest;
@@ -22,8 +24,9 @@ pub use help::{Help, HelpLine};
 pub use home::{Health, Home, ResourceHealth, StartForm};
 pub use quote::{as_typed, quoting, typed};
 pub use request::{alarm, request};
+pub use rows::{all_rows, rows};
 pub use turn::{turn, turns};
-pub use words::{brief, last_time, refused, resource_line, words};
+pub use words::{brief, confirmed_ago, last_time, refused, resource_lines, words};
 
 /// An answer to a command.
 #[derive(Clone, Debug)]
@@ -50,6 +53,24 @@ pub enum Reply {
     },
     /// The caller's sessions, the newest first.
     Sessions(Vec<Card>),
+    /// Everybody's sessions that are not closed, the newest first.
+    Everybodys {
+        /// The first of them.
+        cards: Vec<Card>,
+        /// Whether there are more.
+        more: bool,
+    },
+    /// This is what closing at once would close.
+    Panicking(Emergency),
+    /// It is closed at once.
+    Panicked {
+        /// What.
+        scope: PanicScope,
+        /// How many sessions ended, or lost the resource.
+        sessions: usize,
+    },
+    /// So many panics are lifted.
+    Lifted(Lifted),
     /// One session.
     Session(Card),
     /// What the caller may reach.

@@ -3,18 +3,24 @@
 use super::Card;
 use super::message::{Action, Button, Markup, Message};
 use super::thread::{resources, session_status};
-use crate::domain::{Approval, EndReason};
+use crate::domain::{Approval, EndReason, LearntBy};
+
+/// Resources that are named in the message itself.
+const NAMED: usize = 20;
 
 /// A request with its facts, and its answer once there is one.
 pub fn request(card: &Card, markup: &dyn Markup) -> Message {
     let member = markup.bold(&markup.text(card.member.as_str()));
-    let mut lines = vec![format!("🔑 {member} asks to open {} from {}.", resources(card), card.addresses)];
+    let mut lines = vec![format!("🔑 {member} asks to open {} from {}.", resources(card), from(card))];
     lines.extend(facts(card, markup));
     let mut buttons = Vec::new();
     lines.push(match (&card.approval, &card.ended) {
-        (Approval::Awaited { duration }, None) => {
+        (Approval::Awaited { duration, .. }, None) => {
             buttons.push(Button::primary(Action::Approve(card.session.clone()), "Approve"));
             buttons.push(Button::danger(Action::Deny(card.session.clone()), "Deny"));
+            if card.would_open.len() > NAMED {
+                buttons.push(Button::plain(Action::Details(card.session.clone()), "All resources"));
+            }
             format!("For {duration}, beginning when you approve. Answer until {}.", markup.time(card.expires_at))
         }
         (Approval::Granted { by }, None) => {
@@ -42,7 +48,7 @@ pub fn alarm(card: &Card, markup: &dyn Markup) -> Message {
         "🚨 {}: {member} opened {} from {} without the approval that it takes.",
         markup.bold("Break-glass"),
         resources(card),
-        card.addresses
+        from(card)
     );
     let mut lines = vec![heading];
     lines.extend(facts(card, markup));
@@ -55,11 +61,18 @@ pub fn alarm(card: &Card, markup: &dyn Markup) -> Message {
     Message { summary, lines, buttons, notes: Vec::new() }
 }
 
+fn from(card: &Card) -> String {
+    match card.learnt_by {
+        Some(LearntBy::Hand) => format!("{} (given by hand)", card.addresses),
+        _ => card.addresses.to_string(),
+    }
+}
+
 fn facts(card: &Card, markup: &dyn Markup) -> Vec<String> {
     let reason =
         card.reason.as_deref().map_or_else(|| "No reason was given.".to_owned(), |r| format!("Reason: {}", markup.text(r)));
     let names: Vec<_> = card.would_open.iter().map(|name| markup.text(name.as_str())).collect();
-    let (named, rest) = names.split_at(names.len().min(20));
+    let (named, rest) = names.split_at(names.len().min(NAMED));
     let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
     vec![reason, format!("Resources: {}{more} · session {}", named.join(", "), markup.code(card.session.short()))]
 }

@@ -5,9 +5,10 @@ use serde_json::json;
 use super::message::{Markup, Message};
 use super::*;
 use crate::domain::{
-    Addresses, Approval, EndReason, HostAddress, MemberName, ResourceName, RuleStatus, SessionId, SessionStatus, Span, Timestamp,
+    Addresses, Approval, EndReason, HostAddress, MemberName, Panic, PanicId, PanicScope, ResourceName, RuleStatus, SessionId,
+    SessionStatus, Span, Timestamp,
 };
-use crate::engine::{JoinCode, Token};
+use crate::engine::{Emergency, JoinCode, Token};
 use crate::store::Turn;
 
 const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
@@ -26,6 +27,27 @@ impl Markup for Plain {
     }
     fn code(&self, text: &str) -> String {
         format!("`{text}`")
+    }
+}
+
+/// A chat whose messages hold little.
+struct Small;
+
+impl Markup for Small {
+    fn time(&self, at: Timestamp) -> String {
+        Plain.time(at)
+    }
+    fn text(&self, text: &str) -> String {
+        Plain.text(text)
+    }
+    fn bold(&self, text: &str) -> String {
+        Plain.bold(text)
+    }
+    fn code(&self, text: &str) -> String {
+        Plain.code(text)
+    }
+    fn holds(&self) -> usize {
+        4_000
     }
 }
 
@@ -51,6 +73,7 @@ fn card(status: SessionStatus, rows: Vec<CardRow>) -> Card {
         member: MemberName::new("ana").unwrap(),
         status,
         addresses: Addresses::new(&[address("93.184.216.34")]).unwrap(),
+        learnt_by: None,
         reason: Some("the deploy".to_owned()),
         approval: Approval::NotNeeded,
         approvers: Vec::new(),
@@ -78,7 +101,7 @@ fn partial() -> Card {
 fn requested() -> Card {
     Card {
         status: SessionStatus::Requested,
-        approval: Approval::Awaited { duration: Span::from_hours(1) },
+        approval: Approval::Awaited { duration: Span::from_hours(1), resources: Vec::new() },
         approvers: vec![MemberName::new("bo").unwrap(), MemberName::new("cy").unwrap()],
         expires_at: NOON.plus(Span::from_minutes(30)),
         would_open: vec![ResourceName::new("bastion").unwrap()],
@@ -115,6 +138,34 @@ fn a_hundred_resources_are_folded_and_failures_come_first() {
     let table = thread::table(&card, &Plain);
     assert!(table.lines[1].contains("broken-0"), "{:?}", table.lines);
     insta::assert_snapshot!("table_of_a_hundred", read(&table));
+    // Whoever wants the details gets them, where a message holds them.
+    assert_eq!(all_rows(&card, &Plain).len(), 100);
+    assert_eq!(all_rows(&card, &Small), rows(&card, &Plain));
+}
+
+/// A hundred rules that failed, each with this error.
+fn all_failed(error: impl Fn(usize) -> String) -> Card {
+    let failed = |n| row(&format!("group-{n:03}"), RuleStatus::Failed, Some(&error(n)));
+    card(SessionStatus::Failed, (0..100).map(failed).collect())
+}
+
+#[test]
+fn a_hundred_failures_fit_and_none_is_lost_silently() {
+    let characters = |lines: &[String]| lines.iter().map(|line| line.chars().count() + 1).sum::<usize>();
+    let denied = "adding rules to the security group was denied; give its role ec2:AuthorizeSecurityGroupIngress. ".repeat(2);
+    let alike = rows(&all_failed(|_| denied.clone()), &Small);
+    assert!(alike.len() == 1 && alike[0].contains("100 resources: group-000, group-001, "), "{alike:?}");
+    assert!(alike[0].contains(" and 80 more\n      adding rules to the security group was denied"), "{alike:?}");
+    let different = rows(&all_failed(|n| format!("the group sg-{n:03} cannot be changed: {denied}")), &Small);
+    let last = different.last().unwrap();
+    assert!(characters(&different) <= 4_000 - 300, "{}", characters(&different));
+    assert_eq!(*last, format!("… and {} more resources", 100 - (different.len() - 1)), "{different:#?}");
+    assert!(different.len() > 20 && different[0].contains("group-000") && different[0].contains("sg-000"), "{different:#?}");
+    // What is well comes last, and is counted as well.
+    let fine = (0..50).map(|n| row(&format!("fine-{n:03}"), RuleStatus::Applied, None));
+    let some = all_failed(|n| format!("the group sg-{n:03} does not exist")).rows.into_iter().chain(fine).collect();
+    let some = rows(&card(SessionStatus::Partial, some), &Small);
+    assert_eq!(*some.last().unwrap(), format!("… and {} more resources", 150 - (some.len() - 1)), "{some:#?}");
 }
 
 #[test]
@@ -209,6 +260,32 @@ fn joining(instead_of: Option<&str>) -> Joining {
     }
 }
 
+fn emergency(scope: PanicScope, sessions: usize) -> Emergency {
+    let earlier = Panic {
+        id: PanicId::from_stored("1"),
+        scope: PanicScope::parse("RESOURCE", "bastion").unwrap(),
+        reason: Some("the audit".to_owned()),
+        at: NOON,
+        by: "root".to_owned(),
+    };
+    Emergency { scope, sessions, in_force: vec![earlier], asked_at: NOON }
+}
+
+#[test]
+fn of_more_resources_than_a_message_holds_those_that_are_not_well_come_first() {
+    let resource = |n: usize| ResourceHealth {
+        name: ResourceName::new(format!("group-{n:03}")).unwrap(),
+        kind: "security group".to_owned(),
+        provider_id: "sg-0123456789abcdef0".to_owned(),
+        health: if n == 90 { Health::Invalid { at: NOON, error: "access denied".to_owned() } } else { Health::Unverified },
+    };
+    let all: Vec<_> = (0..100).map(resource).collect();
+    let first = |lines: Vec<String>| lines[0].split(' ').nth(1).unwrap().to_owned();
+    assert_eq!(first(resource_lines(&all, &Plain)), "**group-000**");
+    assert_eq!(first(resource_lines(&all, &Small)), "**group-090**");
+    assert_eq!(resource_lines(&all, &Small).len(), 100);
+}
+
 #[test]
 fn every_reply_reads_well() {
     let health = |name: &str, health| ResourceHealth {
@@ -231,6 +308,15 @@ fn every_reply_reads_well() {
         Reply::Sessions(Vec::new()),
         Reply::Sessions(vec![partial(), requested(), stopped()]),
         Reply::Session(partial()),
+        Reply::Everybodys { cards: Vec::new(), more: false },
+        Reply::Everybodys { cards: vec![partial(), requested()], more: true },
+        Reply::Panicking(emergency(PanicScope::All, 12)),
+        Reply::Panicked { scope: PanicScope::All, sessions: 12 },
+        Reply::Panicking(emergency(PanicScope::parse("MEMBER", "ana").unwrap(), 1)),
+        Reply::Panicked { scope: PanicScope::parse("RESOURCE", "bastion").unwrap(), sessions: 3 },
+        Reply::Lifted(Lifted { panics: 0, in_force: Vec::new() }),
+        Reply::Lifted(Lifted { panics: 2, in_force: Vec::new() }),
+        Reply::Lifted(Lifted { panics: 1, in_force: emergency(PanicScope::All, 0).in_force }),
         Reply::Resources(vec![
             health("bastion", Health::Valid { at: NOON }),
             health("database", Health::Invalid { at: NOON, error: "access denied".to_owned() }),

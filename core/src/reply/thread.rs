@@ -1,11 +1,9 @@
 //! A session's thread: the message above says how it stands, and the one below it has a row for each rule.
 
+use super::Card;
 use super::message::{Action, Button, Markup, Message, Words};
-use super::{Card, CardRow};
+use super::rows::rows;
 use crate::domain::{Approval, EndReason, MemberName, RuleStatus, SessionStatus, Timestamp};
-
-/// Rows that are shown one by one; of the rest that is well, only the number is.
-const ROWS: usize = 40;
 
 /// The message in the channel.
 pub fn parent(card: &Card, markup: &dyn Markup) -> Message {
@@ -43,25 +41,6 @@ pub fn table(card: &Card, markup: &dyn Markup) -> Message {
     Message::of_lines(heading(&Words), lines)
 }
 
-/// One line for each rule, what needs somebody's eye first; of many that are alike and well, the last are folded.
-pub fn rows(card: &Card, markup: &dyn Markup) -> Vec<String> {
-    if card.rows.len() <= ROWS {
-        return card.rows.iter().map(|row| self::row(row, markup)).collect();
-    }
-    let needs_eye = |row: &&CardRow| row.error.is_some() || row.status == RuleStatus::Failed;
-    let shown = card.rows.iter().filter(needs_eye).count().clamp(ROWS, 3 * ROWS);
-    let (one_by_one, folded) = card.rows.split_at(shown.min(card.rows.len()));
-    let mut lines: Vec<_> = one_by_one.iter().map(|row| self::row(row, markup)).collect();
-    for status in RuleStatus::ALL {
-        let names: Vec<_> =
-            folded.iter().filter(|row| row.status == status).map(|row| markup.text(row.resource.as_str())).collect();
-        if let (Some(first), Some(last)) = (names.first(), names.last()) {
-            lines.push(format!("{} · {} more, {first} … {last}", rule_status(status), names.len()));
-        }
-    }
-    lines
-}
-
 /// What can be done with a session.
 pub fn buttons(card: &Card) -> Vec<Button> {
     let id = || card.session.clone();
@@ -72,13 +51,6 @@ pub fn buttons(card: &Card) -> Vec<Button> {
     });
     let details = Button::plain(Action::Details(id()), "Details");
     [extend, stop, Some(details)].into_iter().flatten().collect()
-}
-
-fn row(row: &CardRow, markup: &dyn Markup) -> String {
-    let foreign = if row.foreign { " · somebody else's rule, left as it is" } else { "" };
-    let error = row.error.as_deref().map(|error| format!("\n      {}", markup.text(error))).unwrap_or_default();
-    let name = markup.bold(&markup.text(row.resource.as_str()));
-    format!("{} · {name} · {} {}{foreign}{error}", rule_status(row.status), row.address, row.family())
 }
 
 /// `bo or cy`.
@@ -94,7 +66,7 @@ pub fn resources(card: &Card) -> String {
 fn when(card: &Card, markup: &dyn Markup) -> String {
     let session = markup.code(card.session.short());
     match (&card.approval, &card.ended) {
-        (Approval::Awaited { duration }, None) => {
+        (Approval::Awaited { duration, .. }, None) => {
             format!("Asks for {duration} · waits for an answer until {} · session {session}", markup.time(card.expires_at))
         }
         (_, None) => {

@@ -25,9 +25,13 @@ fn line(turn: &Turn, card: &Card, markup: &dyn Markup) -> Option<String> {
         }
         "session.shortened" => format!("⏰ Ends {}: its member's roles have hours, and they are over then.", time("to")),
         "session.reminded" => return reminder(card, at("expiresAt")?, markup),
-        "session.stopped" => match turn.details["why"].as_str() {
-            Some(why) => format!("⏹ Stopped: {}.", markup.text(why)),
-            None => format!("⏹ Stopped by {by}."),
+        "session.stopped" => match (turn.details["why"].as_str(), turn.details["toAddresses"].as_str()) {
+            (Some(why), _) => format!("⏹ Stopped: {}.", markup.text(why)),
+            (None, Some(to)) => format!("➡ Moved to {} by {by}: a session from there goes on in its place.", markup.code(to)),
+            (None, None) => match turn.details["scope"].as_str() {
+                Some(closed) => format!("⏹ Stopped by {by}, who closed {} at once.", markup.text(closed)),
+                None => format!("⏹ Stopped by {by}."),
+            },
         },
         "session.expired" => "⌛ Its time ran out.".to_owned(),
         "session.narrowed" => format!("✂ A resource was taken from it by {by}; the table says which."),
@@ -68,7 +72,10 @@ pub fn turns(turns: &[Turn], card: &Card, markup: &dyn Markup) -> Option<Message
     all.reduce(|mut told, next| {
         told.summary = next.summary;
         told.lines.extend(next.lines);
-        told.buttons = next.buttons;
+        // What could be done after the last of them: a reminder's button stays while there is something to extend.
+        if card.ended.is_some() || !next.buttons.is_empty() {
+            told.buttons = next.buttons;
+        }
         told
     })
 }

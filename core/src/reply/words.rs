@@ -1,8 +1,8 @@
 //! Replies in words: what each of them says, whatever the chat.
 
 use super::message::{Action, Button, Markup, Message, Words};
-use super::thread::{names, resources, rows, session_status};
-use super::{Card, Health, Help, Reply, ResourceHealth, join, quoting, sign_in, typed};
+use super::thread::{names, resources, session_status};
+use super::{Card, Health, Help, Reply, ResourceHealth, all_rows, emergency, join, quoting, sign_in, typed};
 use crate::domain::{Limit, SessionStatus, Timestamp};
 use crate::engine::{Link, Remembered, Verdict};
 
@@ -32,17 +32,15 @@ pub fn words(reply: &Reply, public_url: &str, now: Timestamp, markup: &dyn Marku
             Message::of_lines("No sessions", vec![line])
         }
         Reply::Sessions(cards) => Message::of_lines("Your sessions", cards.iter().map(|card| brief(card, markup)).collect()),
-        Reply::Session(card) => {
-            let lines = std::iter::once(brief(card, markup)).chain(rows(card, markup)).collect();
-            let buttons = super::thread::buttons(card).into_iter().filter(|button| !is_details(&button.action)).collect();
-            Message { summary: "Session".to_owned(), lines, buttons, notes: Vec::new() }
-        }
+        Reply::Everybodys { cards, more } => emergency::everybodys(cards, *more, markup),
+        Reply::Panicking(asked) => emergency::question(asked, markup),
+        Reply::Panicked { scope, sessions } => emergency::done(scope, *sessions, markup),
+        Reply::Lifted(lifted) => emergency::lifted(lifted, markup),
+        Reply::Session(card) => session(card, markup),
         Reply::Resources(all) if all.is_empty() => {
             refused("User has no accessible cloud resources: none of your roles has any.", markup)
         }
-        Reply::Resources(all) => {
-            Message::of_lines("Your resources", all.iter().map(|resource| resource_line(resource, markup)).collect())
-        }
+        Reply::Resources(all) => Message::of_lines("Your resources", resource_lines(all, markup)),
         Reply::Whoami { member, identity, limit, admin, also } => {
             let admin = if *admin { ", an administrator" } else { "" };
             let line = format!(
@@ -64,6 +62,16 @@ pub fn words(reply: &Reply, public_url: &str, now: Timestamp, markup: &dyn Marku
         Reply::Help(help) => help_message(help, markup),
         Reply::Refused(why) => refused(why, markup),
     }
+}
+
+/// One session with every resource of it.
+fn session(card: &Card, markup: &dyn Markup) -> Message {
+    // Of what nobody has agreed to there are no rules yet.
+    let asked_for = card.would_open.iter().filter(|_| card.rows.is_empty());
+    let asked_for = asked_for.map(|name| format!("• {}", markup.text(name.as_str())));
+    let lines = std::iter::once(brief(card, markup)).chain(all_rows(card, markup)).chain(asked_for).collect();
+    let buttons = super::thread::buttons(card).into_iter().filter(|button| !is_details(&button.action)).collect();
+    Message { summary: "Session".to_owned(), lines, buttons, notes: Vec::new() }
 }
 
 /// It was not done, and why.
@@ -95,7 +103,8 @@ fn confirm(link: &Link, public_url: &str, now: Timestamp, markup: &dyn Markup) -
         markup.time(link.expires_at)
     )];
     if let Some(remembered) = &link.remembered {
-        buttons.push(Button::plain(Action::SameAddress(link.id.clone()), "Same as last time"));
+        let same = Action::SameAddress { link: link.id.clone(), confirmed_at: remembered.confirmed_at };
+        buttons.push(Button::plain(same, "Same as last time"));
         notes.push(format!("Last time: {}.", last_time(remembered, now)));
     }
     Message { summary, lines, buttons, notes }
@@ -103,12 +112,15 @@ fn confirm(link: &Link, public_url: &str, now: Timestamp, markup: &dyn Markup) -
 
 /// `93.184.216.34, confirmed 2h ago`.
 pub fn last_time(remembered: &Remembered, now: Timestamp) -> String {
-    let minutes = now.since(remembered.confirmed_at).as_millis() / 60_000;
-    let ago = match minutes {
+    format!("{}, confirmed {}", remembered.addresses, confirmed_ago(remembered, now))
+}
+
+/// `2h ago`.
+pub fn confirmed_ago(remembered: &Remembered, now: Timestamp) -> String {
+    match now.since(remembered.confirmed_at).as_millis() / 60_000 {
         0 => "just now".to_owned(),
         minutes => format!("{} ago", crate::domain::Span::from_minutes(minutes)),
-    };
-    format!("{}, confirmed {ago}", remembered.addresses)
+    }
 }
 
 fn started(card: &Card, markup: &dyn Markup) -> Message {
@@ -140,8 +152,20 @@ pub fn brief(card: &Card, markup: &dyn Markup) -> String {
     format!("{} {session} · {} · {} · {until}", session_status(card.status), resources(card), card.addresses)
 }
 
+/// Resources in a line each. Where a message does not hold them all, those that are not well come first.
+pub fn resource_lines(resources: &[ResourceHealth], markup: &dyn Markup) -> Vec<String> {
+    let line = |resource: &ResourceHealth| resource_line(resource, markup);
+    let all: Vec<_> = resources.iter().map(line).collect();
+    let characters: usize = all.iter().map(|line| line.chars().count() + 1).sum();
+    if characters <= markup.holds() {
+        return all;
+    }
+    let (ill, well): (Vec<_>, Vec<_>) = resources.iter().partition(|resource| matches!(resource.health, Health::Invalid { .. }));
+    ill.into_iter().chain(well).map(line).collect()
+}
+
 /// A resource in one line, with what is known of its health.
-pub fn resource_line(resource: &ResourceHealth, markup: &dyn Markup) -> String {
+fn resource_line(resource: &ResourceHealth, markup: &dyn Markup) -> String {
     let health = match &resource.health {
         Health::Valid { at } => format!("🟢 Valid, checked {}", markup.time(*at)),
         Health::Invalid { error, .. } => format!("🔴 Invalid: {}", markup.text(error)),

@@ -80,6 +80,12 @@ impl Tx {
         Ok(())
     }
 
+    /// With which key a session was started, if with any.
+    pub async fn api_key_of(&mut self, session: &SessionId) -> Result<Option<String>, StoreError> {
+        let query = sqlx::query("SELECT api_key FROM api_key_sessions WHERE session = $1").bind(session.as_str());
+        Ok(query.fetch_optional(&mut *self.inner).await?.map(|row| row.try_get("api_key")).transpose()?)
+    }
+
     /// What was started with a key and has not ended.
     pub async fn live_sessions_of_api_key(&mut self, key: &ApiKeyName) -> Result<Vec<SessionId>, StoreError> {
         let sql = "SELECT sessions.id AS id FROM api_key_sessions JOIN sessions ON sessions.id = api_key_sessions.session

@@ -7,7 +7,9 @@ use sqlx::any::AnyRow;
 
 use super::rows::{Reader, placeholders};
 use super::{StoreError, Tx};
-use crate::domain::{Addresses, ConfirmationId, HostAddress, LearntBy, MemberName, SessionId, Span, Surface, Timestamp};
+use crate::domain::{
+    Addresses, ConfirmationId, HostAddress, Identity, LearntBy, MemberName, SessionId, Span, Surface, Timestamp,
+};
 
 /// What a one-time link starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub struct Confirmation {
     pub id: ConfirmationId,
     /// For whom.
     pub member: MemberName,
+    /// Who asked for it, where that was kept.
+    pub identity: Option<Identity>,
     /// Where it was asked for.
     pub surface: Surface,
     /// For how long.
@@ -26,8 +30,6 @@ pub struct Confirmation {
     pub break_glass: bool,
     /// Where the chat shows the session, in the surface's own words.
     pub place: Option<String>,
-    /// The addresses from which its page was told to look at the browser's other one, too.
-    pub seen: Vec<HostAddress>,
     /// Until when the link works.
     pub expires_at: Timestamp,
     /// When it was used.
@@ -45,6 +47,17 @@ pub struct Remembered {
     pub confirmed_at: Timestamp,
 }
 
+/// What a member confirmed through a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confirmed {
+    /// Who confirmed it.
+    pub member: MemberName,
+    /// As whom they asked for the link; none where that was not kept.
+    pub identity: Option<Identity>,
+    /// What they confirmed.
+    pub remembered: Remembered,
+}
+
 impl Tx {
     /// Adds links, each by its token's hash.
     pub async fn insert_confirmations(&mut self, links: &[(&Confirmation, String)]) -> Result<(), StoreError> {
@@ -53,15 +66,16 @@ impl Tx {
         }
         let sql = format!(
             "INSERT INTO confirmations
-                (id, token_hash, member, surface, duration_ms, reason, place, break_glass, created_at, expires_at)
+                (id, token_hash, member, surface, duration_ms, reason, place, break_glass, created_at, expires_at, identity)
              VALUES {}",
-            placeholders(links.len(), 10)
+            placeholders(links.len(), 11)
         );
         let (now, mut query) = (self.now.as_millis(), sqlx::query(AssertSqlSafe(sql)));
         for (link, token_hash) in links {
             query = query.bind(link.id.as_str()).bind(token_hash).bind(link.member.as_str()).bind(link.surface.as_str());
             query = query.bind(link.duration.as_millis()).bind(link.reason.as_deref()).bind(link.place.as_deref());
             query = query.bind(link.break_glass.then_some(now)).bind(now).bind(link.expires_at.as_millis());
+            query = query.bind(link.identity.as_ref().map(ToString::to_string));
         }
         query.execute(&mut *self.inner).await?;
         Ok(())
@@ -114,30 +128,28 @@ impl Tx {
         Ok(())
     }
 
-    /// Remembers from which address a link's page was opened, while the browser shows its other one.
-    pub async fn remember_seen(&mut self, id: &ConfirmationId, address: HostAddress) -> Result<(), StoreError> {
-        let sql = match address.ip().is_ipv4() {
-            true => "UPDATE confirmations SET seen_ipv4 = $1 WHERE id = $2 AND used_at IS NULL",
-            false => "UPDATE confirmations SET seen_ipv6 = $1 WHERE id = $2 AND used_at IS NULL",
-        };
-        sqlx::query(sql).bind(address.to_string()).bind(id.as_str()).execute(&mut *self.inner).await?;
+    /// Lets no address be used again that a member confirmed through a link: all of them, or those of one identity.
+    pub async fn forget_confirmed(&mut self, member: &MemberName, only: Option<&Identity>) -> Result<(), StoreError> {
+        let only = only.map_or_else(|| "%".to_owned(), ToString::to_string);
+        let sql = "UPDATE confirmations SET learnt_by = 'forgotten'
+                   WHERE member = $1 AND learnt_by = 'link' AND ($2 = '%' OR identity IS NULL OR identity = $2)";
+        sqlx::query(sql).bind(member.as_str()).bind(only).execute(&mut *self.inner).await?;
         Ok(())
     }
 
-    /// What each of these members confirmed last through a link, if that was not before the time beside their name. Using it again
+    /// What these members confirmed through links, the last at the end, unless it was before the time beside their name. Using it again
     /// does not make it younger.
-    pub async fn last_confirmed(
-        &mut self,
-        since: &BTreeMap<MemberName, Timestamp>,
-    ) -> Result<BTreeMap<MemberName, Remembered>, StoreError> {
+    pub async fn confirmed_since(&mut self, since: &BTreeMap<MemberName, Timestamp>) -> Result<Vec<Confirmed>, StoreError> {
         if since.is_empty() {
-            return Ok(BTreeMap::new());
+            return Ok(Vec::new());
         }
         let each = (0..since.len()).map(|at| format!("confirmations.member = ${} AND used_at >= ${}", 2 * at + 1, 2 * at + 2));
         let sql = format!(
-            "SELECT confirmations.id AS id, confirmations.member AS member, used_at, sessions.ipv4 AS ipv4, sessions.ipv6 AS ipv6
+            "SELECT confirmations.id AS id, confirmations.member AS member, confirmations.identity AS identity, used_at,
+                    sessions.ipv4 AS ipv4, sessions.ipv6 AS ipv6
              FROM confirmations JOIN sessions ON sessions.id = confirmations.session
-             WHERE confirmations.learnt_by = 'link' AND ({}) ORDER BY used_at",
+             WHERE confirmations.learnt_by = 'link' AND (end_reason IS NULL OR end_reason <> 'DENIED') AND ({})
+             ORDER BY used_at",
             each.collect::<Vec<_>>().join(" OR ")
         );
         let mut query = sqlx::query(AssertSqlSafe(sql));
@@ -150,9 +162,9 @@ impl Tx {
             let addresses: Vec<_> = [host(&read, "ipv4")?, host(&read, "ipv6")?].into_iter().flatten().collect();
             let addresses = Addresses::new(&addresses).map_err(|_| read.unreadable("ipv4"))?;
             let member = read.parsed("member", |text| MemberName::new(text).ok())?;
-            Ok((member, Remembered { addresses, confirmed_at: read.time("used_at")? }))
+            let identity = read.optional_parsed("identity", |text| text.parse().ok())?;
+            Ok(Confirmed { member, identity, remembered: Remembered { addresses, confirmed_at: read.time("used_at")? } })
         };
-        // Of one member's, the last stays.
         rows.iter().map(remembered).collect()
     }
 }
@@ -166,12 +178,12 @@ fn confirmation_from(row: &AnyRow) -> Result<Confirmation, StoreError> {
     Ok(Confirmation {
         id: ConfirmationId::from_stored(read.text("id")?),
         member: read.parsed("member", |text| MemberName::new(text).ok())?,
+        identity: read.optional_parsed("identity", |text| text.parse().ok())?,
         surface: read.parsed("surface", Surface::parse)?,
         duration: Span::from_millis(read.number("duration_ms")?),
         reason: read.optional_text("reason")?,
         break_glass: read.optional_time("break_glass")?.is_some(),
         place: read.optional_text("place")?,
-        seen: [host(&read, "seen_ipv4")?, host(&read, "seen_ipv6")?].into_iter().flatten().collect(),
         expires_at: read.time("expires_at")?,
         used_at: read.optional_time("used_at")?,
         session: read.optional_text("session")?.map(SessionId::from_stored),

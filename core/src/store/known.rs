@@ -31,7 +31,8 @@ impl Tx {
             let role = read.parsed("role", |text| text.parse::<RoleIdentity>().ok())?;
             roles.entry(identity(&read)?).or_default().insert(role);
         }
-        Ok(Known { joined: joined.iter().map(joining).collect::<Result<_, _>>()?, held: roles })
+        let joined = joined.iter().map(joining).collect::<Result<_, _>>()?;
+        Ok(Known { joined, held: roles, departed: self.departed().await? })
     }
 
     /// Notes that what is known changes; others that change it wait until the transaction ends.

@@ -19,6 +19,11 @@ impl Store {
         Ok(())
     }
 
+    /// Whether nobody else serves this database.
+    pub fn has_no_other_replicas(&self) -> bool {
+        self.dialect == Dialect::Sqlite
+    }
+
     /// Listens to the other replicas; nothing with SQLite, which has none.
     pub async fn listen(&self) -> Result<Option<Listener>, StoreError> {
         if self.dialect == Dialect::Sqlite {

@@ -59,7 +59,8 @@ impl Tx {
             PanicScope::Member(_) => "SELECT id FROM sessions WHERE ended_at IS NULL AND member = $1 LIMIT $2",
             PanicScope::Resource(_) => {
                 "SELECT DISTINCT sessions.id AS id FROM sessions JOIN session_rules ON session_rules.session = sessions.id
-                 WHERE ended_at IS NULL AND resource = $1 AND status NOT IN ('REMOVING', 'REMOVED') LIMIT $2"
+                 WHERE ended_at IS NULL AND resource = $1 AND status NOT IN ('REMOVING', 'REMOVED')
+                 AND session_rules.quarantined_at IS NULL LIMIT $2"
             }
         };
         let rows = sqlx::query(sql).bind(scope.as_words().1).bind(i64::from(at_most)).fetch_all(&mut *self.inner).await?;

@@ -45,6 +45,9 @@ pub struct NewPost<'a> {
     pub place: &'a str,
 }
 
+/// What stands for every channel of a chat at once.
+pub const EVERYWHERE: &str = "*";
+
 impl Tx {
     /// Adds a post, due at once.
     pub async fn insert_post(&mut self, post: NewPost<'_>) -> Result<(), StoreError> {
@@ -58,6 +61,17 @@ impl Tx {
             .execute(&mut *self.inner)
             .await?;
         Ok(())
+    }
+
+    /// In which chat a session's thread is, and where there.
+    pub async fn thread_of(&mut self, session: &SessionId) -> Result<Option<(Surface, String)>, StoreError> {
+        let query = sqlx::query("SELECT id, surface, place FROM posts WHERE session = $1 AND kind = $2");
+        let row = query.bind(session.as_str()).bind(PostKind::Thread.as_str()).fetch_optional(&mut *self.inner).await?;
+        let thread = |row: &AnyRow| {
+            let read = Reader::new(row, "posts", "id")?;
+            Ok((read.parsed("surface", Surface::parse)?, read.text("place")?))
+        };
+        row.as_ref().map(thread).transpose()
     }
 
     /// Marks a session's posts as out of date. One that waits after a failure goes on waiting.
@@ -118,21 +132,24 @@ impl Tx {
         next: Timestamp,
     ) -> Result<Result<(), Timestamp>, StoreError> {
         let taken = sqlx::query(
-            "INSERT INTO channels (surface, channel, free_at) VALUES ($1, $2, $3)
+            "INSERT INTO channels (surface, channel, free_at)
+             SELECT $1, $2, $3 WHERE NOT EXISTS (SELECT 1 FROM channels WHERE surface = $1 AND channel = $5 AND free_at > $4)
              ON CONFLICT (surface, channel) DO UPDATE SET free_at = $3 WHERE channels.free_at <= $4",
         )
         .bind(surface.as_str())
         .bind(channel)
         .bind(next.as_millis())
         .bind(self.now.as_millis())
+        .bind(EVERYWHERE)
         .execute(&mut *self.inner)
         .await?;
         if taken.rows_affected() == 1 {
             return Ok(Ok(()));
         }
-        let row = sqlx::query("SELECT free_at FROM channels WHERE surface = $1 AND channel = $2")
+        let row = sqlx::query("SELECT MAX(free_at) AS free_at FROM channels WHERE surface = $1 AND channel IN ($2, $3)")
             .bind(surface.as_str())
             .bind(channel)
+            .bind(EVERYWHERE)
             .fetch_one(&mut *self.inner)
             .await?;
         Ok(Err(Timestamp::from_millis(row.try_get("free_at")?)))

@@ -5,7 +5,7 @@ use serde_json::json;
 use sqlx::Row;
 
 use super::{Store, StoreError, Tx};
-use crate::domain::{Actor, AuditAction, AuditEvent, Drift, DriftKind, OpeningId, ResourceName};
+use crate::domain::{Actor, AuditAction, AuditEvent, Drift, DriftKind, OpeningId, ResourceName, SessionId};
 use crate::random::Random;
 
 impl Store {
@@ -13,8 +13,12 @@ impl Store {
     pub async fn set_aside(&self, error: &StoreError, random: &dyn Random) -> Result<bool, StoreError> {
         let StoreError::Unreadable { table, column, row } = error else { return Ok(false) };
         let mut tx = self.begin().await?;
+        let (mut ended, session) = (false, SessionId::from_stored(row.clone()));
         let found = match *table {
-            "sessions" => tx.set_session_aside(row).await?,
+            "sessions" => {
+                ended = tx.is_live(&session).await?;
+                tx.set_session_aside(row).await?
+            }
             "session_rules" => tx.set_rule_aside(row).await?,
             "openings" => tx.set_opening_aside(row).await?,
             _ => return Ok(false),
@@ -27,6 +31,11 @@ impl Store {
         let (at, details) = (tx.now(), json!({ "table": table, "column": column, "row": row }));
         let event = AuditEvent { at, actor: Actor::System, action: AuditAction::RowQuarantined, session: None, details };
         tx.record(&event, random).await?;
+        if ended {
+            // Whoever was told that it began is told that it is over.
+            let (action, details) = (AuditAction::SessionStopped, json!({ "why": "it cannot be read" }));
+            tx.record(&AuditEvent { at, actor: Actor::System, action, session: Some(session), details }, random).await?;
+        }
         tx.note_drift(&Drift { at, kind: DriftKind::Quarantined, resource: None, what }, random).await?;
         tx.commit().await?;
         Ok(true)
@@ -43,6 +52,11 @@ impl Tx {
         self.mark_aside(end, id).await?;
         self.close_openings("SELECT opening FROM session_rules WHERE session = $2", id).await?;
         Ok(done)
+    }
+
+    async fn is_live(&mut self, id: &SessionId) -> Result<bool, StoreError> {
+        let sql = "SELECT id FROM sessions WHERE id = $1 AND ended_at IS NULL AND quarantined_at IS NULL";
+        Ok(sqlx::query(sql).bind(id.as_str()).fetch_optional(&mut *self.inner).await?.is_some())
     }
 
     async fn set_rule_aside(&mut self, id: &str) -> Result<bool, StoreError> {

@@ -3,10 +3,23 @@
 use std::collections::BTreeSet;
 
 use sqlx::Row;
+use sqlx::any::AnyRow;
 
-use super::rows::Reader;
 use super::{StoreError, Tx};
 use crate::domain::{ScheduleName, SessionId, Span, Timestamp};
+
+/// A live session that a schedule has started.
+#[derive(Clone, Debug)]
+pub struct Scheduled {
+    /// By which schedule; none that could be configured where its name cannot be read.
+    pub schedule: Option<ScheduleName>,
+    /// At which of its ticks.
+    pub tick: Timestamp,
+    /// For how long from the tick on, where that was kept.
+    pub duration: Option<Span>,
+    /// The session.
+    pub session: SessionId,
+}
 
 impl Tx {
     /// The ticks of a schedule from a time on that are done with, or were tried no longer ago than `patience`.
@@ -32,17 +45,20 @@ impl Tx {
         &mut self,
         schedule: &ScheduleName,
         tick: Timestamp,
+        duration: Span,
         session: &SessionId,
     ) -> Result<bool, StoreError> {
         let done = sqlx::query(
-            "INSERT INTO schedule_ticks (schedule, tick, session, tried_at) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (schedule, tick) DO UPDATE SET session = excluded.session, tried_at = excluded.tried_at, error = NULL
+            "INSERT INTO schedule_ticks (schedule, tick, session, tried_at, duration) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (schedule, tick) DO UPDATE SET session = excluded.session, tried_at = excluded.tried_at,
+                 duration = excluded.duration, error = NULL
              WHERE schedule_ticks.session IS NULL",
         )
         .bind(schedule.as_str())
         .bind(tick.as_millis())
         .bind(session.as_str())
         .bind(self.now.as_millis())
+        .bind(duration.as_millis())
         .execute(&mut *self.inner)
         .await?;
         Ok(done.rows_affected() == 1)
@@ -64,20 +80,23 @@ impl Tx {
     }
 
     /// The live sessions that schedules have started.
-    pub async fn live_scheduled(&mut self) -> Result<Vec<(ScheduleName, SessionId)>, StoreError> {
+    pub async fn live_scheduled(&mut self) -> Result<Vec<Scheduled>, StoreError> {
         let rows = sqlx::query(
-            "SELECT schedule_ticks.schedule AS schedule, sessions.id AS id FROM schedule_ticks
-             JOIN sessions ON sessions.id = schedule_ticks.session
+            "SELECT schedule_ticks.schedule AS schedule, schedule_ticks.tick AS tick, schedule_ticks.duration AS duration,
+                    sessions.id AS id
+             FROM schedule_ticks JOIN sessions ON sessions.id = schedule_ticks.session
              WHERE sessions.ended_at IS NULL AND sessions.quarantined_at IS NULL ORDER BY sessions.id",
         )
         .fetch_all(&mut *self.inner)
         .await?;
-        let pair = |row: &sqlx::any::AnyRow| {
-            let read = Reader::new(row, "schedule_ticks", "schedule")?;
-            let schedule = read.parsed("schedule", |text| ScheduleName::new(text).ok())?;
-            Ok((schedule, SessionId::from_stored(read.text("id")?)))
-        };
-        rows.iter().map(pair).collect()
+        rows.iter().map(scheduled_from).collect()
+    }
+
+    /// Which tick a session is of, if a schedule has started it.
+    pub async fn tick_of(&mut self, session: &SessionId) -> Result<Option<Scheduled>, StoreError> {
+        let sql = "SELECT schedule, tick, duration, session AS id FROM schedule_ticks WHERE session = $1";
+        let row = sqlx::query(sql).bind(session.as_str()).fetch_optional(&mut *self.inner).await?;
+        row.as_ref().map(scheduled_from).transpose()
     }
 
     /// Lets a tick start another session, in place of one that the configuration has changed under.
@@ -86,4 +105,13 @@ impl Tx {
         query.bind(session.as_str()).execute(&mut *self.inner).await?;
         Ok(())
     }
+}
+
+fn scheduled_from(row: &AnyRow) -> Result<Scheduled, StoreError> {
+    Ok(Scheduled {
+        schedule: ScheduleName::new(&row.try_get::<String, _>("schedule")?).ok(),
+        tick: Timestamp::from_millis(row.try_get("tick")?),
+        duration: row.try_get::<Option<i64>, _>("duration")?.map(Span::from_millis),
+        session: SessionId::from_stored(row.try_get::<String, _>("id")?),
+    })
 }

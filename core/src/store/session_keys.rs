@@ -29,6 +29,24 @@ impl Tx {
         row.as_ref().map(read).transpose()
     }
 
+    /// Lets a session end with whatever another would have ended with: the API key that it was started by, the run of its workflow.
+    pub async fn copy_origin(&mut self, from: &SessionId, to: &SessionId) -> Result<(), StoreError> {
+        for sql in [
+            "INSERT INTO api_key_sessions (session, api_key) SELECT $1, api_key FROM api_key_sessions WHERE session = $2",
+            "INSERT INTO session_runs (session, run) SELECT $1, run FROM session_runs WHERE session = $2",
+        ] {
+            sqlx::query(sql).bind(to.as_str()).bind(from.as_str()).execute(&mut *self.inner).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets a session be found by the keys of the one whose place it has taken.
+    pub async fn carry_keys(&mut self, from: &SessionId, to: &SessionId) -> Result<(), StoreError> {
+        let query = sqlx::query("UPDATE session_keys SET session = $1 WHERE session = $2");
+        query.bind(to.as_str()).bind(from.as_str()).execute(&mut *self.inner).await?;
+        Ok(())
+    }
+
     /// Notes which run a session ends with.
     pub async fn insert_session_run(&mut self, session: &SessionId, run: &WorkflowRun) -> Result<(), StoreError> {
         sqlx::query("INSERT INTO session_runs (session, run) VALUES ($1, $2)")

@@ -1,102 +1,32 @@
-//! Sessions.
+//! Sessions, each by itself; [`super::session_list`] has them with their rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
 
 use super::rows::{Reader, placeholders};
 use super::{StoreError, Tx};
 use crate::domain::{
-    Addresses, Approval, EndReason, Ending, HostAddress, MemberName, ResourceName, Session, SessionCursor, SessionId,
-    SessionRule, SessionStatus, Span, Surface, Timestamp, session_status,
+    Addresses, Approval, EndReason, Ending, HostAddress, LearntBy, MemberName, ResourceName, Session, SessionId, Span, Surface,
+    Timestamp,
 };
-
-/// A session with its rules: what every surface shows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SessionView {
-    /// The session.
-    pub session: Session,
-    /// Its rules, by resource and address.
-    pub rules: Vec<SessionRule>,
-    /// Until when every opening of its own is marked in the cloud: what may be confirmed to people.
-    pub marked_until: Option<Timestamp>,
-}
-
-/// Which sessions to list.
-#[derive(Clone, Debug, Default)]
-pub struct SessionFilter {
-    /// Only this member's.
-    pub member: Option<MemberName>,
-    /// Only those whose id begins so.
-    pub prefix: Option<String>,
-    /// How far they have come.
-    pub listed: Listed,
-    /// Only those that come after this one in the list.
-    pub after: Option<SessionCursor>,
-    /// Not more than this.
-    pub at_most: u32,
-}
-
-/// How far the sessions of a list have come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Listed {
-    /// However far.
-    #[default]
-    All,
-    /// Neither stopped nor run out.
-    Live,
-    /// Waiting for somebody's approval.
-    Requested,
-    /// Live, or with something left to close.
-    Unclosed,
-    /// Over, and closed.
-    Past,
-}
-
-impl Listed {
-    // A constant of ours: nothing of it comes from outside.
-    const fn sql(self) -> &'static str {
-        match self {
-            Self::All => "TRUE",
-            Self::Live => "ended_at IS NULL",
-            Self::Requested => "ended_at IS NULL AND approval = 'AWAITED'",
-            Self::Unclosed => "closed_at IS NULL",
-            Self::Past => "closed_at IS NOT NULL",
-        }
-    }
-}
-
-impl SessionView {
-    /// The session's status.
-    pub fn status(&self) -> SessionStatus {
-        let rules: Vec<_> = self.rules.iter().map(|rule| rule.status).collect();
-        session_status(&self.session.approval, self.session.ending.as_ref().map(|ending| ending.reason), &rules)
-    }
-
-    /// How many resources it opens.
-    pub fn resource_count(&self) -> usize {
-        self.rules.iter().map(|rule| &rule.resource).collect::<BTreeSet<&ResourceName>>().len()
-    }
-
-    /// Whether its end has moved and the clouds do not know it yet.
-    pub fn is_extending(&self) -> bool {
-        self.status().is_live()
-            && self.marked_until.is_some_and(|marked| marked.as_seconds() < self.session.expires_at.as_seconds())
-    }
-}
 
 impl Tx {
     /// Adds a session.
     pub async fn insert_session(&mut self, session: &Session) -> Result<(), StoreError> {
         let text = |address: Option<HostAddress>| address.map(|address| address.to_string());
-        let asked = match &session.approval {
-            Approval::Awaited { duration } => Some(duration.as_millis()),
-            Approval::NotNeeded | Approval::Granted { .. } | Approval::BreakGlass => None,
+        let (asked_ms, asked_for) = match &session.approval {
+            Approval::Awaited { duration, resources } => {
+                let names: Vec<_> = resources.iter().map(ResourceName::as_str).collect();
+                (Some(duration.as_millis()), Some(serde_json::Value::from(names).to_string()))
+            }
+            Approval::NotNeeded | Approval::Granted { .. } | Approval::BreakGlass => (None, None),
         };
         sqlx::query(
-            "INSERT INTO sessions (id, member, surface, reason, ipv4, ipv6, started_at, expires_at, approval, asked_ms, remind_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            "INSERT INTO sessions (id, member, surface, reason, ipv4, ipv6, started_at, expires_at, approval, asked_ms, remind_at,
+                                   asked_for, learnt_by)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         )
         .bind(session.id.as_str())
         .bind(session.member.as_str())
@@ -107,8 +37,10 @@ impl Tx {
         .bind(session.started_at.as_millis())
         .bind(session.expires_at.as_millis())
         .bind(session.approval.as_str())
-        .bind(asked)
+        .bind(asked_ms)
         .bind(session.remind_at().map(Timestamp::as_millis))
+        .bind(asked_for)
+        .bind(session.learnt_by.map(LearntBy::as_str))
         .execute(&mut *self.inner)
         .await?;
         Ok(())
@@ -147,54 +79,6 @@ impl Tx {
         row.as_ref().map(session_from).transpose()
     }
 
-    /// Sessions with their rules, the newest first.
-    pub async fn sessions(&mut self, filter: &SessionFilter) -> Result<Vec<SessionView>, StoreError> {
-        // Two texts, so that one member's sessions are found by their index.
-        let whose = if filter.member.is_some() { "member = $1" } else { "$1 = ''" };
-        let sql = format!(
-            "SELECT * FROM sessions
-             WHERE {whose} AND substr(id, 1, $2) = $3 AND {} AND (started_at < $4 OR (started_at = $4 AND id > $5))
-             AND quarantined_at IS NULL ORDER BY started_at DESC, id LIMIT $6",
-            filter.listed.sql()
-        );
-        let after = filter.after.as_ref();
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .bind(filter.member.as_ref().map_or("", MemberName::as_str))
-            .bind(i32::try_from(filter.prefix.as_deref().map_or(0, str::len)).unwrap_or(i32::MAX))
-            .bind(filter.prefix.as_deref().unwrap_or(""))
-            .bind(after.map_or(i64::MAX, |after| after.started_at.as_millis()))
-            .bind(after.map_or("", |after| after.id.as_str()))
-            .bind(i64::from(filter.at_most))
-            .fetch_all(&mut *self.inner)
-            .await?;
-        let mut views = Vec::with_capacity(rows.len());
-        for row in &rows {
-            match self.view_of(row).await {
-                Ok(view) => views.push(view),
-                // One that cannot be read hides no other; whoever has to end it sets it aside.
-                Err(error @ StoreError::Unreadable { .. }) => tracing::error!(%error, "a session is left out of a list"),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(views)
-    }
-
-    async fn view_of(&mut self, row: &AnyRow) -> Result<SessionView, StoreError> {
-        let session = session_from(row)?;
-        let rules = self.rules_of(&session.id).await?;
-        let marked_until = self.marked_until(&session.id).await?;
-        Ok(SessionView { session, rules, marked_until })
-    }
-
-    /// One session with its rules.
-    pub async fn session(&mut self, id: &SessionId) -> Result<Option<SessionView>, StoreError> {
-        let query = sqlx::query("SELECT * FROM sessions WHERE id = $1 AND quarantined_at IS NULL").bind(id.as_str());
-        match query.fetch_optional(&mut *self.inner).await? {
-            Some(row) => Ok(Some(self.view_of(&row).await?)),
-            None => Ok(None),
-        }
-    }
-
     /// Lets a session that somebody agreed to begin; false where it ended or was answered before.
     pub async fn approve(&mut self, session: &Session, by: &str) -> Result<bool, StoreError> {
         let done = sqlx::query(
@@ -213,13 +97,12 @@ impl Tx {
 
     /// The live sessions whose members are due to be told that they end soon.
     pub async fn due_reminders(&mut self, at_most: u32) -> Result<Vec<SessionId>, StoreError> {
-        use sqlx::Row;
         let rows = sqlx::query("SELECT id FROM sessions WHERE remind_at <= $1 ORDER BY remind_at LIMIT $2")
             .bind(self.now.as_millis())
             .bind(i64::from(at_most))
             .fetch_all(&mut *self.inner)
             .await?;
-        rows.iter().map(|row| Ok(SessionId::from_stored(row.try_get::<String, _>("id")?))).collect()
+        rows.iter().map(id_from).collect()
     }
 
     /// Takes a session's reminder; false where it has none any more.
@@ -271,44 +154,63 @@ impl Tx {
 
     /// The live sessions whose time has run out, the longest overdue first.
     pub async fn overdue(&mut self, at_most: u32) -> Result<Vec<SessionId>, StoreError> {
-        use sqlx::Row;
         let rows =
             sqlx::query("SELECT id FROM sessions WHERE ended_at IS NULL AND expires_at <= $1 ORDER BY expires_at LIMIT $2")
                 .bind(self.now.as_millis())
                 .bind(i64::from(at_most))
                 .fetch_all(&mut *self.inner)
                 .await?;
-        rows.iter().map(|row| Ok(SessionId::from_stored(row.try_get::<String, _>("id")?))).collect()
+        rows.iter().map(id_from).collect()
     }
 
     /// Which live sessions' members hold which resources, each pair once; a member without any holds none.
     pub async fn held(&mut self) -> Result<Vec<(MemberName, Option<ResourceName>)>, StoreError> {
         let rows = sqlx::query(
-            "SELECT DISTINCT sessions.member AS member, session_rules.resource AS resource FROM sessions
+            "SELECT MIN(sessions.id) AS session, MIN(session_rules.id) AS rule, sessions.member AS member,
+                    session_rules.resource AS resource
+             FROM sessions
              LEFT JOIN session_rules ON session_rules.session = sessions.id AND session_rules.status NOT IN ('REMOVING', 'REMOVED')
-             WHERE sessions.ended_at IS NULL AND sessions.quarantined_at IS NULL",
+                  AND session_rules.quarantined_at IS NULL
+             WHERE sessions.ended_at IS NULL AND sessions.quarantined_at IS NULL
+             GROUP BY sessions.member, session_rules.resource",
         )
         .fetch_all(&mut *self.inner)
         .await?;
         let pair = |row: &AnyRow| {
-            let read = Reader::new(row, "sessions", "member")?;
-            let resource = read.optional_parsed("resource", |text| ResourceName::new(text).ok())?;
-            Ok((read.parsed("member", |text| MemberName::new(text).ok())?, resource))
+            let session = Reader::new(row, "sessions", "session")?;
+            let member = session.parsed("member", |text| MemberName::new(text).ok())?;
+            if session.optional_text("rule")?.is_none() {
+                return Ok((member, None));
+            }
+            Ok((member, Some(Reader::new(row, "session_rules", "rule")?.resource("resource")?)))
         };
         rows.iter().map(pair).collect()
     }
 
-    /// Whoever has a live session that was asked for in this surface.
-    pub async fn members_with_sessions_of(&mut self, surface: Surface) -> Result<BTreeSet<MemberName>, StoreError> {
-        let sql = "SELECT DISTINCT member FROM sessions WHERE ended_at IS NULL AND quarantined_at IS NULL AND surface = $1";
-        let rows = sqlx::query(sql).bind(surface.as_str()).fetch_all(&mut *self.inner).await?;
-        let name = |row: &AnyRow| Reader::new(row, "sessions", "member")?.parsed("member", |text| MemberName::new(text).ok());
+    /// The live sessions of a member, the newest first, also those that cannot be read: whoever closes them leaves none open.
+    pub async fn live_ids_of(&mut self, member: &MemberName) -> Result<Vec<SessionId>, StoreError> {
+        let sql = "SELECT id FROM sessions WHERE member = $1 AND ended_at IS NULL ORDER BY started_at DESC, id";
+        let rows = sqlx::query(sql).bind(member.as_str()).fetch_all(&mut *self.inner).await?;
+        rows.iter().map(id_from).collect()
+    }
+
+    /// The same, of those that were asked for in one surface.
+    pub async fn live_ids_of_surface(&mut self, member: &MemberName, surface: Surface) -> Result<Vec<SessionId>, StoreError> {
+        let sql = "SELECT id FROM sessions WHERE member = $1 AND surface = $2 AND ended_at IS NULL ORDER BY started_at DESC, id";
+        let query = sqlx::query(sql).bind(member.as_str()).bind(surface.as_str());
+        query.fetch_all(&mut *self.inner).await?.iter().map(id_from).collect()
+    }
+
+    /// Whoever has a live session.
+    pub async fn members_with_sessions(&mut self) -> Result<BTreeSet<MemberName>, StoreError> {
+        let sql = "SELECT MIN(id) AS id, member FROM sessions WHERE ended_at IS NULL AND quarantined_at IS NULL GROUP BY member";
+        let rows = sqlx::query(sql).fetch_all(&mut *self.inner).await?;
+        let name = |row: &AnyRow| Reader::new(row, "sessions", "id")?.parsed("member", |text| MemberName::new(text).ok());
         rows.iter().map(name).collect()
     }
 
     /// When the next live session's time runs out.
     pub async fn next_expiry(&mut self) -> Result<Option<Timestamp>, StoreError> {
-        use sqlx::Row;
         let row = sqlx::query("SELECT MIN(expires_at) AS next FROM sessions WHERE ended_at IS NULL")
             .fetch_one(&mut *self.inner)
             .await?;
@@ -316,7 +218,17 @@ impl Tx {
     }
 }
 
-fn session_from(row: &AnyRow) -> Result<Session, StoreError> {
+/// Needs no other column than the id, so that nothing keeps it from being found.
+fn id_from(row: &AnyRow) -> Result<SessionId, StoreError> {
+    Ok(SessionId::from_stored(row.try_get::<String, _>("id")?))
+}
+
+fn names_in(json: &str) -> Option<Vec<ResourceName>> {
+    let names: Vec<String> = serde_json::from_str(json).ok()?;
+    names.into_iter().map(|name| ResourceName::new(name).ok()).collect()
+}
+
+pub(super) fn session_from(row: &AnyRow) -> Result<Session, StoreError> {
     let read = Reader::new(row, "sessions", "id")?;
     let address = |column| read.optional_parsed(column, |text| HostAddress::parse(text).ok());
     let addresses: Vec<_> = [address("ipv4")?, address("ipv6")?].into_iter().flatten().collect();
@@ -332,7 +244,10 @@ fn session_from(row: &AnyRow) -> Result<Session, StoreError> {
         "NOT_NEEDED" => Approval::NotNeeded,
         "BREAK_GLASS" => Approval::BreakGlass,
         "GRANTED" => Approval::Granted { by: read.text("approved_by")? },
-        "AWAITED" => Approval::Awaited { duration: Span::from_millis(read.number("asked_ms")?) },
+        "AWAITED" => {
+            let resources = read.optional_parsed("asked_for", names_in)?.unwrap_or_default();
+            Approval::Awaited { duration: Span::from_millis(read.number("asked_ms")?), resources }
+        }
         _ => return Err(read.unreadable("approval")),
     };
     Ok(Session {
@@ -344,6 +259,7 @@ fn session_from(row: &AnyRow) -> Result<Session, StoreError> {
         addresses: Addresses::new(&addresses).map_err(|_| read.unreadable("ipv4"))?,
         started_at: read.time("started_at")?,
         expires_at: read.time("expires_at")?,
+        learnt_by: read.optional_parsed("learnt_by", LearntBy::parse)?,
         ending,
         closed_at: read.optional_time("closed_at")?,
     })

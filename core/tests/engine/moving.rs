@@ -1,6 +1,6 @@
 //! A session that moves with its member: the new address is let in, and the old one is not any more.
 
-use entryguard_core::domain::{Addresses, HostAddress, SessionId, SessionStatus, Span};
+use entryguard_core::domain::{Addresses, HostAddress, SessionId, SessionStatus, Span, Surface};
 use entryguard_core::engine::{EngineError, Moved};
 
 use crate::database::Kind;
@@ -79,4 +79,17 @@ async fn i8_nobody_moves_what_is_somebody_elses_and_nothing_that_is_over() {
     assert!(matches!(world.move_to(BO, &old, &[ELSEWHERE]).await, Err(EngineError::SessionUnknown(_))));
     world.stop(ANA, &old).await;
     assert!(matches!(world.move_to(ANA, &old, &[ELSEWHERE]).await, Err(EngineError::Over { .. })));
+}
+
+#[tokio::test]
+async fn a_session_of_a_schedule_stays_where_the_configuration_says() {
+    let mut world = World::new(Kind::Sqlite, 15).await;
+    let office = Addresses::new(&[HostAddress::parse(HOME).unwrap()]).unwrap();
+    let request = entryguard_core::engine::StartRequest::seen(Some(Span::from_hours(1)), office);
+    let identity = world.caller(ANA).identity().clone();
+    let scheduled = world.process().engine.caller(&identity, Surface::Schedule).unwrap();
+    let id = world.process().engine.start(&scheduled, request).await.unwrap().view.session.id;
+    world.settle().await;
+    assert!(matches!(world.move_to(ANA, &id, &[ELSEWHERE]).await, Err(EngineError::ScheduledStays { .. })));
+    assert_eq!(world.let_in("bastion"), [HOME]);
 }

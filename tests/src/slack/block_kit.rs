@@ -46,6 +46,10 @@ enum Kind {
     Block,
 }
 
+/// What a message's blocks may hold together. Slack documents it nowhere: from about here on it answers `msg_blocks_too_long`
+/// (https://github.com/slackapi/bolt-js/issues/2509).
+const ALL_BLOCKS: usize = 13_200;
+
 /// Everything in a message that Slack would refuse; nothing where it would accept it.
 pub fn what_slack_refuses(message: &Value) -> Vec<String> {
     let mut complaints = Complaints::default();
@@ -54,10 +58,29 @@ pub fn what_slack_refuses(message: &Value) -> Vec<String> {
         Some(text) => complaints.at_most("text", 40_000, text),
     }
     blocks(&mut complaints, "blocks", &message["blocks"], 50);
+    let characters = characters(&message["blocks"]);
+    if characters > ALL_BLOCKS {
+        complaints.add("blocks", format!("msg_blocks_too_long: {characters} characters in all, at most {ALL_BLOCKS}"));
+    }
     for attachment in message["attachments"].as_array().into_iter().flatten() {
         blocks(&mut complaints, "attachments.blocks", &attachment["blocks"], 50);
     }
     complaints.found
+}
+
+/// Every text in it.
+fn characters(content: &Value) -> usize {
+    match content {
+        Value::Array(all) => all.iter().map(characters).sum(),
+        Value::Object(all) => all
+            .iter()
+            .map(|(key, each)| match each {
+                Value::String(text) if key == "text" => text.chars().count(),
+                other => characters(other),
+            })
+            .sum(),
+        _ => 0,
+    }
 }
 
 /// The same for a modal or the Home tab.

@@ -46,11 +46,16 @@ fn element(element: &Value) -> String {
             None => format!("[{}]", text(&element["text"])),
         },
         "overflow" | "static_select" | "radio_buttons" | "checkboxes" => {
-            let options: Vec<_> = array(&element["options"]).iter().map(|option| text(&option["text"])).collect();
+            let options: Vec<_> = array(&element["options"]).iter().map(option).collect();
             format!("<{}>", options.join(", "))
         }
         other => format!("<{other}>"),
     }
+}
+
+fn option(option: &Value) -> String {
+    let (label, below) = (text(&option["text"]), text(&option["description"]));
+    if below.is_empty() { label } else { format!("{label} ({below})") }
 }
 
 /// Rich text nests; its leaves are what is read.

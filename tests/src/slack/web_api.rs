@@ -51,8 +51,9 @@ async fn web_api(State(shared): State<Arc<Shared>>, Path(method): Path<String>, 
         let body = Json(json!({ "ok": false, "error": "ratelimited" }));
         return (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds.to_string())], body).into_response();
     }
-    let refused = state.weather.refusals.remove(&method).map_or(Ok(()), |error| Err(Refusal::Circumstance(error)));
+    let refused = state.weather.refused(&method, &arguments.values);
     let outcome = refused
+        .map_or(Ok(()), |error| Err(Refusal::Circumstance(error)))
         .and_then(|()| permitted(&method, &arguments))
         .and_then(|()| scopes::granted(&state.weather, &method))
         .and_then(|()| request::known(&method, &arguments))
@@ -86,6 +87,9 @@ async fn response_url(State(shared): State<Arc<Shared>>, Path(id): Path<String>,
     let mut state = shared.state();
     if state.weather.down {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    if state.weather.lapsed {
+        return (StatusCode::NOT_FOUND, "expired_url").into_response();
     }
     let known = state.workspace.follow_ups.iter_mut().find(|(url, _)| url.ends_with(&id));
     let Some((_, posts)) = known else {

@@ -82,9 +82,13 @@ impl WorldBuilder {
 
     /// With a member who sees and stops everybody's sessions.
     pub fn admin(self, name: &str, slack_user: &str) -> Self {
-        let mut with = self.member(name, slack_user);
-        with.members.iter_mut().filter(|member| member.name == name).for_each(|member| member.admin = true);
-        with
+        self.member(name, slack_user).administered_by(name)
+    }
+
+    /// Makes a member an administrator.
+    pub fn administered_by(mut self, name: &str) -> Self {
+        self.members.iter_mut().filter(|member| member.name == name).for_each(|member| member.admin = true);
+        self
     }
 
     /// With a role; `more` is further TOML of it, as `max_duration = "4h"`.

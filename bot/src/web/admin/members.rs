@@ -2,21 +2,21 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use entryguard_core::domain::{ApprovalRule, Approver, Directory, Member, Role, Tier};
+use entryguard_core::domain::{ApprovalRule, Approver, Directory, Member, Role, Schedule, Tier, Timestamp};
 use maud::{Markup, html};
 
 use super::{heading, shown};
 use crate::web::layout::Place;
-use crate::web::parts::many;
+use crate::web::parts::{addresses, many, moment};
 use crate::web::visitor::{Visitor, WebState};
 
 /// Who may reach what.
 pub async fn list(State(state): State<WebState>, visitor: Visitor) -> Response {
     let directory = state.shared.engine.everybody(&visitor.caller);
-    shown(&visitor, Place::Members, "Members & roles", directory.map(|directory| page(&directory)))
+    shown(&visitor, Place::Members, "Members & roles", directory.map(|directory| page(&directory, state.shared.engine.now())))
 }
 
-fn page(directory: &Directory) -> Markup {
+fn page(directory: &Directory, now: Timestamp) -> Markup {
     let tier = &directory.organization.tier;
     html! {
         (heading("Members & roles", "Who may reach what, as the configuration file says; it is changed there."))
@@ -32,6 +32,15 @@ fn page(directory: &Directory) -> Markup {
             table class="plain" role="table" {
                 (columns("Roles", &["Role", "Members", "Resources", "Longest session", "Terms"]))
                 tbody role="rowgroup" { @for each in directory.roles.values() { (role(directory, each)) } }
+            }
+        }
+        @if !directory.schedules.is_empty() {
+            section class="card" aria-labelledby="schedules" {
+                h2 id="schedules" { "Schedules " span class="count" { (directory.schedules.len()) } }
+                table class="plain" role="table" {
+                    (columns("Schedules", &["Schedule", "Member", "Starts", "For", "From"]))
+                    tbody role="rowgroup" { @for each in directory.schedules.values() { (schedule(each, now)) } }
+                }
             }
         }
         section class="card" aria-labelledby="tier" {
@@ -91,12 +100,30 @@ fn role(directory: &Directory, role: &Role) -> Markup {
     }
 }
 
+fn schedule(schedule: &Schedule, now: Timestamp) -> Markup {
+    html! {
+        tr role="row" {
+            td role="cell" data-label="Schedule" {
+                strong { (schedule.name) } @if let Some(reason) = &schedule.reason { div class="note" { (reason) } }
+            }
+            td role="cell" data-label="Member" { (schedule.member) }
+            td role="cell" data-label="Starts" {
+                code { (schedule.ticks) }
+                @if let Some(next) = schedule.ticks.next_after(now) { div class="note" { "next " (moment(next)) } }
+            }
+            td role="cell" data-label="For" { (schedule.duration) }
+            td role="cell" data-label="From" { (addresses(schedule.addresses)) }
+        }
+    }
+}
+
 fn terms(role: &Role) -> Markup {
     html! {
         @if let Some(approval) = &role.approval {
             div { "Approval by " (approvers(approval)) ", within " (approval.within) }
             @if role.break_glass { div class="note" { "Emergencies may do without" } }
         }
+        @if let Some(hours) = &role.hours { div { "Only " (hours) } }
         @if role.explicit_ip { div { "An address by hand is taken" } }
         @match role.remember_address {
             Some(span) => { div class="note" { "A confirmed address counts for " (span) } },

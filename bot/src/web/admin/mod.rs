@@ -35,12 +35,17 @@ pub fn routes() -> Router<WebState> {
 
 /// A page, or why it is not shown.
 fn shown(visitor: &Visitor, place: Place, title: &str, content: Result<Markup, EngineError>) -> Response {
+    shown_as(StatusCode::OK, visitor, place, title, content)
+}
+
+/// The same, where not all is well with what was asked.
+fn shown_as(status: StatusCode, visitor: &Visitor, place: Place, title: &str, content: Result<Markup, EngineError>) -> Response {
     let content = match content {
         Ok(content) => content,
         Err(error) => return refusal_page(visitor, place, "Nothing was done", &error),
     };
     let markup = Shell { title, place, visitor, refresh: None }.around(&content);
-    LivePage { page: Page { status: StatusCode::OK, markup }, asks: Vec::new() }.into_response()
+    LivePage { page: Page { status, markup }, asks: Vec::new() }.into_response()
 }
 
 /// What stands above a page.

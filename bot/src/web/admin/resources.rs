@@ -79,7 +79,8 @@ fn row(each: &ResourceHealth, form_token: &FormToken) -> Markup {
 fn what(resource: &Resource) -> Markup {
     match &resource.kind {
         ResourceKind::SecurityGroup(group) => html! {
-            div { "Security group " code { (group.id) } }
+            div { "Security group" }
+            div class="note" { code { (group.id) } }
             div class="note" { (group.region) ", credential " (group.credential) ", "
                 (group.ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")) }
         },

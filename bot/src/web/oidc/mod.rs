@@ -6,7 +6,7 @@ mod issuer;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use entryguard_core::config::OidcSettings;
@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 use self::attempt::{ATTEMPT, Attempt};
 use self::issuer::{Issuer, IssuerError, Verified};
+use super::asked::InAddress;
 use super::next::Next;
 use super::problem::problem;
 use super::sign_in::{finish, refusal, set};
@@ -58,7 +59,7 @@ struct Back {
 }
 
 /// Leads to the issuer. A link rather than a form: it changes nothing, and whoever is led here by another site is signed in as themselves.
-async fn begin(State(state): State<WebState>, Query(wanted): Query<Wanted>) -> Response {
+async fn begin(State(state): State<WebState>, InAddress(wanted): InAddress<Wanted>) -> Response {
     let Some(oidc) = oidc(&state) else { return none() };
     let attempt = Attempt::begin(state.shared.engine.now(), Next::of(wanted.next.as_deref()));
     match oidc.issuer.sign_in_url(&attempt).await {
@@ -74,7 +75,7 @@ async fn begin(State(state): State<WebState>, Query(wanted): Query<Wanted>) -> R
 /// Takes the issuer's answer.
 async fn back(
     State(state): State<WebState>,
-    Query(back): Query<Back>,
+    InAddress(back): InAddress<Back>,
     headers: HeaderMap,
     visitor: Result<Visitor, Response>,
 ) -> Response {

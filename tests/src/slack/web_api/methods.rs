@@ -60,10 +60,13 @@ fn post_message(state: &mut State, arguments: &Arguments) -> Outcome {
     let channel = channel(state, arguments)?;
     let content = content(arguments)?;
     let thread = arguments.maybe("thread_ts");
-    if let Some(ts) = &thread
-        && state.workspace.standing(&channel, ts).is_none()
-    {
-        return Err(Refusal::mistake("thread_not_found", format!("no message {ts} in {channel}")));
+    if let Some(ts) = &thread {
+        if let Some(error) = state.weather.threadless.get(&channel) {
+            return Err(Refusal::Circumstance(error));
+        }
+        if state.workspace.standing(&channel, ts).is_none() {
+            return Err(missing(state, "thread_not_found", &channel, ts));
+        }
     }
     let ts = state.workspace.post(&channel, content, thread, None);
     Ok(posted(state, &channel, &ts))
@@ -79,7 +82,9 @@ fn post_ephemeral(state: &mut State, arguments: &Arguments) -> Outcome {
 fn update(state: &mut State, arguments: &Arguments) -> Outcome {
     let channel = channel(state, arguments)?;
     let (ts, content) = (arguments.need("ts")?, content(arguments)?);
-    let message = state.workspace.standing(&channel, ts).ok_or_else(|| not_found(&channel, ts))?;
+    let Some(message) = state.workspace.standing(&channel, ts) else {
+        return Err(missing(state, "message_not_found", &channel, ts));
+    };
     message.edits.push(Edit { at: Instant::now(), content: content.clone() });
     message.content = content;
     let mut answer = posted(state, &channel, ts);
@@ -102,7 +107,7 @@ fn open_conversation(state: &mut State, arguments: &Arguments) -> Outcome {
 
 fn conversation(state: &mut State, arguments: &Arguments) -> Outcome {
     let named = arguments.need("channel")?;
-    let is_member = !state.weather.not_in.contains(named);
+    let is_member = !state.weather.closed.contains_key(named);
     match state.workspace.resolve(named) {
         Some(id) => Ok(
             json!({ "channel": { "id": id, "name": "deploys", "is_channel": true, "is_member": is_member, "created": 1_700_000_000 } }),
@@ -139,8 +144,8 @@ fn show(state: &mut State, user: &str, view: &Value) -> Outcome {
 
 fn channel(state: &mut State, arguments: &Arguments) -> Result<String, Refusal> {
     let named = arguments.need("channel")?;
-    if state.weather.not_in.contains(named) {
-        return Err(Refusal::Circumstance("not_in_channel"));
+    if let Some(error) = state.weather.closed.get(named) {
+        return Err(Refusal::Circumstance(error));
     }
     state.workspace.resolve(named).ok_or_else(|| Refusal::mistake("channel_not_found", named))
 }
@@ -155,7 +160,18 @@ fn content(arguments: &Arguments) -> Outcome {
 }
 
 fn accepted(complaints: Vec<String>) -> Result<(), Refusal> {
-    if complaints.is_empty() { Ok(()) } else { Err(Refusal::mistake("invalid_blocks", complaints.join("; "))) }
+    if complaints.is_empty() {
+        return Ok(());
+    }
+    let too_long = complaints.iter().any(|why| why.contains("msg_blocks_too_long"));
+    let error = if too_long { "msg_blocks_too_long" } else { "invalid_blocks" };
+    Err(Refusal::mistake(error, complaints.join("; ")))
+}
+
+/// What somebody deleted is no mistake of the app's.
+fn missing(state: &State, error: &'static str, channel: &str, ts: &str) -> Refusal {
+    let was_there = state.workspace.messages.iter().any(|message| message.channel == channel && message.ts == ts);
+    if was_there { Refusal::Circumstance(error) } else { Refusal::mistake(error, format!("{ts} in {channel}")) }
 }
 
 fn not_found(channel: &str, ts: &str) -> Refusal {

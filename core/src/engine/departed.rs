@@ -1,0 +1,42 @@
+//! Whoever a surface says to be gone is served nowhere until it says otherwise: a person has other ways in, and one word of theirs being
+//! gone holds for all of them.
+
+use serde_json::json;
+
+use super::{Engine, EngineError};
+use crate::domain::{Actor, AuditAction, AuditEvent, Identity, MemberName};
+use crate::store::Tx;
+
+impl Engine {
+    /// Serves somebody again whom their surface had said to be gone.
+    pub async fn identity_returned(&self, identity: &Identity) -> Result<(), EngineError> {
+        if !self.known().departed.contains(identity) {
+            return Ok(());
+        }
+        let mut tx = self.store.begin().await?;
+        tx.known_changes().await?;
+        if tx.forget_departed(identity).await? {
+            let (at, actor) = (tx.now(), Actor::System);
+            let details = json!({ "identity": identity.to_string() });
+            let event = AuditEvent { at, actor, action: AuditAction::MemberReturned, session: None, details };
+            tx.record(&event, self.random.as_ref()).await?;
+            tx.commit().await?;
+        }
+        self.catch_up().await?;
+        Ok(())
+    }
+
+    /// Refuses where somebody's surface says that they are gone.
+    pub(super) async fn check_is_there(&self, tx: &mut Tx, member: &MemberName) -> Result<(), EngineError> {
+        self.catch_up_in(tx).await?;
+        self.check_is_not_gone(member)
+    }
+
+    /// The same, for whoever has just caught up.
+    pub(super) fn check_is_not_gone(&self, member: &MemberName) -> Result<(), EngineError> {
+        match self.directory().gone_by(member, &self.known().departed) {
+            Some(identity) => Err(EngineError::Departed { identity: identity.to_string(), administrators: self.whom_to_ask() }),
+            None => Ok(()),
+        }
+    }
+}

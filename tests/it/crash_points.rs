@@ -1,7 +1,6 @@
 //! I6, from outside: the real program dies at each step that it can die at, is started again, and ends where it would have ended.
 
 use std::os::unix::process::ExitStatusExt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use entryguard_core::crash::CrashPoint;
@@ -18,8 +17,8 @@ const BO: &str = "U222";
 const CY: &str = "U333";
 const SIGABRT: i32 = 6;
 
-/// Histories at once: most of one is waiting for a clock.
-const AT_ONCE: usize = 12;
+/// Histories at once, of both databases together: most of one is waiting for a clock, and the tests beside these need the machine too.
+static PLACES: Semaphore = Semaphore::const_new(12);
 /// With Postgres, a dead server's leases run out first; and what was never seen is looked for more than once.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -35,11 +34,10 @@ async fn i6_dead_at_any_step_on_postgres_and_started_again_it_converges() {
 
 async fn die_at_every_step(database: Database) {
     let _busy = busy().await;
-    let (mut histories, places) = (JoinSet::new(), Arc::new(Semaphore::new(AT_ONCE)));
+    let mut histories = JoinSet::new();
     for point in CrashPoint::ALL {
-        let places = Arc::clone(&places);
         histories.spawn_local(async move {
-            let _place = places.acquire().await.unwrap();
+            let _place = PLACES.acquire().await.unwrap();
             // A task of its own, so that the name of the step is known whatever becomes of it.
             (point.as_str(), spawn_local(history(database, point.as_str())).await)
         });

@@ -1,5 +1,7 @@
 //! A session from the command to the closed firewall.
 
+use std::time::Duration;
+
 use entryguard_tests::{SlackDouble, Started, World, on_both_databases};
 
 const HOME: &str = "93.184.216.34";
@@ -72,6 +74,20 @@ on_both_databases! {
         .await;
         assert!(thread.says("ACTIVE"), "{}", thread.text());
         assert!(world.rules_of(&world.groups[0]).await[0].tags["entryguard:expires-at"] > before[0].tags["entryguard:expires-at"]);
+        world.finish().await;
+    }
+
+    async fn a_longer_time_is_told_of_in_a_thread_that_was_quiet(database: Database) {
+        let world = World::on(database).with_groups(1).member("ana", "U111").start().await;
+        world.start_session("U111", "1h", HOME).await;
+        let thread = world.wait_until_thread_says("ACTIVE").await;
+        // The channel is free: what the press changes is shown at once, before the cloud has it.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        world.proxy.slow_down(Duration::from_millis(500));
+        world.slack.press("U111", &thread.parent, "entryguard_extend").await;
+        world.wait_until_thread_says("being extended to").await;
+        let told = world.wait_until_thread_says_all(&["Extended by ana to", "Open for 3h, until"]).await;
+        assert!(!told.says("being extended"), "{}", told.text());
         world.finish().await;
     }
 

@@ -90,9 +90,10 @@ fn parent<C: Chat>(chat: &C, wanted: Wanted<'_>, posted: &Posted) -> C::Content 
 
 fn tell<C: Chat>(chat: &C, parent: Sent, wanted: Wanted<'_>, posted: &Posted) -> Option<Step<C::Content>> {
     let Wanted { card, turns, .. } = wanted;
-    // A longer time is told of once the clouds know it, as everywhere.
-    let told_later = |turn: &&Turn| turn.action == "session.extended" && card.extending_to.is_some();
     let untold = turns.iter().filter(|turn| turn.seq > posted.told);
+    // A longer time is told of once the clouds know it, as everywhere; but the end is near all the same where they never come to.
+    let waits = card.extending_to.is_some() && !untold.clone().any(|turn| turn.action == "session.reminded");
+    let told_later = |turn: &&Turn| waits && turn.action == "session.extended";
     let untold: Vec<_> = untold.take_while(|turn| !told_later(turn)).cloned().collect();
     let through = untold.last()?.seq;
     Some(Step::Tell(parent, through, reply::turns(&untold, card, chat.markup()).map(|message| chat.content(&message))))

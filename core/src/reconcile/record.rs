@@ -74,6 +74,7 @@ impl Reconciler {
         let wish = tx.wish_for(&opening.id).await?;
         let trouble = verdict.as_ref().and_then(|verdict| verdict.trouble.clone());
         let came_back = opening.unseen_since.is_some() && verdict.as_ref().is_some_and(|verdict| verdict.absent == Some(false));
+        let marked_before = opening.marked_until;
         let absence = verdict.and_then(|verdict| self.apply_verdict(&mut opening, verdict, read_at, now));
         if came_back {
             self.record_return(tx, &opening, now).await?;
@@ -91,7 +92,13 @@ impl Reconciler {
         }
         for rule in tx.rules_on(&opening.id).await? {
             if let Some(session) = sessions.get(&rule.session) {
-                let news = News { opening: &opening, wanted: wish.is_some(), absence, trouble: trouble.as_ref() };
+                let news = News {
+                    opening: &opening,
+                    wanted: wish.is_some(),
+                    absence,
+                    trouble: trouble.as_ref(),
+                    remarked: opening.marked_until != marked_before,
+                };
                 self.settle(tx, rule, session, news).await?;
             }
         }
@@ -139,7 +146,7 @@ impl Reconciler {
 
     /// Lets a session rule show what its opening has become, and writes the audit event.
     async fn settle(&self, tx: &mut Tx, mut rule: SessionRule, session: &Session, news: News<'_>) -> Result<(), StoreError> {
-        let News { opening, trouble, .. } = news;
+        let News { opening, trouble, remarked, .. } = news;
         let before = rule.clone();
         if let Some(event) = event_for(&rule, session, news) {
             rule.status = rule.status.after(event);
@@ -157,10 +164,11 @@ impl Reconciler {
             (RuleStatus::Removing, None) => opening.error.clone(),
             (RuleStatus::Pending | RuleStatus::Failed, None) => rule.error,
         };
-        if rule == before {
-            return Ok(());
-        }
         let now = tx.now();
+        if rule == before {
+            // A longer time is shown, and told of, once the cloud has it.
+            return if remarked && session.ending.is_none() { tx.thread_changed(&session.id, now).await } else { Ok(()) };
+        }
         tx.set_rule(&rule, &opening.id, now).await?;
         if rule.status != before.status {
             measure_rule(&before, &rule, session, now);
@@ -269,11 +277,13 @@ struct News<'a> {
     wanted: bool,
     absence: Option<Absence>,
     trouble: Option<&'a Trouble>,
+    // Whether the cloud has another end of it than before.
+    remarked: bool,
 }
 
 /// What an opening's present state means for one session rule on it.
 fn event_for(rule: &SessionRule, session: &Session, news: News<'_>) -> Option<RuleEvent> {
-    let News { opening, wanted, absence, trouble } = news;
+    let News { opening, wanted, absence, trouble, .. } = news;
     let is_over = session.ending.is_some() || rule.status == RuleStatus::Removing;
     match opening.state {
         OpeningState::Gone => Some(RuleEvent::Removed),

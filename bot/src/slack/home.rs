@@ -21,13 +21,14 @@ const ASKED: usize = 10;
 
 /// Shows somebody their home, as it stands now.
 pub async fn publish(state: &SlackState, conversation: &Conversation, user: &str) -> Result<(), ChatError> {
-    let view = match state.shared.engine.home(conversation).await {
-        Ok(home) => view(&home, state.shared.engine.now()),
-        Err(error) => sentence(&error.to_string()),
+    let (view, moves) = match state.shared.engine.home(conversation).await {
+        // That a longer time is confirmed is no event, so whoever waits for it looks again.
+        Ok(home) => (view(&home, state.shared.engine.now()), home.sessions.iter().any(|card| card.extending_to.is_some())),
+        Err(error) => (sentence(&error.to_string()), false),
     };
     let shown = show(state, user, view).await;
     // A Slack that is away gets it in a later round; what it refuses is refused then, too.
-    state.homes.drawn(user, matches!(shown, Err(ChatError::Unreachable(_) | ChatError::RateLimited(_))));
+    state.homes.drawn(user, moves || matches!(shown, Err(ChatError::Unreachable(_) | ChatError::RateLimited(_))));
     shown
 }
 

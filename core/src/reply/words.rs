@@ -146,7 +146,10 @@ pub fn brief(card: &Card, markup: &dyn Markup) -> String {
     let until = match (&card.ended, card.status) {
         (Some((_, at, _)), _) => format!("ended {}", markup.time(*at)),
         (None, SessionStatus::Requested) => format!("waits until {}", markup.time(card.expires_at)),
-        (None, _) => format!("until {}", markup.time(card.expires_at)),
+        (None, _) => {
+            let longer = card.extending_to.map(|to| format!(", being extended until {}", markup.time(to)));
+            format!("until {}{}", markup.time(card.expires_at), longer.unwrap_or_default())
+        }
     };
     let session = markup.code(card.session.short());
     format!("{} {session} · {} · {} · {until}", session_status(card.status), resources(card), card.addresses)

@@ -172,6 +172,9 @@ async fn what_reminds_of_the_end_and_gives_more_time_by_one_press() {
     let reminder = thread.replies.iter().find(|reply| reply.says("⏰ Ends")).unwrap();
     keep("thread_reminded", &[&thread.parent.content, &thread.replies[0].content, &reminder.content]);
     let in_its_time = world.slack.to_server().at(entryguard_tests::unix_seconds() + 51 * 60);
+    let stranger = in_its_time.press("U999", reminder, "entryguard_extend").await;
+    let refused = follow_up(&world, &stranger).await;
+    assert_eq!(refused["thread_ts"].as_str(), Some(thread.parent.ts.as_str()), "where it was pressed: {refused:#}");
     in_its_time.press("U111", reminder, "entryguard_extend").await;
     world.wait_until_thread_says_all(&["Extended by ana to", "Open for 3h, until"]).await;
     world.finish().await;

@@ -12,8 +12,9 @@ use slack_morphism::errors::SlackClientError;
 use slack_morphism::prelude::{
     SlackApiAppsConnectionOpenRequest, SlackApiChatPostEphemeralRequest, SlackApiChatPostMessageRequest,
     SlackApiChatUpdateRequest, SlackApiConversationsInfoRequest, SlackApiPostWebhookMessageRequest, SlackApiToken,
-    SlackApiTokenValue, SlackApiUsersInfoRequest, SlackApiViewsOpenRequest, SlackApiViewsPublishRequest, SlackClient,
-    SlackClientHyperConnector, SlackClientHyperHttpsConnector, SlackMessageContent, SlackView,
+    SlackApiTokenValue, SlackApiUsersInfoRequest, SlackApiViewsOpenRequest, SlackApiViewsPublishRequest,
+    SlackApiViewsUpdateRequest, SlackClient, SlackClientHyperConnector, SlackClientHyperHttpsConnector, SlackMessageContent,
+    SlackView,
 };
 
 use crate::chat::{Chat, ChatError, Sent};
@@ -88,8 +89,15 @@ impl SlackApi {
     }
 
     /// Shows a message to one person.
-    pub async fn post_ephemeral(&self, channel: &str, user: &str, content: SlackMessageContent) -> Result<(), ChatError> {
-        let request = SlackApiChatPostEphemeralRequest::new(channel.into(), user.into(), content);
+    pub async fn post_ephemeral(
+        &self,
+        channel: &str,
+        thread: Option<&str>,
+        user: &str,
+        content: SlackMessageContent,
+    ) -> Result<(), ChatError> {
+        let mut request = SlackApiChatPostEphemeralRequest::new(channel.into(), user.into(), content);
+        request.thread_ts = thread.map(Into::into);
         let session = self.client.open_session(&self.token);
         within(CALL, session.chat_post_ephemeral(&request)).await.map(drop)
     }
@@ -97,10 +105,11 @@ impl SlackApi {
 
 impl SlackApi {
     /// Answers a press or a command after the fact, to whoever made it.
-    pub async fn respond(&self, response_url: &str, content: SlackMessageContent) -> Result<(), ChatError> {
+    pub async fn respond(&self, response_url: &str, thread: Option<&str>, content: SlackMessageContent) -> Result<(), ChatError> {
         let url = response_url.parse().map_err(|_| ChatError::Refused("not a response URL".to_owned()))?;
         let mut request = SlackApiPostWebhookMessageRequest::new(content);
         request.replace_original = Some(false);
+        request.thread_ts = thread.map(Into::into);
         match tokio::time::timeout(CALL, self.client.post_webhook_message(&url, &request)).await {
             // It was used too often, or too long ago.
             Ok(Err(SlackClientError::HttpError(error))) if matches!(error.status_code.as_u16(), 403 | 404 | 410) => {
@@ -116,6 +125,13 @@ impl SlackApi {
         let request = SlackApiViewsOpenRequest::new(trigger.into(), view);
         let session = self.client.open_session(&self.token);
         within(CALL, session.views_open(&request)).await.map(drop)
+    }
+
+    /// Replaces what a modal shows; one that was closed meanwhile is gone.
+    pub async fn update_view(&self, modal: &str, view: SlackView) -> Result<(), ChatError> {
+        let request = SlackApiViewsUpdateRequest::new(view).with_view_id(modal.into());
+        let session = self.client.open_session(&self.token);
+        within(CALL, session.views_update(&request)).await.map(drop)
     }
 
     /// Replaces somebody's home.
@@ -170,6 +186,10 @@ impl Chat for SlackApi {
     }
 
     fn elsewhere(&self, channel: &str) -> String {
+        // Nobody can be invited to what is between two people.
+        if channel.starts_with('D') {
+            return "Sent to you directly: EntryGuard cannot write in that conversation.".to_owned();
+        }
         format!(
             "Sent to you directly: EntryGuard cannot write in <#{channel}>. `/invite @EntryGuard` changes that, unless it is read-only."
         )

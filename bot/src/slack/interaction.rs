@@ -53,16 +53,29 @@ impl Payload {
     fn is_in_view(&self) -> bool {
         self.container.as_ref().is_some_and(|container| container.kind == "view")
     }
+
+    /// The modal that it was pressed in.
+    fn modal(&self) -> Option<&str> {
+        self.view.as_ref().filter(|view| view.kind.as_deref() == Some("modal")).and_then(|view| view.id.as_deref())
+    }
+
+    /// The thread that its message is in: what hangs on the thread's own parent is read in the channel.
+    fn thread(&self) -> Option<&str> {
+        let container = self.container.as_ref()?;
+        container.thread_ts.as_deref().filter(|thread| Some(*thread) != container.message_ts.as_deref())
+    }
 }
 
 /// Where the answer to a press is shown.
 enum Where {
-    /// In a view over the one that was pressed in.
+    /// In a view over the home that was pressed in.
     View(String, Box<SlackView>),
-    /// At the press's own address for answers.
-    Address(String),
-    /// In a channel, to its person alone.
-    Channel(String),
+    /// In the modal that was pressed in.
+    Modal(String, Box<SlackView>),
+    /// At the press's own address for answers, in a thread of its place.
+    Address(String, Option<String>),
+    /// In a channel or a thread there, to its person alone.
+    Channel(String, Option<String>),
     /// In a direct message.
     Directly,
 }
@@ -87,6 +100,8 @@ struct Channel {
 struct Container {
     #[serde(rename = "type")]
     kind: String,
+    message_ts: Option<String>,
+    thread_ts: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -97,6 +112,9 @@ struct Press {
 
 #[derive(Deserialize)]
 struct View {
+    id: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
     callback_id: Option<String>,
     private_metadata: Option<String>,
     state: Option<ViewState>,
@@ -145,7 +163,8 @@ async fn press(state: &SlackState, payload: Payload, who: Identity, action: Acti
         return open_form(state, &payload, who).await;
     }
     let conversation = conversation(&payload, who);
-    let silent = action.is_seen_in_thread();
+    // Whoever looks at a modal sees neither the thread nor the home.
+    let silent = action.is_seen_in_thread() && payload.modal().is_none();
     let Some(command) = Command::of_press(action) else { return };
     let reply = state.shared.engine.answer(&conversation, command).await;
     let refused = matches!(reply, Reply::Refused(_));
@@ -173,7 +192,7 @@ async fn open_form(state: &SlackState, payload: &Payload, who: Identity) {
 }
 
 async fn submit(state: &SlackState, payload: Payload, who: Identity) -> Option<Answer> {
-    let View { callback_id, private_metadata, state: view_state } = payload.view?;
+    let View { callback_id, private_metadata, state: view_state, .. } = payload.view?;
     if callback_id.as_deref() != Some(form::CALLBACK) {
         return None;
     }
@@ -215,17 +234,20 @@ fn conversation(payload: &Payload, identity: Identity) -> Conversation {
 /// Shows a reply to whoever pressed, and to nobody else.
 fn show(state: &SlackState, payload: &Payload, reply: &Reply) {
     let message = reply::words(reply, &state.shared.server.public_url, state.shared.engine.now(), &Mrkdwn);
-    match payload.trigger().filter(|_| payload.is_in_view()) {
-        Some(trigger) => give(state, payload, Where::View(trigger.to_owned(), Box::new(form::said(&message))), content(&message)),
-        None => whisper(state, payload, content(&message)),
+    let view = || Box::new(form::said(&message));
+    match (payload.modal(), payload.trigger().filter(|_| payload.is_in_view())) {
+        (Some(modal), _) => give(state, payload, Where::Modal(modal.to_owned(), view()), content(&message)),
+        (None, Some(trigger)) => give(state, payload, Where::View(trigger.to_owned(), view()), content(&message)),
+        (None, None) => whisper(state, payload, content(&message)),
     }
 }
 
 fn whisper(state: &SlackState, payload: &Payload, message: SlackMessageContent) {
     // A stranger cannot be shown anything in our channels but by the answer to their very press.
+    let thread = payload.thread().map(str::to_owned);
     let place = match (&payload.response_url, &payload.channel) {
-        (Some(url), _) => Where::Address(url.clone()),
-        (None, Some(channel)) => Where::Channel(channel.id.clone()),
+        (Some(url), _) => Where::Address(url.clone(), thread),
+        (None, Some(channel)) => Where::Channel(channel.id.clone(), thread),
         (None, None) => Where::Directly,
     };
     give(state, payload, place, message);
@@ -241,8 +263,9 @@ fn give(state: &SlackState, payload: &Payload, place: Where, message: SlackMessa
         let there = || async {
             match &place {
                 Where::View(trigger, view) => api.open_view(trigger, SlackView::clone(view)).await,
-                Where::Address(url) => api.respond(url, message.clone()).await,
-                Where::Channel(channel) => api.post_ephemeral(channel, &user, message.clone()).await,
+                Where::Modal(modal, view) => api.update_view(modal, SlackView::clone(view)).await,
+                Where::Address(url, thread) => api.respond(url, thread.as_deref(), message.clone()).await,
+                Where::Channel(channel, thread) => api.post_ephemeral(channel, thread.as_deref(), &user, message.clone()).await,
                 Where::Directly => directly().await,
             }
         };

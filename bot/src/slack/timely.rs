@@ -127,7 +127,7 @@ async fn keep_promise(state: SlackState, asker: Asker, working: JoinHandle<Resul
 
 async fn tell(state: SlackState, asker: Asker, late: Option<SlackMessageContent>) {
     let Some(content) = late else { return };
-    let there = || state.api.respond(asker.address.as_deref().unwrap_or_default(), content.clone());
+    let there = || state.api.respond(asker.address.as_deref().unwrap_or_default(), None, content.clone());
     let directly = || async { state.api.post_to(&asker.user, content.clone()).await.map(drop) };
     if let Err(error) = (Promise { asked_at: asker.asked_at, life: ADDRESS_LIFE }).keep(there, directly).await {
         tracing::warn!(%error, "an answer that was promised could not be given in Slack");

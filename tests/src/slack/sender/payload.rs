@@ -44,6 +44,9 @@ pub fn press(sent: &Sent, message: &Message, element: &Value, block_id: &str) ->
     payload["container"] = json!({
         "type": "message", "message_ts": message.ts, "channel_id": message.channel, "is_ephemeral": ephemeral,
     });
+    if let Some(thread) = &message.thread_ts {
+        payload["container"]["thread_ts"] = json!(thread);
+    }
     payload["channel"] = json!({ "id": message.channel, "name": "deploys" });
     payload["response_url"] = json!(sent.response_url);
     payload["state"] = json!({ "values": {} });

@@ -28,6 +28,7 @@ pub fn call(state: &mut State, method: &str, arguments: &Arguments) -> Outcome {
             state.weather.hidden.get(id).map_or_else(|| Ok(user(state, id)), |error| Err(Refusal::Circumstance(error)))
         }
         "views.open" => open_view(state, arguments),
+        "views.update" => update_view(state, arguments),
         "views.publish" => publish_view(state, arguments),
         other => Err(Refusal::mistake("unknown_method", other)),
     }
@@ -129,6 +130,19 @@ fn open_view(state: &mut State, arguments: &Arguments) -> Outcome {
 fn publish_view(state: &mut State, arguments: &Arguments) -> Outcome {
     let user = arguments.need("user_id")?.to_owned();
     show(state, &user, &arguments.values["view"])
+}
+
+/// A modal keeps its id, whatever it shows.
+fn update_view(state: &mut State, arguments: &Arguments) -> Outcome {
+    let id = arguments.need("view_id")?.to_owned();
+    let known = state.workspace.views.iter().rev().find(|(_, view)| view["id"] == id && view["type"] == "modal");
+    let Some((user, _)) = known.cloned() else { return Err(Refusal::mistake("not_found", id)) };
+    let mut shown = show(state, &user, &arguments.values["view"])?;
+    shown["view"]["id"] = json!(id);
+    if let Some((_, view)) = state.workspace.views.last_mut() {
+        view["id"] = json!(id);
+    }
+    Ok(shown)
 }
 
 fn show(state: &mut State, user: &str, view: &Value) -> Outcome {

@@ -68,6 +68,7 @@ pub fn known(method: &str, arguments: &Arguments) -> Result<(), Refusal> {
         "conversations.open" => &["channel", "prevent_creation", "return_im", "users"],
         "users.info" => &["user", "include_locale"],
         "views.open" => &["trigger_id", "interactivity_pointer", "view"],
+        "views.update" => &["view_id", "external_id", "view", "hash"],
         "views.publish" => &["user_id", "view", "hash"],
         _ => &[],
     };

@@ -59,6 +59,30 @@ on_both_databases! {
         world.finish().await;
     }
 
+    async fn a_stop_of_the_only_one_that_is_sent_again_stops_no_other(database: Database) {
+        let (world, program) = with_key(database, "").await;
+        let stop = async |key: &str| {
+            let request = program.request(Method::POST, "sessions/stop").header("Idempotency-Key", key).json(&json!({}));
+            program.send(request).await
+        };
+        let stopped = |answered: &Answered| answered.body["sessions"].as_array().map(|all| (all.len(), all[0]["id"].clone()));
+        assert_eq!(stop("nothing-runs").await.refusal(), (404, "session_unknown"));
+        let first = program.post("sessions", json!({})).await;
+        let twins: [Answered; 3] = tokio::join!(stop("s-1"), stop("s-1"), stop("s-1")).into();
+        assert!(twins.iter().all(|twin| stopped(twin) == Some((1, json!(first.id())))), "{twins:#?}");
+        let second = program.post("sessions", json!({})).await;
+        assert_eq!(stopped(&stop("s-1").await), Some((1, json!(first.id()))));
+        assert!(program.get(&format!("sessions/{}", second.id())).await.body["endedAt"].is_null(), "it was never meant");
+        assert_eq!(stopped(&stop("s-2").await), Some((1, json!(second.id()))), "another name is another question");
+        // What starts one stops none.
+        let start = program.request(Method::POST, "sessions").header("Idempotency-Key", "s-1").json(&json!({}));
+        assert_eq!(program.send(start).await.refusal(), (422, "idempotency_key_reused"));
+        assert_eq!(stop(&"x".repeat(256)).await.refusal(), (400, "malformed"));
+        let audit = world.entryguard(&["audit", "export"]).await.stdout;
+        assert_eq!(audit.matches("session.stopped").count(), 2, "{audit}");
+        world.finish().await;
+    }
+
     async fn lists_come_in_parts_and_miss_nothing(database: Database) {
         let (world, program) = with_key(database, "").await;
         let mut started = Vec::new();

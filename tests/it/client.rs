@@ -155,6 +155,17 @@ async fn stop_closes_whatever_else_fails_and_however_often_was_asked() {
 }
 
 #[tokio::test]
+async fn stopping_the_only_one_stops_it_also_where_the_first_answer_was_lost() {
+    let desk = Desk::new().await;
+    let started = desk.json(&["start", "1h", "--wait", "--json"]).await;
+    desk.ingress.lose_answers(1);
+    let stopped = desk.json(&["stop", "--json"]).await;
+    assert_eq!((&stopped["sessions"][0]["id"], &stopped["sessions"][1]), (&started["id"], &Value::Null), "{stopped:#}");
+    desk.world.wait_until_group_allows(&desk.world.groups[0], &[]).await;
+    desk.world.finish().await;
+}
+
+#[tokio::test]
 async fn stop_asks_all_to_close_before_it_waits_for_any() {
     let world = World::on(Database::Sqlite).with_groups(1).member("ana", "U111");
     let desk = Desk::at(world.role("trusting", &["ana"], &["group-1"], "explicit_ip = true").start().await).await;

@@ -32,6 +32,8 @@ struct Shared {
 struct State {
     // How many requests get nowhere from now on.
     down: u32,
+    // How many requests are passed on from now on, and their answers are not passed back.
+    unanswered: u32,
     starts: Starts,
     started: u32,
 }
@@ -72,6 +74,11 @@ impl Ingress {
         self.shared.state().down = requests;
     }
 
+    /// Lets the next requests through, and their answers not back.
+    pub fn lose_answers(&self, requests: u32) {
+        self.shared.state().unanswered = requests;
+    }
+
     /// Sessions are started, and whoever asked hears nothing of it.
     pub fn lose_answers_to_starts(&self) {
         self.shared.state().starts = Starts::AnswersLost;
@@ -94,6 +101,14 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the answer to this request gets lost on its way.
+    fn loses_answer(&self) -> bool {
+        let mut state = self.state();
+        let loses = state.unanswered > 0;
+        state.unanswered = state.unanswered.saturating_sub(1);
+        loses
+    }
+
     /// What becomes of a request; none where it gets nowhere.
     fn arrival(&self, method: &Method, uri: &Uri) -> Option<Starts> {
         let mut state = self.state();
@@ -111,6 +126,7 @@ impl Shared {
 
 async fn forward(Given(shared): Given<Arc<Shared>>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let Some(fate) = shared.arrival(&method, &uri) else { return StatusCode::BAD_GATEWAY.into_response() };
+    let loses_answer = shared.loses_answer();
     // A task of its own: the request goes on where its caller has gone.
     let passing_on = tokio::spawn(async move {
         if let Starts::Late(by) = fate {
@@ -120,6 +136,7 @@ async fn forward(Given(shared): Given<Arc<Shared>>, method: Method, uri: Uri, he
     });
     let answer = passing_on.await.expect("the proxy goes on");
     match fate {
+        _ if loses_answer => StatusCode::BAD_GATEWAY.into_response(),
         Starts::Fair | Starts::Late(_) => answer,
         Starts::AnswersLost => pending().await,
     }

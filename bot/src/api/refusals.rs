@@ -29,7 +29,7 @@ refusals! {
     /// Of what is about one session and takes a body.
     OfChange: 400 401 403 404 409 413 415 422 429 503;
     /// Of a stop that names no session.
-    OfStop: 400 401 403 404 409 413 415 429 503;
+    OfStop: 400 401 403 404 409 413 415 422 429 503;
     /// Of a start.
     OfStart: 400 401 403 404 409 413 415 422 429 503;
     /// Of what a session's key is good for.

@@ -120,18 +120,26 @@ pub async fn stop(State(state): State<ApiState>, Granted { caller, .. }: Granted
 /// often.
 #[utoipa::path(
     post, path = "/api/v1/sessions/stop", tag = "sessions", operation_id = "stopSessions", request_body = StopBody,
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$",
+        description = "A name of your choice for this request, good for 24 hours: sent again with it, the request stops no other session than \
+            at first. All of them need none")),
     responses((status = 200, description = "The sessions, EXPIRING until their last rules are gone", body = StoppedBody), OfStop)
 )]
 pub async fn stop_unnamed(
     State(state): State<ApiState>,
-    Granted { caller, .. }: Granted<ToStop>,
+    Granted { caller, run, .. }: Granted<ToStop>,
+    headers: HeaderMap,
     Body(body): Body<StopBody>,
 ) -> Result<Json<StoppedBody>, Problem> {
-    let which = if body.all { Which::AllOwn } else { Which::TheOnly };
-    let stopped = match state.shared.engine.stop(&caller, &which).await {
-        // Asked twice, all of them are stopped.
-        Err(EngineError::NoLiveSession) if body.all => Vec::new(),
-        stopped => stopped?,
+    let (engine, key) = (&state.shared.engine, idempotency_key(&headers, run.as_ref())?);
+    let stopped = match (body.all, key) {
+        (true, _) => match engine.stop(&caller, &Which::AllOwn).await {
+            // Asked twice, all of them are stopped.
+            Err(EngineError::NoLiveSession) => Vec::new(),
+            stopped => stopped?,
+        },
+        (false, Some(key)) => engine.stop_the_only(&caller, &Idempotency::new(&key, STOP_THE_ONLY)).await?,
+        (false, None) => engine.stop(&caller, &Which::TheOnly).await?,
     };
     Ok(Json(StoppedBody { sessions: stopped.iter().map(|view| shown(&state, view)).collect() }))
 }
@@ -181,25 +189,33 @@ fn addresses(body: &StartBody, client: ClientAddress) -> Result<(Addresses, Lear
     Ok((addresses.map_err(|error| Problem::malformed(error.to_string()))?, learnt_by))
 }
 
-/// What the caller calls this request: the same name for another one is refused. From another address it is another one: the first one's
-/// session would not let them in from there. Each run of a workflow has names of its own, as it has sessions of its own.
+/// What is asked for where one is to be stopped and none is named: no start reads so, so neither is taken for the other.
+const STOP_THE_ONLY: &[u8] = b"stop the only one";
+
+/// What the caller calls this start: the same name for another one is refused. From another address it is another one: the first one's
+/// session would not let them in from there.
 fn idempotency(
     headers: &HeaderMap,
     run: Option<&WorkflowRun>,
     body: &StartBody,
     addresses: Addresses,
 ) -> Result<Option<Idempotency>, Problem> {
+    let Some(key) = idempotency_key(headers, run)? else { return Ok(None) };
+    // As it was understood: another order of its fields asks for nothing else.
+    let asked = serde_json::to_vec(&(body, addresses.to_string())).map_err(|error| Problem::malformed(error.to_string()))?;
+    Ok(Some(Idempotency::new(&key, &asked)))
+}
+
+/// What the caller calls this request. Each run of a workflow has names of its own, as it has sessions of its own.
+fn idempotency_key(headers: &HeaderMap, run: Option<&WorkflowRun>) -> Result<Option<String>, Problem> {
     let mut given = headers.get_all("idempotency-key").iter();
     let Some(key) = given.next() else { return Ok(None) };
     let key = key.to_str().ok().filter(|key| (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()));
     match (key, given.next()) {
         (Some(key), None) => {
-            // As it was understood: another order of its fields asks for nothing else.
-            let asked = serde_json::to_vec(&(body, addresses.to_string()));
-            let asked = asked.map_err(|error| Problem::malformed(error.to_string()))?;
             // No key has a space.
             let of_run = run.map(|run| format!("{}/{}/{} ", run.repository, run.run, run.attempt)).unwrap_or_default();
-            Ok(Some(Idempotency::new(&format!("{of_run}{key}"), &asked)))
+            Ok(Some(format!("{of_run}{key}")))
         }
         _ => Err(Problem::malformed("Idempotency-Key: one of 1 to 255 visible ASCII characters.")),
     }

@@ -61,13 +61,17 @@ pub async fn run(api: &Api, asked: &[Which], options: &StopOptions) -> anyhow::R
     if failed.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(NotAllClosed(failed).into()) }
 }
 
-/// What is over already stays so: asked twice, it is stopped once.
+/// What is over already stays so: asked twice, it is stopped once. The only one is another one once it is over, so that has a key: asked
+/// twice, no second one is stopped.
 async fn close(api: &Api, which: &Which) -> Result<Vec<Value>, ApiError> {
     if let Which::Named(id) = which {
         return Ok(vec![api.post(&format!("sessions/{id}/stop"), &json!({})).await?]);
     }
     // The server knows which these are: a key that may close need not see, and closing is never counted.
-    let mut answer = api.post("sessions/stop", &json!({ "all": *which == Which::AllOwn })).await?;
+    let mut answer = match which {
+        Which::AllOwn => api.post("sessions/stop", &json!({ "all": true })).await?,
+        _ => api.post_once("sessions/stop", &json!({ "all": false })).await?,
+    };
     match answer["sessions"].take() {
         Value::Array(sessions) => Ok(sessions),
         _ => Err(ApiError::Senseless(api.server())),

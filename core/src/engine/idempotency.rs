@@ -1,4 +1,4 @@
-//! A name that a caller gives a question, so that asking again, where the answer was lost, starts no second session.
+//! A name that a caller gives a question, so that asking again, where the answer was lost, starts no second session and stops no other one.
 
 use sha2::{Digest, Sha256};
 
@@ -30,11 +30,23 @@ impl Engine {
         once: Option<&Idempotency>,
     ) -> Result<Option<SessionView>, EngineError> {
         let Some(once) = once else { return Ok(None) };
-        let Some((body, session)) = tx.asked_before(caller.identity(), &once.key).await? else { return Ok(None) };
-        if body != once.body {
-            return Err(EngineError::IdempotencyKeyReused);
+        match self.meant_before(tx, caller, once).await? {
+            Some(session) => Ok(tx.session(&session).await?),
+            None => Ok(None),
         }
-        Ok(tx.session(&session).await?)
+    }
+
+    /// Which session the question was about when it was asked first, with the member locked as well.
+    pub(super) async fn meant_before(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        once: &Idempotency,
+    ) -> Result<Option<SessionId>, EngineError> {
+        match tx.asked_before(caller.identity(), &once.key).await? {
+            Some((body, _)) if body != once.body => Err(EngineError::IdempotencyKeyReused),
+            before => Ok(before.map(|(_, session)| session)),
+        }
     }
 
     pub(super) async fn remember_asked(

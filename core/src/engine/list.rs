@@ -140,13 +140,23 @@ impl Engine {
         if let Which::Named(name) = which {
             return Ok(vec![self.named(&mut tx, caller, name).await?.session.id]);
         }
+        if *which == Which::TheOnly {
+            return Ok(vec![self.the_only_live(&mut tx, caller).await?]);
+        }
         let ids = tx.live_ids_of(caller.name()).await?;
-        match (which, ids.as_slice()) {
-            (_, []) => Err(EngineError::NoLiveSession),
-            (Which::TheOnly, [_, _, ..]) => {
+        if ids.is_empty() { Err(EngineError::NoLiveSession) } else { Ok(ids) }
+    }
+
+    /// The id of the caller's only live session.
+    pub(super) async fn the_only_live(&self, tx: &mut Tx, caller: &Caller) -> Result<SessionId, EngineError> {
+        let mut ids = tx.live_ids_of(caller.name()).await?;
+        match ids.pop() {
+            None => Err(EngineError::NoLiveSession),
+            Some(only) if ids.is_empty() => Ok(only),
+            Some(last) => {
+                ids.push(last);
                 Err(EngineError::WhichSession(ids.iter().map(SessionId::short).collect::<Vec<_>>().join(", ")))
             }
-            _ => Ok(ids),
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{Caller, Engine, EngineError, end_session};
+use super::{Caller, Engine, EngineError, Idempotency, end_session};
 use crate::crash_point;
 use crate::domain::{Approval, AuditAction, AuditEvent, EndReason, Ending, SessionId};
 use crate::store::SessionView;
@@ -24,8 +24,31 @@ impl Engine {
     /// Stops the sessions; they show EXPIRING until their last rule is gone. Stopping what is over already changes nothing.
     pub async fn stop(&self, caller: &Caller, which: &Which) -> Result<Vec<SessionView>, EngineError> {
         let ids = self.select_to_stop(caller, which).await?;
+        self.stop_each(caller, &ids).await
+    }
+
+    /// Stops the only one that is running. Asked again by the same name, it stops the same one, whatever has begun meanwhile.
+    pub async fn stop_the_only(&self, caller: &Caller, once: &Idempotency) -> Result<Vec<SessionView>, EngineError> {
+        let id = self.select_once(caller, once).await?;
+        self.stop_each(caller, &[id]).await
+    }
+
+    /// Which one that is, remembered before it is stopped: whoever asks again after a crash in between has it stopped then.
+    async fn select_once(&self, caller: &Caller, once: &Idempotency) -> Result<SessionId, EngineError> {
+        let mut tx = self.store.begin().await?;
+        self.lock_member(&mut tx, caller.name()).await?;
+        if let Some(id) = self.meant_before(&mut tx, caller, once).await? {
+            return Ok(id);
+        }
+        let id = self.the_only_live(&mut tx, caller).await?;
+        self.remember_asked(&mut tx, caller, once, &id).await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    async fn stop_each(&self, caller: &Caller, ids: &[SessionId]) -> Result<Vec<SessionView>, EngineError> {
         let (mut stopped, mut failed) = (Vec::with_capacity(ids.len()), None);
-        for id in &ids {
+        for id in ids {
             match self.stop_apart(caller, id).await {
                 Ok(view) => stopped.extend(view),
                 // One that fails keeps no other open.

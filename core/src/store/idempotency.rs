@@ -1,4 +1,4 @@
-//! What callers named when they asked for a session, so that asking again starts no second one.
+//! What callers named when they asked for a session, or for its end, so that asking again starts no second one and ends no other one.
 
 use sqlx::Row;
 

@@ -123,6 +123,7 @@ on_both_databases! {
         world.wait_until_group_allows(&world.groups[0], &[HERE_CIDR]).await;
         let events = following.await.unwrap().unwrap();
         assert_eq!(events.headers()["content-type"], "text/event-stream");
+        assert_eq!(events.headers()["x-accel-buffering"], "no", "no proxy holds them back");
         program.post(&format!("sessions/{}/stop", session.id()), Value::Null).await;
         // It ends by itself.
         let told = tokio::time::timeout(Duration::from_secs(60), events.text()).await.unwrap().unwrap();

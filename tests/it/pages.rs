@@ -352,6 +352,7 @@ async fn hears(world: &World, browser: &Browser, path: &str, words: &str) {
     let request = browser.request(Method::GET, &format!("{}{path}", world.server.address()));
     let mut answer = request.send().await.unwrap();
     assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    assert_eq!(answer.headers()["x-accel-buffering"], "no", "no proxy holds it back");
     let mut heard = String::new();
     let listening = async {
         while let Some(chunk) = answer.chunk().await.unwrap() {

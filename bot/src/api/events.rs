@@ -21,7 +21,7 @@ use super::problem::Problem;
 use super::refusals::OfOne;
 use super::sessions::shown;
 use super::waiting::{Changes, is_over};
-use crate::http::streams::Stream;
+use crate::http::streams::{Stream, UNBUFFERED};
 
 /// How long one stream lasts. Whoever comes again, as browsers do by themselves, is asked again who they are, and counted again.
 const LIFE: Duration = Duration::from_secs(60);
@@ -47,7 +47,7 @@ pub async fn follow(
     let events = unfold(following, |mut following| async move {
         following.next().await.map(|event| (Ok::<_, Infallible>(Event::from(event)), following))
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+    Ok(([UNBUFFERED], Sse::new(events).keep_alive(KeepAlive::default())).into_response())
 }
 
 /// One event of the stream.

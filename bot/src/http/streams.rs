@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use entryguard_core::domain::MemberName;
+use http::HeaderName;
 use tokio::sync::Semaphore;
 
 /// How many one member, or whoever holds a session's key, may have open.
@@ -18,6 +19,8 @@ const LOOKS: usize = 2;
 pub const SELDOM: Duration = Duration::from_secs(10);
 /// When to come again: some are over by then.
 pub const AGAIN: Duration = Duration::from_secs(15);
+/// What each stream bears, so that no proxy holds its events back.
+pub const UNBUFFERED: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
 
 /// Who follows sessions in this process.
 pub struct Streams {

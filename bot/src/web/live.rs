@@ -11,7 +11,7 @@ use entryguard_core::domain::{MemberName, SessionCursor, SessionStatus};
 use entryguard_core::engine::{EngineError, Listed, Whose};
 use entryguard_core::reply::Card;
 use entryguard_core::store::SessionView;
-use http::{HeaderName, StatusCode};
+use http::StatusCode;
 use maud::{Markup, html};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -22,7 +22,7 @@ use super::layout::{Place, Refresh};
 use super::table::{Audience, SessionTable};
 use super::visitor::{BY_ITSELF, Visitor, Watcher, WebState};
 use crate::http::PRIVATE;
-use crate::http::streams::{SELDOM, Stream};
+use crate::http::streams::{SELDOM, Stream, UNBUFFERED};
 
 /// Running sessions that one page shows.
 const RUNNING: u32 = 100;
@@ -34,8 +34,6 @@ const GATHER: Duration = Duration::from_millis(120);
 const LOOK: Duration = Duration::from_secs(2);
 /// How long one stream lasts. The script comes again, and is recognized again: whoever has signed out is not told for long.
 const LIFE: Duration = Duration::from_secs(60);
-/// So that no proxy holds events back.
-const UNBUFFERED: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
 
 /// Whose sessions a page shows, and from which of the running ones on.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -35,6 +35,46 @@ async fn the_other_address_is_warned_of_before_it_is_opened() {
     world.finish().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_banner_comes_and_goes_with_the_session_that_it_is_about() {
+    let world = World::on(Database::Sqlite).with_file("intranet").member("ana", "U111").start().await;
+    let browser = signed_in(&world, "U111", HOME, Look::DESKTOP).await;
+    browser.evaluate("window.samePage = true").await;
+    assert_eq!(browser.count(".banner").await, 0);
+    world.start_session("U111", "1h", CAFE).await;
+    browser.wait_for_count("#moved .banner", 1).await;
+    browser.wait_until_it_says("lets in 93.184.217.77").await;
+    world.wait_until_thread_says("ACTIVE").await;
+    browser.evaluate("document.querySelector('.banner button').focus()").await;
+    world.slack.command("U111", "stop").await;
+    browser.wait_for_count("#moved .banner", 0).await;
+    browser.wait_until_it_says("Your last session was from 93.184.217.77").await;
+    assert_eq!(browser.evaluate("return document.activeElement.id").await, "main", "the keyboard goes on from there");
+    assert_eq!(browser.evaluate("return window.samePage === true").await, true);
+    browser.close().await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_session_that_is_over_is_not_said_to_go_on() {
+    let world = World::on(Database::Sqlite).with_file("intranet").member("ana", "U111").start().await;
+    world.start_session("U111", "1h", CAFE).await;
+    world.wait_until_thread_says("ACTIVE").await;
+    let ana = signed_in_by_http(&world, "U111", HOME).await;
+    let page = open(&world, &ana, "/").await;
+    assert!(page.form().action.is_some_and(|action| action.ends_with("/move")), "the banner's is the first: {}", page.body);
+    world.slack.command("U111", "stop").await;
+    world.wait_until_over(&["CANCELLED"]).await;
+    let refused = ana.submit(&page, &[]).await;
+    assert!(
+        refused.status == 400 && refused.says("The session was not moved.") && refused.says("is over already"),
+        "{}",
+        refused.body
+    );
+    assert!(!refused.says("goes on as it was"), "{}", refused.body);
+    world.finish().await;
+}
+
 #[tokio::test]
 async fn the_page_behind_a_link_warns_of_the_same() {
     let exits = "[web]\nshared_exits = [{ name = \"Office VPN\", networks = [\"93.184.216.0/24\"] }]";

@@ -61,6 +61,7 @@
     }
     const news = [...now].filter(([session, status]) => before.has(session) && before.get(session) !== status);
     if (news.length) said.textContent = news.map(([session, status]) => `Session ${session} is ${status}.`).join(' ');
+    if (before.size !== now.size || [...now].some(([session, status]) => before.get(session) !== status)) warnAnew();
     localize();
     tick();
   };
@@ -160,14 +161,32 @@
     const answer = await fetch(url, { credentials: 'omit', cache: 'no-store' });
     return answer.ok ? answer.json() : null;
   };
-  // What there is to know of both addresses is said before any form opens them.
-  const warn = async (other) => {
-    const query = new URLSearchParams({ seen: here.dataset.sealed, other });
-    const answer = await fetch(`${here.dataset.warnings}?${query}`, { cache: 'no-store' });
+  // What there is to know of both addresses is said before any form opens them, and anew when a session has begun or ended.
+  let sealedOther = document.querySelector('input[name="other"]')?.value ?? '';
+  const askWarnings = async () => {
+    const query = new URLSearchParams({ seen: here.dataset.sealed, other: sealedOther });
+    const answer = await fetch(`${here.dataset.warnings}?${query}`, { cache: 'no-store', signal: AbortSignal.timeout(10000) });
     if (!answer.ok || answer.redirected) return false;
     const parts = new DOMParser().parseFromString(await answer.text(), 'text/html');
-    for (const id of ['moved', 'warnings']) document.getElementById(id)?.replaceChildren(...parts.getElementById(id).childNodes);
+    for (const id of ['moved', 'warnings']) {
+      const [place, news] = [document.getElementById(id), parts.getElementById(id)];
+      // What says the same stays, with what is focused in it.
+      if (place.textContent === news.textContent) continue;
+      const focused = place.contains(document.activeElement);
+      place.replaceChildren(...news.childNodes);
+      if (focused) document.getElementById('main').focus({ preventScroll: true });
+    }
     return true;
+  };
+  // One at a time: no older answer takes the place of a newer one.
+  let warned = Promise.resolve();
+  const warn = () => {
+    warned = warned.then(askWarnings).catch(() => false);
+    return warned;
+  };
+  let behind = false;
+  const warnAnew = async () => {
+    if (here) behind = !(await warn());
   };
   const put = (name, sealed) => all(`input[name="${name}"]`).forEach((field) => { field.value = sealed; });
   const lookElsewhere = async () => {
@@ -176,7 +195,8 @@
     const place = document.getElementById('other');
     if (!other || other.address === here.dataset.own || !place) return;
     if (other.family === (here.dataset.own.includes(':') ? 'IPv6' : 'IPv4')) return;
-    if (place.dataset.address !== other.address && !(await warn(other.sealed).catch(() => false))) return;
+    sealedOther = other.sealed;
+    if (place.dataset.address !== other.address && !(await warn())) return;
     place.dataset.address = other.address;
     const [address, code, family] = ['span', 'code', 'span'].map((name) => document.createElement(name));
     [address.className, code.textContent, family.className, family.textContent] = ['address', other.address, 'family', other.family];
@@ -209,7 +229,7 @@
   }
   if (here) {
     lookElsewhere();
-    setInterval(() => lookHere().then(lookElsewhere), 60000);
+    setInterval(() => lookHere().then(lookElsewhere).then(() => behind && warnAnew()), 60000);
     addEventListener('online', lookHere);
     document.addEventListener('visibilitychange', () => { if (!document.hidden) lookHere(); });
   }

@@ -104,7 +104,7 @@ async fn move_session(State(state): State<WebState>, Path(id): Path<String>, sen
     let moved = async {
         let addresses = addresses(&state, &sent, &sent.form)?;
         let moved = state.shared.engine.move_session(&sent.visitor.caller, &id, addresses).await;
-        let moved = moved.map_err(|error| format!("The session was not moved, and goes on as it was. {error}"))?;
+        let moved = moved.map_err(|error| not_moved(&error))?;
         if moved.old_goes_on {
             let why = "The session from here awaits approval. Until somebody agrees the old one goes on; stop it if nobody should \
                        come from its address any more.";
@@ -114,6 +114,14 @@ async fn move_session(State(state): State<WebState>, Path(id): Path<String>, sen
     };
     let other = sent.form.other.clone();
     see_after(&state, &sent, other.as_deref(), moved).await
+}
+
+/// Why a session did not move, and what that means for it: one that is over goes on no more.
+fn not_moved(error: &EngineError) -> String {
+    match error {
+        EngineError::Over { .. } | EngineError::SessionUnknown(_) => format!("The session was not moved. {error}"),
+        _ => format!("The session was not moved, and goes on as it was. {error}"),
+    }
 }
 
 async fn stop(State(state): State<WebState>, Path(id): Path<String>, sent: Sent<Pressed>) -> Response {
@@ -239,22 +247,23 @@ async fn live_or_last(engine: &Engine, visitor: &Visitor) -> Result<Vec<Card>, E
     Ok(sessions.iter().map(|view| Card::new(view, &directory, now)).collect())
 }
 
-/// What there is to know of the addresses that a page shows, once its script has learnt the other one.
+/// What there is to know of the addresses that a page shows, once its script has learnt the other one, and when a session has begun or
+/// ended. Where it has not learnt one, or too long ago, that is one less to speak of: no form opens it either.
 async fn warn(State(state): State<WebState>, Watcher(visitor): Watcher, InAddress(shown): InAddress<Shown>) -> Response {
     let (ticket, now) = (visitor.form_token.ticket(), state.shared.engine.now());
     let lately = |sealed: Option<String>| {
         let seen = state.seal_key.unseal(sealed.as_deref()?, &ticket, now).filter(|seen| seen.lately)?;
         Some((seen.address, sealed?))
     };
-    let (Some((own, sealed)), Some(other)) = (lately(shown.seen), lately(shown.other)) else {
-        return (StatusCode::BAD_REQUEST, PRIVATE, "These addresses were not seen, or too long ago.").into_response();
+    let Some((own, sealed)) = lately(shown.seen) else {
+        return (StatusCode::BAD_REQUEST, PRIVATE, "This address was not seen, or too long ago.").into_response();
     };
+    let other = lately(shown.other);
     let sessions = match live_or_last(&state.shared.engine, &visitor).await {
         Ok(sessions) => sessions,
         Err(error) => return refusal_page(&visitor, Place::Sessions, "Not now", &error),
     };
-    let here =
-        Here { seen: &Ok(own), sealed: Some(sealed), other: Some(other), other_url: None, form_token: &visitor.form_token };
+    let here = Here { seen: &Ok(own), sealed: Some(sealed), other, other_url: None, form_token: &visitor.form_token };
     let (addresses, shared_exits) = (here.addresses(), state.shared_exits.as_ref());
     let warnings = Warnings { addresses: &addresses, shared_exits, sessions: &sessions };
     let parts = html! {

@@ -1,6 +1,8 @@
 //! What the pages warn of before an address is opened: ways out that many share, and having moved.
 
-use entryguard_tests::{Database, Look, World};
+use std::time::Duration;
+
+use entryguard_tests::{Chromium, Database, Look, SOON, World, eventually};
 
 use crate::approval::asking;
 use crate::pages::{open, signed_in, signed_in_by_http, under_a_name_of_ipv6};
@@ -72,6 +74,37 @@ async fn a_session_that_is_over_is_not_said_to_go_on() {
         refused.body
     );
     assert!(!refused.says("goes on as it was"), "{}", refused.body);
+    world.finish().await;
+}
+
+/// What the form of the page sends along of the other family.
+async fn sealed_other(browser: &Chromium) -> String {
+    let value = browser.evaluate("return document.querySelector('.starting input[name=other]').value").await;
+    value.as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_refused_start_the_other_address_is_seen_anew() {
+    let mut world = World::on(Database::Sqlite).with_file("intranet").member("ana", "U111").start().await;
+    let other = under_a_name_of_ipv6(world.server.address()).await;
+    let public = format!("public_url = \"{}\"", world.server.address());
+    world.rewrite_config(&public, &format!("{public}\nipv6_url = \"{}\"", other.address));
+    world.server.restart().await;
+    let browser = signed_in(&world, "U111", HOME, Look::DESKTOP).await;
+    browser.wait_until_it_says("2606:2800:220:1::1").await;
+    browser.evaluate("document.querySelector('#duration').selectedOptions[0].value = '9 bananas'").await;
+    let sent = sealed_other(&browser).await;
+    // What is sealed in another second reads otherwise.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    browser.press(".starting button.primary").await;
+    browser.wait_until_it_says("bananas").await;
+    eventually("it is sealed anew", SOON, async || {
+        let now = sealed_other(&browser).await;
+        if now != sent && !now.is_empty() { Ok(()) } else { Err(now) }
+    })
+    .await;
+    assert_eq!(browser.count("#other[data-address='2606:2800:220:1::1']:not([hidden])").await, 1);
+    browser.close().await;
     world.finish().await;
 }
 

@@ -196,13 +196,16 @@
     if (!other || other.address === here.dataset.own || !place) return;
     if (other.family === (here.dataset.own.includes(':') ? 'IPv6' : 'IPv4')) return;
     sealedOther = other.sealed;
-    if (place.dataset.address !== other.address && !(await warn())) return;
-    place.dataset.address = other.address;
-    const [address, code, family] = ['span', 'code', 'span'].map((name) => document.createElement(name));
-    [address.className, code.textContent, family.className, family.textContent] = ['address', other.address, 'family', other.family];
-    address.append(code, ' ', family);
-    place.replaceChildren(address);
-    place.hidden = false;
+    if (place.dataset.address !== other.address) {
+      if (!(await warn())) return;
+      place.dataset.address = other.address;
+      const [address, code, family] = ['span', 'code', 'span'].map((name) => document.createElement(name));
+      [address.className, code.textContent, family.className, family.textContent] = ['address', other.address, 'family', other.family];
+      address.append(code, ' ', family);
+      place.replaceChildren(address);
+      place.hidden = false;
+    }
+    // What was seen longer ago is not opened.
     put('other', other.sealed);
   };
   const lookHere = async () => {

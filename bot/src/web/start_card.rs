@@ -44,6 +44,7 @@ impl Here<'_> {
     fn shown(&self, seen: HostAddress) -> Markup {
         let ticket = self.form_token.ticket();
         let elsewhere = self.other_url.map(|url| format!("{url}/address?for={ticket}"));
+        let other = self.other.as_ref().map(|(other, _)| *other);
         let other_family = if seen.ip().is_ipv4() { "IPv6" } else { "IPv4" };
         html! {
             div class="here" id="here" data-own=(seen) data-sealed=[&self.sealed] data-look={ "/address?for=" (ticket) }
@@ -51,10 +52,10 @@ impl Here<'_> {
                 p class="label" id="here-label" { "You are coming from" }
                 ul aria-labelledby="here-label" {
                     li { (address(seen)) }
-                    @if let Some((other, _)) = &self.other { li { (address(*other)) } }
-                    @else { li id="other" hidden {} }
+                    // The script shows it here, and asks for it again where it is known: it is good for some minutes alone.
+                    li id="other" data-address=[other] hidden[other.is_none()] { @if let Some(other) = other { (address(other)) } }
                 }
-                @if let (None, Some(url)) = (&self.other, self.other_url) {
+                @if let (None, Some(url)) = (other, self.other_url) {
                     noscript { p class="note" {
                         a href={ (url) "/address/back?for=" (ticket) } { "Add my " (other_family) " address" }
                         ", if your programs use both. Where that page cannot be reached, you have none: come back."

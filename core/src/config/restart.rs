@@ -34,7 +34,28 @@ impl fmt::Debug for RestartOnly {
 
 #[cfg(test)]
 mod tests {
+    use super::super::file::File;
     use super::*;
+
+    /// Every table that the file may have: who gives one that is none is told them all.
+    fn tables() -> BTreeSet<String> {
+        let told = toml::from_str::<File>("[nonsense]").err().unwrap().to_string();
+        let (_, all) = told.split_once("expected one of ").unwrap();
+        all.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_guide_names_every_table_that_takes_a_restart() {
+        let tables = tables();
+        assert!(RELOADED.iter().all(|name| tables.contains(*name)), "{tables:?}");
+        let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operations.md");
+        let guide = std::fs::read_to_string(guide).unwrap();
+        let (_, named) = guide.split_once("Everything else takes a restart:").unwrap();
+        let (named, _) = named.split_once("and the secrets that they name").unwrap();
+        let named: BTreeSet<_> = named.split("`[").skip(1).filter_map(|rest| Some(rest.split_once("]`")?.0.to_owned())).collect();
+        let restarted: BTreeSet<_> = tables.into_iter().filter(|name| !RELOADED.contains(&name.as_str())).collect();
+        assert_eq!(named, restarted);
+    }
 
     #[test]
     fn what_takes_a_restart_is_named_and_shown_to_nobody() {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use comfy_table::{Table, presets};
+use comfy_table::{ContentArrangement, Table, presets};
 use entryguard_core::clock::{Clock, SystemClock};
 use entryguard_core::config::Settings;
 use entryguard_core::domain::{ApiKeyRecord, ApiKeyStanding, Timestamp};
@@ -97,8 +97,13 @@ fn in_json(key: &ApiKeyRecord, now: Timestamp) -> Value {
 }
 
 fn in_words(keys: &[ApiKeyRecord], now: Timestamp) -> String {
+    table(keys, now).trim_fmt()
+}
+
+/// As wide as its words, and on a terminal no wider than that.
+fn table(keys: &[ApiKeyRecord], now: Timestamp) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["NAME", "MEMBER", "SCOPES", "STATUS", "CREATED", "EXPIRES", "LAST USED"]);
     for key in keys {
         let time = |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), |at| at.to_string());
@@ -106,7 +111,10 @@ fn in_words(keys: &[ApiKeyRecord], now: Timestamp) -> String {
         let created = key.created_at.to_string();
         table.add_row([name, member, key.scopes.to_string(), status, created, time(key.expires_at), time(key.last_used_at)]);
     }
-    table.to_string().lines().map(|line| format!("{}\n", line.trim())).collect::<String>().trim_end().to_owned()
+    if let Some(first) = table.column_mut(0) {
+        first.set_padding((0, 1));
+    }
+    table
 }
 
 fn status(key: &ApiKeyRecord, now: Timestamp) -> &'static str {
@@ -139,6 +147,8 @@ mod tests {
         let keys =
             [key("ci", None, None, Some(at(60))), key("old", Some(at(5)), None, None), key("lost", None, Some(at(7)), None)];
         insta::assert_snapshot!(in_words(&keys, at(100)));
+        let narrow = table(&keys, at(100)).set_width(80).trim_fmt();
+        assert!(narrow.lines().all(|line| line.chars().count() <= 80), "it fits a terminal:\n{narrow}");
         insta::assert_snapshot!(in_json(&keys[1], at(100)).to_string(), @r#"{"createdAt":"2027-01-15T08:00:00Z","createdBy":"root","expiresAt":"2027-01-15T08:00:05Z","lastUsedAt":null,"member":"ana","name":"old","revokedAt":null,"scopes":["sessions:read","sessions:write"],"status":"expired"}"#);
     }
 }

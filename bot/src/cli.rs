@@ -168,6 +168,9 @@ pub struct ExportOptions {
     /// End with the last entry that is before this time.
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub until: Option<Timestamp>,
+    /// Print JSON, as it does without this, too.
+    #[arg(long = "json")]
+    pub _json: bool,
 }
 
 /// What to verify.
@@ -258,6 +261,9 @@ pub struct RegisterOptions {
     /// Only print what would change.
     #[arg(long)]
     pub dry_run: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
     /// Where the configuration is.
     #[command(flatten)]
     pub config: ConfigOptions,

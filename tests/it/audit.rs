@@ -179,7 +179,7 @@ on_both_databases! {
         let at = |index: usize| entries[index]["at"].as_str().unwrap().to_owned();
         // The first of the time of the session's start, however many share its millisecond.
         let first = entries.iter().position(|entry| entry["at"] == entries[1]["at"]).unwrap();
-        let part = world.entryguard(&["audit", "export", "--since", &at(1)]).await.stdout;
+        let part = world.entryguard(&["audit", "export", "--json", "--since", &at(1)]).await.stdout;
         assert_eq!(part.lines().count(), entries.len() - first, "{part}");
         assert_eq!(exported(&world, &["--until", &at(0)]).await, [Value::Null; 0]);
         let folder = tempfile::tempdir().unwrap();

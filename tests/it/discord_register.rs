@@ -1,7 +1,7 @@
 //! What Discord knows of the app: its commands, and what `entryguard check` finds.
 
 use entryguard_tests::{Database, DiscordDouble};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::in_discord::team;
 
@@ -11,10 +11,17 @@ async fn registering_says_first_what_it_changes_and_does_nothing_twice() {
     let dry = world.entryguard(&["discord-register", "--dry-run"]).await;
     assert_eq!((dry.code, dry.stdout.as_str()), (Some(0), "+ /entryguard\n"), "{dry:?}");
     assert_eq!(world.discord.commands().1, 0);
+    let told = async |arguments: &[&str]| {
+        let ran = world.entryguard(arguments).await;
+        serde_json::from_str::<Value>(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"))
+    };
+    let dry = told(&["discord-register", "--dry-run", "--json"]).await;
+    assert_eq!(dry, json!({ "changes": ["+ /entryguard"], "registered": [] }));
     let done = world.entryguard(&["discord-register"]).await;
     assert_eq!(done.stdout, "+ /entryguard\nRegistered /entryguard.\n", "{done:?}");
     let again = world.entryguard(&["discord-register"]).await;
     assert!(again.stdout.starts_with("Nothing to do"), "{again:?}");
+    assert_eq!(told(&["discord-register", "--json"]).await, json!({ "changes": [], "registered": [] }));
     let (commands, registrations) = world.discord.commands();
     assert_eq!((commands.len(), registrations), (1, 1));
     let subcommands = commands[0]["options"].as_array().unwrap();

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use entryguard_core::config::Settings;
-use serde_json::Value;
+use serde_json::{Value, json};
 use serenity::builder::{CreateCommand, CreateCommandOption};
 use serenity::http::Http;
 use serenity::model::Permissions;
@@ -41,6 +41,7 @@ const FIELDS: [&str; 19] = [
 ];
 /// What is a set of those: Discord gives it back in an order of its own, and for the commands of one server decides it by itself.
 const SETS: [&str; 2] = ["contexts", "integration_types"];
+const NOTHING_TO_DO: &str = "Nothing to do: Discord has these commands.";
 
 /// Registers the commands.
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
@@ -51,17 +52,20 @@ pub async fn run(options: &RegisterOptions) -> anyhow::Result<ExitCode> {
     let failed = "Discord did not answer as it should; see the cause, and check application_id and bot_token";
     let present = registered(&http, (!options.global).then_some(guild)).await.context(failed)?;
     let difference = difference(&serde_json::to_value(&present)?, &serde_json::to_value(&wanted)?, options.global);
-    if difference.is_empty() {
-        println!("Nothing to do: Discord has these commands.");
-        return Ok(ExitCode::SUCCESS);
+    if !options.json {
+        println!("{}", if difference.is_empty() { NOTHING_TO_DO.to_owned() } else { difference.join("\n") });
     }
-    println!("{}", difference.join("\n"));
-    if !options.dry_run {
+    let mut commands = Vec::new();
+    if !options.dry_run && !difference.is_empty() {
         let all = [wanted];
         let done =
             if options.global { http.create_global_commands(&all).await } else { http.create_guild_commands(guild, &all).await };
-        let done = done.context(failed)?;
-        println!("Registered {}.", done.iter().map(|command| format!("/{}", command.name)).collect::<Vec<_>>().join(", "));
+        commands.extend(done.context(failed)?.iter().map(|command| format!("/{}", command.name)));
+    }
+    match (options.json, commands.as_slice()) {
+        (true, commands) => println!("{:#}", json!({ "changes": difference, "registered": commands })),
+        (false, []) => {}
+        (false, commands) => println!("Registered {}.", commands.join(", ")),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -30,7 +30,7 @@ pub enum NotTaken {
     Later {
         /// What went wrong.
         why: String,
-        /// How long it asks to wait.
+        /// How long it asks to wait, at least.
         wait: Option<Span>,
     },
 }
@@ -102,10 +102,9 @@ impl Engine {
             }
             NotTaken::Later { why, wait } => {
                 tracing::warn!(webhook = %name, event = delivery.entry.id, why, "an event was not taken; trying again");
-                let wait = wait.map_or_else(
-                    || delay_up_to(LONGEST, delivery.attempts.saturating_add(1), self.random.as_ref()),
-                    |wait| wait.min(LONGEST_ASKED),
-                );
+                let own = delay_up_to(LONGEST, delivery.attempts.saturating_add(1), self.random.as_ref());
+                // Never sooner than ours: one that asks for no wait at all would be told the same as fast as it answers.
+                let wait = wait.map_or(own, |asked| asked.min(LONGEST_ASKED).max(own));
                 let outcome = Undelivered { body, error: &why, due_at: tx.now().plus(wait) };
                 tx.delivery_failed(delivery, &outcome).await?;
             }

@@ -102,6 +102,19 @@ async fn waits_grow_and_a_receiver_may_ask_for_one_but_not_for_ever() {
 }
 
 #[tokio::test]
+async fn a_receiver_that_asks_for_no_wait_is_waited_for_all_the_same() {
+    let world = World::new().await;
+    world.happens(AuditAction::SessionStarted).await;
+    for doubled in [1, 2, 4, 8] {
+        world.fails(&world.take().await.unwrap(), Some(Span::from_seconds(0))).await;
+        assert_eq!(world.take().await, None, "not in the same moment");
+        world.clock.advance(Span::from_millis(doubled * 500 - 1));
+        assert_eq!(world.take().await, None, "nor sooner than we would ourselves");
+        world.clock.advance(Span::from_millis(doubled * 500 + 1));
+    }
+}
+
+#[tokio::test]
 async fn what_was_not_taken_for_days_is_given_up_and_told_once_and_the_rest_goes_on() {
     let world = World::new().await;
     world.happens(AuditAction::SessionStarted).await;

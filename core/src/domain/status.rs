@@ -82,6 +82,11 @@ impl RuleStatus {
         }
     }
 
+    /// Whether its session still wants it: what was taken from a session does not come back to it.
+    pub const fn is_wanted(self) -> bool {
+        !matches!(self, Self::Removing | Self::Removed)
+    }
+
     /// The status of that word.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == text)

@@ -28,17 +28,32 @@ pub(super) async fn to_each<F>(
 where
     F: Future<Output = Result<bool, StoreError>>,
 {
-    let (mut changed, mut failed) = (0, None);
+    let (changed, failed) = changed_of_each(store, random, ids, step).await;
+    failed.map_or(Ok(changed.len()), Err)
+}
+
+/// The same; which it changed, also where there was an error.
+pub(super) async fn changed_of_each<F>(
+    store: &Store,
+    random: &dyn Random,
+    ids: &[SessionId],
+    step: impl Fn(SessionId) -> F,
+) -> (Vec<SessionId>, Option<StoreError>)
+where
+    F: Future<Output = Result<bool, StoreError>>,
+{
+    let (mut changed, mut failed) = (Vec::new(), None);
     for id in ids {
         match past_unreadable(store, random, || step(id.clone())).await {
-            Ok(did) => changed += usize::from(did),
+            Ok(true) => changed.push(id.clone()),
+            Ok(false) => {}
             Err(error) => {
                 tracing::error!(session = %id, %error, "a session could not be closed or narrowed; the others are gone on with");
                 failed = failed.or(Some(error));
             }
         }
     }
-    failed.map_or(Ok(changed), Err)
+    (changed, failed)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::scheduled::why_unscheduled;
-use crate::domain::{Directory, MemberName, ResourceName, RuleStatus, Session, SessionId, SessionRule, Timestamp};
+use crate::domain::{Directory, MemberName, ResourceName, Session, SessionId, SessionRule, Timestamp};
 use crate::store::{Listed, SessionFilter, SessionView, Store, StoreError, Tx};
 
 /// Sessions of one member that are looked at.
@@ -116,7 +116,7 @@ pub(super) fn loss_of(session: &Session, rules: &[SessionRule], directory: &Dire
 /// All that a session holds.
 fn whole(session: &Session, rules: &[SessionRule]) -> Loss {
     // What was taken before is no news.
-    let stands = |rule: &&SessionRule| !matches!(rule.status, RuleStatus::Removing | RuleStatus::Removed);
+    let stands = |rule: &&SessionRule| rule.status.is_wanted();
     Loss {
         session: session.id.clone(),
         member: session.member.clone(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::apart::past_unreadable;
+use super::apart::{changed_of_each, past_unreadable};
 use super::{Engine, EngineError, end_session};
 use crate::crash_point;
 use crate::domain::{
@@ -48,17 +48,15 @@ pub async fn close_at_once(
 }
 
 /// Ends what is live under a panic in force: whoever closed it at once may have died before all was, or the database been away. How
-/// many sessions that changed.
+/// many sessions that changed. The first error is told after all panics have had their turn.
 pub async fn finish_panics(store: &Store, random: &dyn Random) -> Result<usize, StoreError> {
-    let mut changed = 0;
+    let (mut changed, mut failed) = (0, None);
     for panic in panics_in_force(store).await? {
         let PanicClosed { sessions, unfinished } = close_again(store, &panic, &Actor::System, random).await;
         changed += sessions.len();
-        if let Some(error) = unfinished {
-            return Err(error);
-        }
+        failed = failed.or(unfinished);
     }
-    Ok(changed)
+    failed.map_or(Ok(changed), Err)
 }
 
 /// Ends what is live under a panic that is in force.
@@ -66,11 +64,31 @@ pub(super) async fn close_again(store: &Store, panic: &Panic, actor: &Actor, ran
     let mut sessions = Vec::new();
     loop {
         match past_unreadable(store, random, || close_some(store, panic, actor, random)).await {
-            Ok(closed) if closed.is_empty() => return PanicClosed { sessions, unfinished: None },
-            Ok(closed) => sessions.extend(closed),
-            Err(error) => return PanicClosed { sessions, unfinished: Some(error) },
+            Ok(None) => return PanicClosed { sessions, unfinished: None },
+            Ok(Some(closed)) => sessions.extend(closed),
+            Err(error) => {
+                tracing::warn!(scope = %panic.scope, %error, "sessions could not be closed together; closing each by itself");
+                let PanicClosed { sessions: more, unfinished } = close_apart(store, panic, actor, random).await;
+                sessions.extend(more);
+                return PanicClosed { sessions, unfinished };
+            }
         }
     }
+}
+
+/// The same, each session by itself: one that cannot be closed keeps no other open.
+async fn close_apart(store: &Store, panic: &Panic, actor: &Actor, random: &dyn Random) -> PanicClosed {
+    let live = async || store.begin().await?.live_in(&panic.scope, u32::MAX).await;
+    let ids = match live().await {
+        Ok(ids) => ids,
+        Err(error) => return PanicClosed { sessions: Vec::new(), unfinished: Some(error) },
+    };
+    let close_one = |id| async move {
+        let closed = close_these(store.begin().await?, panic, &[id], actor, random).await?;
+        Ok(closed.is_some_and(|closed| !closed.is_empty()))
+    };
+    let (sessions, unfinished) = changed_of_each(store, random, &ids, close_one).await;
+    PanicClosed { sessions, unfinished }
 }
 
 /// Lets things be opened again; how many panics that ended.
@@ -99,26 +117,46 @@ pub async fn panics_in_force(store: &Store) -> Result<Vec<Panic>, StoreError> {
     store.begin().await?.panics_in_force().await
 }
 
-async fn close_some(store: &Store, panic: &Panic, actor: &Actor, random: &dyn Random) -> Result<Vec<SessionId>, StoreError> {
-    let (mut tx, scope) = (store.begin().await?, &panic.scope);
-    let ids = tx.live_in(scope, BATCH).await?;
+/// Closes some of what is live, in one transaction; none where nothing is left to be closed.
+async fn close_some(
+    store: &Store,
+    panic: &Panic,
+    actor: &Actor,
+    random: &dyn Random,
+) -> Result<Option<Vec<SessionId>>, StoreError> {
+    let mut tx = store.begin().await?;
+    let ids = tx.live_in(&panic.scope, BATCH).await?;
+    if ids.is_empty() { Ok(None) } else { close_these(tx, panic, &ids, actor, random).await }
+}
+
+/// Closes what of these is still open, and says which; none where the panic was lifted.
+async fn close_these(
+    mut tx: Tx,
+    panic: &Panic,
+    ids: &[SessionId],
+    actor: &Actor,
+    random: &dyn Random,
+) -> Result<Option<Vec<SessionId>>, StoreError> {
+    let scope = &panic.scope;
     // Asked after them: what somebody started because it was lifted is theirs.
     if !tx.panics_in_force().await?.iter().any(|one| one.id == panic.id) {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let mut resources = BTreeSet::<ResourceName>::new();
-    for id in &ids {
+    for id in ids {
         resources.extend(tx.rules_of(id).await?.into_iter().map(|rule| rule.resource));
     }
     tx.lock_resources(&resources).await?;
     // All are locked, in order of id, before the audit log is, as everybody does.
-    let mut live = BTreeSet::new();
+    let mut live = Vec::new();
     for id in ids.iter().collect::<BTreeSet<_>>() {
-        if tx.lock_session(id).await?.is_some_and(|session| session.ending.is_none()) {
-            live.insert(id);
+        let lives = tx.lock_session(id).await?.is_some_and(|session| session.ending.is_none());
+        // Locked, so as it is now: another replica may have been at it meanwhile.
+        if lives && still_wants(&mut tx, id, scope).await? {
+            live.push(id.clone());
         }
     }
-    for id in live {
+    for id in &live {
         let at = tx.now();
         let (session, action) = (Some(id.clone()), AuditAction::SessionStopped);
         let details = json!({ "scope": scope.to_string() });
@@ -135,13 +173,22 @@ async fn close_some(store: &Store, panic: &Panic, actor: &Actor, random: &dyn Ra
         }
     }
     tx.commit().await?;
-    Ok(ids)
+    Ok(Some(live))
+}
+
+/// Whether a live session still has something that a scope closes.
+async fn still_wants(tx: &mut Tx, id: &SessionId, scope: &PanicScope) -> Result<bool, StoreError> {
+    let PanicScope::Resource(name) = scope else { return Ok(true) };
+    Ok(tx.rules_of(id).await?.iter().any(|rule| rule.resource == *name && rule.status.is_wanted()))
 }
 
 /// Takes one resource from a session that goes on with its others.
 pub(super) async fn take_away(tx: &mut Tx, id: &SessionId, resource: &ResourceName, why: &str) -> Result<(), StoreError> {
     let now = tx.now();
-    for mut rule in tx.rules_of(id).await?.into_iter().filter(|rule| rule.resource == *resource) {
+    for mut rule in tx.rules_of(id).await? {
+        if rule.resource != *resource || !rule.status.is_wanted() {
+            continue;
+        }
         rule.status = rule.status.after(RuleEvent::RemovalBegan);
         rule.error = Some(why.to_owned());
         let opening = rule.opening.clone();
@@ -201,3 +248,7 @@ impl Engine {
         Ok(left_out)
     }
 }
+
+#[cfg(test)]
+#[path = "panic_tests.rs"]
+mod tests;

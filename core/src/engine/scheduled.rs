@@ -8,7 +8,7 @@ use serde_json::json;
 use super::begin::Wanted;
 use super::{Engine, EngineError, end_because};
 use crate::domain::{
-    Directory, Drift, DriftKind, LearntBy, RoleName, RuleStatus, Schedule, ScheduleName, SessionId, Span, Surface, Timestamp,
+    Directory, Drift, DriftKind, LearntBy, RoleName, Schedule, ScheduleName, SessionId, Span, Surface, Timestamp,
 };
 use crate::store::{Scheduled, SessionView, StoreError};
 
@@ -141,7 +141,7 @@ pub(super) fn why_unscheduled(directory: &Directory, scheduled: &Scheduled, view
     };
     // What its role does not give, or does not give it any more, was opened when it was to open more.
     let session = &view.session;
-    let stands = view.rules.iter().filter(|rule| !matches!(rule.status, RuleStatus::Removing | RuleStatus::Removed));
+    let stands = view.rules.iter().filter(|rule| rule.status.is_wanted());
     let gives = |role: &RoleName| stands.clone().all(|rule| directory.gives(role, &schedule.member, &rule.resource));
     let same = schedule.role.as_ref().is_none_or(gives)
         && schedule.member == session.member

@@ -1,7 +1,7 @@
 //! API keys, by their hashes, and the sessions that were started with them.
 
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
 
 use super::rows::Reader;
 use super::{StoreError, Tx};
@@ -9,6 +9,9 @@ use crate::domain::{ApiKeyName, ApiKeyRecord, MemberName, SessionId, Span, Times
 
 /// How exactly the last use is known: not each use is worth a write.
 const LAST_USE: Span = Span::from_minutes(1);
+
+/// What is read of a key.
+const COLUMNS: &str = "name, member, scopes, created_at, created_by, expires_at, revoked_at, last_used_at";
 
 impl Tx {
     /// Adds a key; false where its name is taken.
@@ -31,19 +34,27 @@ impl Tx {
 
     /// The key with this hash.
     pub async fn api_key_by_hash(&mut self, hash: &str) -> Result<Option<ApiKeyRecord>, StoreError> {
-        let row = sqlx::query("SELECT * FROM api_keys WHERE key_hash = $1").bind(hash).fetch_optional(&mut *self.inner).await?;
+        let row = sqlx::query(AssertSqlSafe(format!("SELECT {COLUMNS} FROM api_keys WHERE key_hash = $1")))
+            .bind(hash)
+            .fetch_optional(&mut *self.inner)
+            .await?;
         row.as_ref().map(read).transpose()
     }
 
     /// The key of this name.
     pub async fn api_key(&mut self, name: &str) -> Result<Option<ApiKeyRecord>, StoreError> {
-        let row = sqlx::query("SELECT * FROM api_keys WHERE name = $1").bind(name).fetch_optional(&mut *self.inner).await?;
+        let row = sqlx::query(AssertSqlSafe(format!("SELECT {COLUMNS} FROM api_keys WHERE name = $1")))
+            .bind(name)
+            .fetch_optional(&mut *self.inner)
+            .await?;
         row.as_ref().map(read).transpose()
     }
 
     /// Every key, by name.
     pub async fn api_keys(&mut self) -> Result<Vec<ApiKeyRecord>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM api_keys ORDER BY name").fetch_all(&mut *self.inner).await?;
+        let rows = sqlx::query(AssertSqlSafe(format!("SELECT {COLUMNS} FROM api_keys ORDER BY name")))
+            .fetch_all(&mut *self.inner)
+            .await?;
         rows.iter().map(read).collect()
     }
 

@@ -19,14 +19,17 @@ impl Tx {
         .bind(full.refilled_at.as_millis())
         .execute(&mut *self.inner)
         .await?;
-        let sql = self.dialect.pick("SELECT * FROM buckets WHERE api = $1", "SELECT * FROM buckets WHERE api = $1 FOR UPDATE");
+        let sql = self.dialect.pick(
+            "SELECT api, tokens_milli, rate_milli, refilled_at FROM buckets WHERE api = $1",
+            "SELECT api, tokens_milli, rate_milli, refilled_at FROM buckets WHERE api = $1 FOR UPDATE",
+        );
         let row = sqlx::query(sql).bind(&limit.api).fetch_one(&mut *self.inner).await?;
         Ok(stored(&row)?.refilled(limit, self.now))
     }
 
     /// What is left of a limit by now, as far as anybody has called: for those who watch, without a lock.
     pub async fn look_into_bucket(&mut self, limit: &ApiLimit) -> Result<Bucket, StoreError> {
-        let sql = "SELECT * FROM buckets WHERE api = $1";
+        let sql = "SELECT api, tokens_milli, rate_milli, refilled_at FROM buckets WHERE api = $1";
         let row = sqlx::query(sql).bind(&limit.api).fetch_optional(&mut *self.inner).await?;
         Ok(match row {
             Some(row) => stored(&row)?.refilled(limit, self.now),

@@ -11,6 +11,9 @@ use crate::domain::{
     Addresses, ConfirmationId, HostAddress, Identity, LearntBy, MemberName, SessionId, Span, Surface, Timestamp,
 };
 
+/// What is read of a link.
+const COLUMNS: &str = "id, member, identity, surface, duration_ms, reason, break_glass, place, expires_at, used_at, session";
+
 /// What a one-time link starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confirmation {
@@ -83,17 +86,15 @@ impl Tx {
 
     /// The link with this token's hash.
     pub async fn confirmation(&mut self, token_hash: &str) -> Result<Option<Confirmation>, StoreError> {
-        let row = sqlx::query("SELECT * FROM confirmations WHERE token_hash = $1")
-            .bind(token_hash)
-            .fetch_optional(&mut *self.inner)
-            .await?;
+        let sql = format!("SELECT {COLUMNS} FROM confirmations WHERE token_hash = $1");
+        let row = sqlx::query(AssertSqlSafe(sql)).bind(token_hash).fetch_optional(&mut *self.inner).await?;
         row.as_ref().map(confirmation_from).transpose()
     }
 
     /// The link with this id, for whoever was shown it in a chat.
     pub async fn confirmation_by_id(&mut self, id: &ConfirmationId) -> Result<Option<Confirmation>, StoreError> {
-        let row =
-            sqlx::query("SELECT * FROM confirmations WHERE id = $1").bind(id.as_str()).fetch_optional(&mut *self.inner).await?;
+        let sql = format!("SELECT {COLUMNS} FROM confirmations WHERE id = $1");
+        let row = sqlx::query(AssertSqlSafe(sql)).bind(id.as_str()).fetch_optional(&mut *self.inner).await?;
         row.as_ref().map(confirmation_from).transpose()
     }
 

@@ -20,11 +20,13 @@ impl Tx {
 
     /// Who was handed the code with this hash, if it can still be used.
     pub async fn open_join_code(&mut self, hash: &str) -> Result<Option<Identity>, StoreError> {
-        let row = sqlx::query("SELECT * FROM join_codes WHERE code_hash = $1 AND used_at IS NULL AND expires_at > $2")
-            .bind(hash)
-            .bind(self.now.as_millis())
-            .fetch_optional(&mut *self.inner)
-            .await?;
+        let row = sqlx::query(
+            "SELECT code_hash, identity FROM join_codes WHERE code_hash = $1 AND used_at IS NULL AND expires_at > $2",
+        )
+        .bind(hash)
+        .bind(self.now.as_millis())
+        .fetch_optional(&mut *self.inner)
+        .await?;
         let from = |row| Reader::new(row, "join_codes", "code_hash")?.parsed("identity", |text| text.parse().ok());
         row.as_ref().map(from).transpose()
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
 
 use super::rows::Reader;
 use super::{StoreError, Tx};
@@ -13,6 +13,9 @@ use crate::domain::{
     SessionId, Timestamp,
 };
 use crate::reconcile::{Wish, WishedOpening};
+
+/// What is read of an opening.
+const COLUMNS: &str = "id, resource, address, state, rules, marked_until, due_at, attempts, error, unseen_since";
 
 #[derive(Serialize, Deserialize)]
 struct StoredRule {
@@ -24,7 +27,9 @@ struct StoredRule {
 impl Tx {
     /// The opening for an address that a new wish can join: one that is there or on its way, and not on its way out.
     pub async fn joinable(&mut self, resource: &ResourceName, address: HostAddress) -> Result<Option<Opening>, StoreError> {
-        let row = sqlx::query("SELECT * FROM openings WHERE resource = $1 AND address = $2 AND state IN ('ADDING', 'PRESENT')")
+        let sql =
+            format!("SELECT {COLUMNS} FROM openings WHERE resource = $1 AND address = $2 AND state IN ('ADDING', 'PRESENT')");
+        let row = sqlx::query(AssertSqlSafe(sql))
             .bind(resource.as_str())
             .bind(address.to_string())
             .fetch_optional(&mut *self.inner)
@@ -77,26 +82,22 @@ impl Tx {
 
     /// The openings of a resource that are due, and those that stand in their way: at the same address and not gone.
     pub async fn due_openings(&mut self, resource: &ResourceName) -> Result<Vec<WishedOpening>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM openings WHERE resource = $1 AND state <> 'GONE' AND state <> 'QUARANTINED'
+        let sql = format!(
+            "SELECT {COLUMNS} FROM openings WHERE resource = $1 AND state <> 'GONE' AND state <> 'QUARANTINED'
              AND address IN (SELECT address FROM openings WHERE resource = $1 AND state <> 'GONE' AND state <> 'QUARANTINED' AND due_at <= $2)
-             ORDER BY created_at, id",
-        )
-        .bind(resource.as_str())
-        .bind(self.now.as_millis())
-        .fetch_all(&mut *self.inner)
-        .await?;
+             ORDER BY created_at, id"
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(resource.as_str()).bind(self.now.as_millis());
+        let rows = query.fetch_all(&mut *self.inner).await?;
         self.with_wishes(&rows).await
     }
 
     /// Every opening of a resource that is not gone, with what is wanted of it now.
     pub async fn wished_openings(&mut self, resource: &ResourceName) -> Result<Vec<WishedOpening>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM openings WHERE resource = $1 AND state <> 'GONE' AND state <> 'QUARANTINED' ORDER BY created_at, id",
-        )
-        .bind(resource.as_str())
-        .fetch_all(&mut *self.inner)
-        .await?;
+        let sql = format!(
+            "SELECT {COLUMNS} FROM openings WHERE resource = $1 AND state <> 'GONE' AND state <> 'QUARANTINED' ORDER BY created_at, id"
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(resource.as_str()).fetch_all(&mut *self.inner).await?;
         self.with_wishes(&rows).await
     }
 

@@ -25,7 +25,9 @@ impl Tx {
     /// The panics that nobody has lifted, the oldest first.
     pub async fn panics_in_force(&mut self) -> Result<Vec<Panic>, StoreError> {
         let rows =
-            sqlx::query("SELECT * FROM panics WHERE lifted_at IS NULL ORDER BY at, id").fetch_all(&mut *self.inner).await?;
+            sqlx::query("SELECT id, scope, name, reason, at, closed_by FROM panics WHERE lifted_at IS NULL ORDER BY at, id")
+                .fetch_all(&mut *self.inner)
+                .await?;
         rows.iter()
             .map(|row| {
                 let read = Reader::new(row, "panics", "id")?;

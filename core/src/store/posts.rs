@@ -86,12 +86,15 @@ impl Tx {
 
     /// A surface's posts that are out of date, the longest waiting first.
     pub async fn due_posts(&mut self, surface: Surface, now: Timestamp, at_most: u32) -> Result<Vec<ChatPost>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM posts WHERE surface = $1 AND due_at <= $2 ORDER BY due_at, id LIMIT $3")
-            .bind(surface.as_str())
-            .bind(now.as_millis())
-            .bind(i64::from(at_most))
-            .fetch_all(&mut *self.inner)
-            .await?;
+        let rows = sqlx::query(
+            "SELECT id, session, kind, place, posted, shown, attempts, due_at, version FROM posts
+             WHERE surface = $1 AND due_at <= $2 ORDER BY due_at, id LIMIT $3",
+        )
+        .bind(surface.as_str())
+        .bind(now.as_millis())
+        .bind(i64::from(at_most))
+        .fetch_all(&mut *self.inner)
+        .await?;
         rows.iter().map(post_from).collect()
     }
 

@@ -1,4 +1,7 @@
 //! From rows to values: a column that makes no sense is an error that names it, never a default.
+//!
+//! Whoever reads rows names their columns. A replica of the version before goes on for a while after a newer one has added some, and
+//! Postgres refuses every statement that it prepared before and that would have another result now.
 
 use sqlx::Row;
 use sqlx::any::AnyRow;

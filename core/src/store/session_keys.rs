@@ -20,8 +20,10 @@ impl Tx {
 
     /// The session that a key is for, and whose it is.
     pub async fn session_of_key(&mut self, hash: &str) -> Result<Option<(SessionId, Identity)>, StoreError> {
-        let row =
-            sqlx::query("SELECT * FROM session_keys WHERE key_hash = $1").bind(hash).fetch_optional(&mut *self.inner).await?;
+        let row = sqlx::query("SELECT key_hash, session, identity FROM session_keys WHERE key_hash = $1")
+            .bind(hash)
+            .fetch_optional(&mut *self.inner)
+            .await?;
         let read = |row| {
             let read = Reader::new(row, "session_keys", "key_hash")?;
             Ok((SessionId::from_stored(read.text("session")?), read.parsed("identity", |text| text.parse().ok())?))

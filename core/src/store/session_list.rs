@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 use super::rows::{Reader, placeholders};
-use super::sessions::session_from;
+use super::sessions::{COLUMNS, session_from};
 use super::{StoreError, Tx};
 use crate::domain::{
     MemberName, ResourceName, Session, SessionCursor, SessionId, SessionRule, SessionStatus, Timestamp, session_status,
@@ -92,7 +92,7 @@ impl Tx {
         // Two texts, so that one member's sessions are found by their index.
         let whose = if filter.member.is_some() { "member = $1" } else { "$1 = ''" };
         let sql = format!(
-            "SELECT * FROM sessions
+            "SELECT {COLUMNS} FROM sessions
              WHERE {whose} AND substr(id, 1, $2) = $3 AND {} AND (started_at < $4 OR (started_at = $4 AND id > $5))
              AND quarantined_at IS NULL ORDER BY started_at DESC, id LIMIT $6",
             filter.listed.sql()
@@ -135,7 +135,7 @@ impl Tx {
             return Ok(Vec::new());
         }
         let sql = format!(
-            "SELECT * FROM sessions WHERE member IN {} AND {} AND quarantined_at IS NULL ORDER BY started_at DESC, id LIMIT {at_most}",
+            "SELECT {COLUMNS} FROM sessions WHERE member IN {} AND {} AND quarantined_at IS NULL ORDER BY started_at DESC, id LIMIT {at_most}",
             placeholders(1, members.len()),
             Listed::Requested.sql()
         );
@@ -169,8 +169,8 @@ impl Tx {
 
     /// One session with its rules.
     pub async fn session(&mut self, id: &SessionId) -> Result<Option<SessionView>, StoreError> {
-        let query = sqlx::query("SELECT * FROM sessions WHERE id = $1 AND quarantined_at IS NULL").bind(id.as_str());
-        match query.fetch_optional(&mut *self.inner).await? {
+        let sql = format!("SELECT {COLUMNS} FROM sessions WHERE id = $1 AND quarantined_at IS NULL");
+        match sqlx::query(AssertSqlSafe(sql)).bind(id.as_str()).fetch_optional(&mut *self.inner).await? {
             Some(row) => Ok(Some(self.view_of(&row).await?)),
             None => Ok(None),
         }

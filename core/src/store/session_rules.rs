@@ -1,11 +1,17 @@
 //! Session rules: what each session wants of each opening, and what it shows.
 
-use sqlx::Row;
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
 
 use super::rows::Reader;
 use super::{StoreError, Tx};
 use crate::domain::{OpeningId, RuleStatus, SessionId, SessionRule, SessionRuleId, Timestamp};
+
+/// What is read of a session rule, and of its opening.
+const COLUMNS: &str = "session_rules.id AS id, session_rules.session AS session, session_rules.resource AS resource,
+     session_rules.address AS address, session_rules.opening AS opening, session_rules.status AS status,
+     session_rules.applied_at AS applied_at, session_rules.removed_at AS removed_at, session_rules.error AS error,
+     openings.rules AS held";
 
 impl Tx {
     /// Adds a session rule.
@@ -28,14 +34,12 @@ impl Tx {
 
     /// A session's rules, by resource and address.
     pub async fn rules_of(&mut self, session: &SessionId) -> Result<Vec<SessionRule>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT session_rules.*, openings.rules AS held FROM session_rules JOIN openings ON openings.id = session_rules.opening
+        let sql = format!(
+            "SELECT {COLUMNS} FROM session_rules JOIN openings ON openings.id = session_rules.opening
              WHERE session_rules.session = $1 AND session_rules.quarantined_at IS NULL
-             ORDER BY session_rules.resource, session_rules.address",
-        )
-            .bind(session.as_str())
-            .fetch_all(&mut *self.inner)
-            .await?;
+             ORDER BY session_rules.resource, session_rules.address"
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(session.as_str()).fetch_all(&mut *self.inner).await?;
         rows.iter().map(rule_from).collect()
     }
 
@@ -50,14 +54,12 @@ impl Tx {
 
     /// The rules that hang on an opening and are not removed, by session.
     pub async fn rules_on(&mut self, opening: &OpeningId) -> Result<Vec<SessionRule>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT session_rules.*, openings.rules AS held FROM session_rules JOIN openings ON openings.id = session_rules.opening
+        let sql = format!(
+            "SELECT {COLUMNS} FROM session_rules JOIN openings ON openings.id = session_rules.opening
              WHERE session_rules.opening = $1 AND session_rules.status <> 'REMOVED' AND session_rules.quarantined_at IS NULL
-             ORDER BY session_rules.session, session_rules.id",
-        )
-            .bind(opening.as_str())
-            .fetch_all(&mut *self.inner)
-            .await?;
+             ORDER BY session_rules.session, session_rules.id"
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql)).bind(opening.as_str()).fetch_all(&mut *self.inner).await?;
         rows.iter().map(rule_from).collect()
     }
 

@@ -12,6 +12,11 @@ use crate::domain::{
     Timestamp,
 };
 
+/// What is read of a session.
+pub(super) const COLUMNS: &str =
+    "id, member, surface, reason, ipv4, ipv6, started_at, expires_at, end_reason, ended_at, ended_by,
+     closed_at, approval, approved_by, asked_ms, asked_for, learnt_by";
+
 impl Tx {
     /// Adds a session.
     pub async fn insert_session(&mut self, session: &Session) -> Result<(), StoreError> {
@@ -71,11 +76,9 @@ impl Tx {
 
     /// One session, locked until the transaction ends.
     pub async fn lock_session(&mut self, id: &SessionId) -> Result<Option<Session>, StoreError> {
-        let sql = self.dialect.pick(
-            "SELECT * FROM sessions WHERE id = $1 AND quarantined_at IS NULL",
-            "SELECT * FROM sessions WHERE id = $1 AND quarantined_at IS NULL FOR UPDATE",
-        );
-        let row = sqlx::query(sql).bind(id.as_str()).fetch_optional(&mut *self.inner).await?;
+        let lock = self.dialect.pick("", "FOR UPDATE");
+        let sql = format!("SELECT {COLUMNS} FROM sessions WHERE id = $1 AND quarantined_at IS NULL {lock}");
+        let row = sqlx::query(AssertSqlSafe(sql)).bind(id.as_str()).fetch_optional(&mut *self.inner).await?;
         row.as_ref().map(session_from).transpose()
     }
 

@@ -32,7 +32,7 @@ struct StoredRules {
 impl Tx {
     /// What the last sweep of a resource ended with.
     pub async fn last_sweep(&mut self, resource: &ResourceName) -> Result<Option<LastSweep>, StoreError> {
-        let row = sqlx::query("SELECT * FROM sweeps WHERE resource = $1")
+        let row = sqlx::query("SELECT resource, at, error, held_back FROM sweeps WHERE resource = $1")
             .bind(resource.as_str())
             .fetch_optional(&mut *self.inner)
             .await?;
@@ -89,7 +89,7 @@ impl Tx {
         let rows = sqlx::query(
             "UPDATE drifts SET taken_at = $1 WHERE id IN
                (SELECT id FROM drifts WHERE told_at IS NULL AND (taken_at IS NULL OR taken_at <= $2) ORDER BY at, id LIMIT $3)
-             RETURNING *",
+             RETURNING id, at, kind, resource, what",
         )
         .bind(self.now.as_millis())
         .bind(self.now.minus(hold).as_millis())
@@ -103,7 +103,7 @@ impl Tx {
 
     /// What was found lately, the newest first.
     pub async fn newest_drifts(&mut self, at_most: u32) -> Result<Vec<Drift>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM drifts ORDER BY at DESC, id DESC LIMIT $1")
+        let rows = sqlx::query("SELECT id, at, kind, resource, what FROM drifts ORDER BY at DESC, id DESC LIMIT $1")
             .bind(i64::from(at_most))
             .fetch_all(&mut *self.inner)
             .await?;

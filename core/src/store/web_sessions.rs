@@ -63,7 +63,10 @@ impl Tx {
     /// The link with this token's hash.
     pub async fn sign_in_link(&mut self, hash: &str) -> Result<Option<SignInLink>, StoreError> {
         let row =
-            sqlx::query("SELECT * FROM sign_in_links WHERE token_hash = $1").bind(hash).fetch_optional(&mut *self.inner).await?;
+            sqlx::query("SELECT token_hash, identity, member, expires_at, used_at FROM sign_in_links WHERE token_hash = $1")
+                .bind(hash)
+                .fetch_optional(&mut *self.inner)
+                .await?;
         let link = |row| {
             let read = Reader::new(row, "sign_in_links", "token_hash")?;
             Ok(SignInLink {
@@ -107,10 +110,13 @@ impl Tx {
 
     /// The signed-in browser that a cookie is of, be it the newest or an old one.
     pub async fn web_session(&mut self, cookie: &CookieHashes) -> Result<Option<WebSession>, StoreError> {
-        let row = sqlx::query("SELECT * FROM web_sessions WHERE family_hash = $1 AND ended_at IS NULL")
-            .bind(&cookie.family)
-            .fetch_optional(&mut *self.inner)
-            .await?;
+        let row = sqlx::query(
+            "SELECT id, token_hash, before_hash, before_until, form_key, identity, member, renewed_at, seen_at, expires_at
+             FROM web_sessions WHERE family_hash = $1 AND ended_at IS NULL",
+        )
+        .bind(&cookie.family)
+        .fetch_optional(&mut *self.inner)
+        .await?;
         row.as_ref().map(|row| session_from(row, &cookie.token)).transpose()
     }
 

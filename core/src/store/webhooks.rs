@@ -58,8 +58,8 @@ impl Tx {
         hold: Span,
     ) -> Result<Option<Delivery>, StoreError> {
         let sql = self.dialect.pick(
-            "SELECT * FROM webhooks WHERE name = $1 AND lease_until <= $2 AND due_at <= $2 AND disabled_at IS NULL",
-            "SELECT * FROM webhooks WHERE name = $1 AND lease_until <= $2 AND due_at <= $2 AND disabled_at IS NULL
+            "SELECT name, next_seq, body, attempts FROM webhooks WHERE name = $1 AND lease_until <= $2 AND due_at <= $2 AND disabled_at IS NULL",
+            "SELECT name, next_seq, body, attempts FROM webhooks WHERE name = $1 AND lease_until <= $2 AND due_at <= $2 AND disabled_at IS NULL
              FOR UPDATE SKIP LOCKED",
         );
         let query = sqlx::query(sql).bind(name.as_str()).bind(self.now.as_millis());

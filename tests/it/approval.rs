@@ -204,7 +204,7 @@ on_both_databases! {
     }
 
     async fn no_answer_in_time_is_a_denial(database: Database) {
-        let world = asking(database, "by = [\"bo\"], within = \"3s\"").await;
+        let world = asking(database, "by = [\"bo\"], within = \"15s\"").await;
         world.start_session("U111", "1h", HOME).await;
         let request = message_to(&world, "U222", "asks to open").await;
         world.wait_until_thread_says_all(&["DENIED", "nobody answered in time"]).await;

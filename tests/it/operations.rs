@@ -5,6 +5,7 @@ use std::time::Duration;
 use entryguard_tests::{Database, SOON, World, eventually, on_both_databases};
 use serde_json::Value;
 use sqlx::{AnyConnection, Connection, Row};
+use tokio::time::Instant;
 
 use crate::guides::seals_statement;
 
@@ -166,7 +167,7 @@ on_both_databases! {
         let world = World::on(database).with_groups(1).admin("ana", "U111").member("bo", "U222").start().await;
         world.start_session("U111", "1h", HOME).await;
         world.wait_until_thread_says("ACTIVE").await;
-        world.start_session("U222", "6s", CAFE).await;
+        world.start_session("U222", "15s", CAFE).await;
         world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR, "93.184.216.35/32"]).await;
         tamper(&world, "UPDATE sessions SET surface = 'pigeon' WHERE member = 'bo'").await;
         // Its end comes, nobody can read it, and what it had open is closed all the same; the other session goes on.
@@ -179,11 +180,12 @@ on_both_databases! {
 
     async fn i1_with_the_database_gone_what_is_overdue_is_closed_by_the_rules_own_word(database: Database) {
         let mut world = World::on(database).with_groups(1).member("ana", "U111").start().await;
-        world.start_session("U111", "2s", HOME).await;
+        world.start_session("U111", "15s", HOME).await;
+        let overdue = Instant::now() + Duration::from_secs(17);
         world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
         world.server.kill_9();
         world.lose_the_database().await;
-        tokio::time::sleep(Duration::from_secs(4)).await;
+        tokio::time::sleep_until(overdue).await;
         let ran = world.entryguard(&["sweep", "--expired"]).await;
         assert_eq!((ran.code, world.rules_of(&world.groups[0]).await), (Some(0), vec![]), "{ran:?}");
         world.finish().await;
@@ -193,7 +195,7 @@ on_both_databases! {
 #[tokio::test]
 async fn a_replica_whose_clock_is_off_opens_nothing_and_says_so_and_closes_all_the_same() {
     let mut world = World::on(Database::Postgres).with_groups(1).member("ana", "U111").start().await;
-    world.start_session("U111", "3s", HOME).await;
+    world.start_session("U111", "15s", HOME).await;
     world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
     world.server.start_over(&[("ENTRYGUARD_CLOCK_FAST_BY", "6s")]);
     eventually("the server says that it is not ready to open", SOON, async || {

@@ -32,7 +32,7 @@ on_both_databases! {
 
     async fn a_session_whose_time_runs_out_is_expired_and_its_rule_gone(database: Database) {
         let world = World::on(database).with_groups(1).member("ana", "U111").start().await;
-        world.start_session("U111", "4s", HOME).await;
+        world.start_session("U111", "15s", HOME).await;
         world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
         world.wait_until_group_allows(&world.groups[0], &[]).await;
         world.wait_until_over(&["EXPIRED", "Ran out"]).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use entryguard_tests::{
     Act, ActRan, Ec2, GroupId, Job, Listener, Proxy, Rule, SOON, World, eventually, guide_workflows, moto_address, program,
-    readme_workflows, show_figure, unique,
+    readme_workflows, unique,
 };
 use tokio::process::Command;
 
@@ -298,22 +298,35 @@ fn github_cli() -> String {
     )
 }
 
-#[tokio::test]
-async fn the_steps_without_a_server_cost_less_than_a_second_beside_the_cloud() {
-    let site = Site::with_groups(1).await;
-    let job = CREDENTIALS.iter().fold(Job::begin(), |job, (name, value)| job.with(name, value));
-    let job = job.with("AWS_ENDPOINT_URL", site.proxy.address()).input("security-groups", &site.groups[0]);
-    let job = job.input("ports", "22").input("address-services", &site.services());
-    for phase in ["main", "post"] {
-        site.proxy.forget_calls();
-        let ran = job.run(phase).await;
-        let own = ran.took.saturating_sub(site.proxy.time_under_way());
-        assert!(ran.code == Some(0) && own < Duration::from_secs(1), "{phase} took {own:?}: {}", ran.log);
-        show_figure(&format!(
-            "the action's {phase} step without a server, less the cloud's time: {} ms of 1,000",
-            own.as_millis()
-        ));
+/// What measures has the machine to itself.
+mod speed {
+    use entryguard_tests::{quiet, show_figure};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_steps_without_a_server_cost_less_than_a_second_beside_the_cloud() {
+        let _quiet = quiet().await;
+        let site = Site::with_groups(1).await;
+        let mut quickest = [Duration::MAX; 2];
+        for _ in 0..3 {
+            let job = CREDENTIALS.iter().fold(Job::begin(), |job, (name, value)| job.with(name, value));
+            let job = job.with("AWS_ENDPOINT_URL", site.proxy.address()).input("security-groups", &site.groups[0]);
+            let job = job.input("ports", "22").input("address-services", &site.services());
+            for (quickest, phase) in quickest.iter_mut().zip(["main", "post"]) {
+                site.proxy.forget_calls();
+                let ran = job.run(phase).await;
+                assert_eq!(ran.code, Some(0), "{phase}: {}", ran.log);
+                *quickest = ran.took.saturating_sub(site.proxy.time_under_way()).min(*quickest);
+            }
+        }
+        for (phase, own) in ["main", "post"].into_iter().zip(quickest) {
+            let figure =
+                format!("the action's {phase} step without a server, less the cloud's time: {} ms of 1,000", own.as_millis());
+            show_figure(&figure);
+            assert!(own < Duration::from_secs(1), "{phase} took {own:?}");
+        }
+        assert_eq!(site.rules().await, []);
+        site.finish().await;
     }
-    assert_eq!(site.rules().await, []);
-    site.finish().await;
 }

@@ -109,7 +109,7 @@ async fn an_envelope_that_comes_again_does_nothing_twice() {
 async fn an_answer_that_is_owed_when_the_connection_is_left_is_given_there_however_long_the_next_one_takes() {
     let world = without_http(Database::Sqlite).await;
     world.slack.slow_next("users.info", std::time::Duration::from_millis(600));
-    world.slack.slow_next("apps.connections.open", std::time::Duration::from_secs(2));
+    world.slack.slow_next("apps.connections.open", std::time::Duration::from_secs(4));
     let slack = world.slack.to_server();
     let command = json!({
         "team_id": SlackDouble::TEAM, "channel_id": SlackDouble::CHANNEL, "user_id": "U111", "command": "/entryguard", "text": "whoami",
@@ -120,7 +120,7 @@ async fn an_answer_that_is_owed_when_the_connection_is_left_is_given_there_howev
     });
     assert!(text_of(&answer.expect("an answer")).contains("You are *ana*"));
     until_sockets(&world, |open, opened| open == 1 && opened == 2).await;
-    // The old connection is open for a second yet; what fails is tried again.
+    // The old connection is open for a while yet; what fails is tried again.
     world.slack.refuse_next("apps.connections.open", "internal_error");
     world.slack.refresh_sockets();
     until_sockets(&world, |open, opened| open == 1 && opened == 3).await;

@@ -16,7 +16,7 @@ use super::{DiscordDouble, Shared};
 /// What Discord sends for the session of a connection, once.
 const SESSION: &str = "session-of-the-tests";
 /// How often the app has to beat, in milliseconds.
-const HEARTBEAT: u64 = 400;
+const HEARTBEAT: u64 = 2000;
 
 /// What a test tells the open connection.
 #[derive(Debug, Clone)]

@@ -179,8 +179,8 @@ impl<'a> FromDiscord<'a> {
 
     async fn dispatch(&self, body: Value, token: String) -> DiscordAnswer {
         let answered = self.shared.state().gateway.dispatch(body, token.clone());
-        let answer = tokio::time::timeout(Duration::from_secs(10), answered).await;
-        let body = answer.expect("an answer within ten seconds").expect("one answer");
+        let answer = tokio::time::timeout(Duration::from_secs(30), answered).await;
+        let body = answer.expect("an answer within half a minute").expect("one answer");
         self.judge(&body);
         DiscordAnswer { token, status: 200, body }
     }

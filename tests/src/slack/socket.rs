@@ -11,6 +11,11 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::Shared;
 
+/// How long a connection lasts after it was announced that it ends.
+const LINGERS: Duration = Duration::from_secs(3);
+/// How long an acknowledgement is waited for. Slack waits for three seconds; whether those are kept is for the tests of time to say.
+const ACKNOWLEDGED: Duration = Duration::from_secs(10);
+
 /// What a test tells every open connection.
 #[derive(Debug, Clone)]
 pub enum Order {
@@ -46,7 +51,7 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream) {
         state.sockets.open += 1;
         state.sockets.orders.subscribe()
     };
-    // Once it is announced that the connection ends, nothing more comes over it, and what the app still says is heard for a second.
+    // Once it is announced that the connection ends, nothing more comes over it, and what the app still says is heard for a while.
     let mut ends = None;
     loop {
         let end = async {
@@ -63,7 +68,7 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream) {
                 Ok(Order::Refresh) => {
                     let text = json!({ "type": "disconnect", "reason": "refresh_requested" }).to_string();
                     drop(socket.send(Message::text(text)).await);
-                    ends = Some(tokio::time::Instant::now() + Duration::from_secs(1));
+                    ends = Some(tokio::time::Instant::now() + LINGERS);
                 }
                 Ok(Order::Drop) | Err(_) => break,
             },
@@ -94,7 +99,7 @@ impl Default for Sockets {
 }
 
 impl Shared {
-    /// Sends an envelope over the app's connection, and gives what it acknowledges with within Slack's three seconds.
+    /// Sends an envelope over the app's connection, and gives what it acknowledges with.
     pub async fn send_envelope(&self, id: &str, kind: &str, payload: Value) -> Option<Value> {
         let envelope = json!({
             "type": kind, "envelope_id": id, "payload": payload, "accepts_response_payload": kind != "events_api",
@@ -105,7 +110,7 @@ impl Shared {
             state.sockets.waiting.push((id.to_owned(), done));
             drop(state.sockets.orders.send(Order::Send(envelope.to_string())));
         }
-        tokio::time::timeout(Duration::from_secs(3), wait).await.ok()?.ok()
+        tokio::time::timeout(ACKNOWLEDGED, wait).await.ok()?.ok()
     }
 
     fn acknowledged(&self, text: &str) {

@@ -18,7 +18,7 @@ pub struct Workspace {
     pub answers: Vec<Value>,
     pub calls: BTreeMap<String, usize>,
     pub follow_ups: BTreeMap<String, Vec<Value>>,
-    /// Trigger → who, when: good for three seconds, once.
+    /// Trigger → who, when: good for some seconds, once.
     pub triggers: BTreeMap<String, (String, Instant)>,
     channels: BTreeMap<String, u32>,
     tokens: u32,

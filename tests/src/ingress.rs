@@ -36,6 +36,8 @@ struct State {
     unanswered: u32,
     starts: Starts,
     started: u32,
+    // How often a session was to be stopped, by its key.
+    stops: u32,
 }
 
 /// What becomes of requests that start a session.
@@ -89,6 +91,11 @@ impl Ingress {
         self.shared.state().starts = Starts::Late(by);
     }
 
+    /// How often somebody has asked for the end of a session.
+    pub fn stops(&self) -> u32 {
+        self.shared.state().stops
+    }
+
     /// Waits until somebody has asked for a session.
     pub async fn wait_for_a_start(&self) {
         let asked = async || if self.shared.state().started > 0 { Ok(()) } else { Err("nobody".to_owned()) };
@@ -116,6 +123,7 @@ impl Shared {
             state.down = state.down.saturating_sub(u32::from(state.down < u32::MAX));
             return None;
         }
+        state.stops += u32::from(uri.path() == "/api/v1/sessions/current/stop");
         if method != Method::POST || uri.path() != "/api/v1/sessions" {
             return Some(Starts::Fair);
         }

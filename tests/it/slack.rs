@@ -143,7 +143,8 @@ on_both_databases! {
         let text = text_of(&home);
         assert!(text.contains("group-1") && text.contains("Your last confirmed address: 93.184.216.34"), "{text}");
         world.slack.to_server().press_in_view("U111", &home, "entryguard_form").await;
-        until_modal_says(&world, "U111", "Same as last time, confirmed just now (93.184.216.34)").await;
+        let modal = until_modal_says(&world, "U111", "Same as last time, confirmed").await;
+        assert!(text_of(&modal).contains("(93.184.216.34)"), "{modal}");
         world.slack.to_server().press_in_view("U111", &home, "entryguard_stop").await;
         world.wait_until_group_allows(&world.groups[0], &[]).await;
         until_home_says(&world, "U111", "Nothing is open for you").await;
@@ -315,7 +316,15 @@ on_both_databases! {
             assert_eq!(world.slack.to_server().at(at).again(retry).event("Ev0RETRIED", opened.clone()).await.0, 200);
         }
         until_home_says(&world, "U111", "Nothing is open for you").await;
-        assert_eq!(world.slack.calls_of("views.publish"), 1);
+        // What came of one that is new follows what came of the tries before it.
+        assert_eq!(world.slack.to_server().event("Ev1NEW", opened).await.0, 200);
+        eventually("the home is shown again", SOON, async || {
+            let shown = world.slack.calls_of("views.publish");
+            if shown >= 2 { Ok(()) } else { Err(format!("shown {shown} times")) }
+        })
+        .await;
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        assert_eq!(world.slack.calls_of("views.publish"), 2, "once for each event");
         let challenge = r#"{"type":"url_verification","token":"x","challenge":"3eZbrw1aB10FEMAGAZd4FyFQ"}"#;
         let (status, body) = world.slack.to_server().raw("/slack/events", "application/json", challenge).await;
         assert!(status == 200 && body.contains("3eZbrw1aB10FEMAGAZd4FyFQ"), "{status} {body}");
@@ -348,6 +357,18 @@ async fn both_signing_secrets_count_while_one_is_exchanged() {
 
 #[tokio::test]
 async fn a_table_that_follows_its_parent_waits_where_slack_has_asked_to_wait() {
+    // The edit has to be limited while bo's message takes its time; on a busy machine it may come too late to tell anything.
+    for _ in 0..3 {
+        if let Some(after) = table_after_the_limit().await {
+            assert!(after.as_millis() >= 3_800, "the table came {after:?} after Slack had asked for 4 s");
+            return;
+        }
+    }
+    panic!("the edit came too late each time");
+}
+
+/// How long after an edit of ana's thread was told to wait for 4 s bo's thread had its table, where bo's message came in between.
+async fn table_after_the_limit() -> Option<std::time::Duration> {
     let world = World::on(Database::Sqlite).with_file("intranet").member("ana", "U111").member("bo", "U222").start().await;
     world.start_session("U111", "1h", HOME).await;
     world.wait_until_thread_says_all(&["ACTIVE", "1 of 1 open"]).await;
@@ -364,11 +385,9 @@ async fn a_table_that_follows_its_parent_waits_where_slack_has_asked_to_wait() {
         if threads.len() == 2 && !threads[1].replies.is_empty() { Ok(threads) } else { Err(format!("{threads:#?}")) }
     })
     .await;
-    let limited = world.slack.limited_at("chat.update").expect("the edit came before the table");
-    let after = threads[1].replies[0].posted.duration_since(limited);
-    assert!(threads[1].parent.posted > limited, "the edit came too late to tell anything");
-    assert!(after.as_millis() >= 3_800, "the table came {after:?} after Slack had asked for 4 s");
+    let limited = world.slack.limited_at("chat.update").filter(|limited| threads[1].parent.posted > *limited);
     world.finish().await;
+    limited.map(|limited| threads[1].replies[0].posted.duration_since(limited))
 }
 
 #[tokio::test]
@@ -414,6 +433,12 @@ async fn a_channel_sees_one_edit_a_second_however_many_sessions_change() {
     for (at, (_, user)) in users.iter().enumerate() {
         world.start_session(user, "1h", &format!("93.184.216.{}", 34 + at)).await;
     }
+    // So each of them has something to edit.
+    eventually("every thread is there", SOON, async || {
+        let there = world.slack.threads_of(SlackDouble::CHANNEL).len();
+        if there == users.len() { Ok(()) } else { Err(format!("{there} threads")) }
+    })
+    .await;
     for (_, user) in users {
         world.slack.command(user, "stop").await;
     }
@@ -426,8 +451,8 @@ async fn a_channel_sees_one_edit_a_second_however_many_sessions_change() {
     let messages = world.slack.messages_in(SlackDouble::CHANNEL);
     let mut edits: Vec<_> = messages.iter().flat_map(|message| message.edits.iter().skip(1)).map(|edit| edit.at).collect();
     edits.sort();
-    let gaps: Vec<_> = edits.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    // The server's turn is taken before the call, so that a slow one may arrive closer to the next.
-    assert!(edits.len() >= 2 && gaps.iter().all(|gap| gap.as_millis() >= 800), "{gaps:?}");
+    let spans: Vec<_> = edits.windows(4).map(|four| four[3] - four[0]).collect();
+    // The server's turn is taken before the call, so that a slow one may arrive closer to the next: four are three seconds in all.
+    assert!(!spans.is_empty() && spans.iter().all(|span| span.as_millis() >= 2_400), "{spans:?}");
     world.finish().await;
 }

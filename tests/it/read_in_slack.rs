@@ -31,6 +31,8 @@ pub fn keep(name: &str, shown: &[&Value]) {
         (r"/[^ `]*/(host-\d+)\.allow", "/etc/nginx/$1.allow"),
         (r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "2026-01-01 14:00 UTC"),
         (r"Closed by bo at [-0-9T:]+Z", "Closed by bo at 2026-01-01T12:00:00Z"),
+        // What is left of the reminder's ten minutes depends on how long the server took.
+        (r"in about \d+ minutes", "in about 9 minutes"),
         (r"(ession|equest|extend) [0-9a-f]{8}\b", "$1 0a1b2c3d"),
         (r"([^-0-9a-zA-Z])[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\b", "${1}K7QX-2MPD-9R3V"),
     ];
@@ -168,7 +170,7 @@ async fn what_reminds_of_the_end_and_gives_more_time_by_one_press() {
     world.wait_until_thread_says_all(&["ACTIVE", "1 of 1 open"]).await;
     // Fifty minutes and a little later.
     world.server.restart_with(&[("ENTRYGUARD_CLOCK_FAST_BY", "51m")]).await;
-    let thread = world.wait_until_thread_says_all(&["⏰ Ends", "in about 9 minutes"]).await;
+    let thread = world.wait_until_thread_says_all(&["⏰ Ends", "in about"]).await;
     let reminder = thread.replies.iter().find(|reply| reply.says("⏰ Ends")).unwrap();
     keep("thread_reminded", &[&thread.parent.content, &thread.replies[0].content, &reminder.content]);
     let in_its_time = world.slack.to_server().at(entryguard_tests::unix_seconds() + 51 * 60);

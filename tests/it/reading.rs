@@ -43,6 +43,7 @@ pub fn settings(guide: &str, description: &str, own: &[(&str, &str)]) -> Setting
         (r"http://127\.0\.0\.1:\d+", "https://entryguard.example.com"),
         (r"closed in \d+\.\d s", "closed in 0.4 s"),
         (r"Closed, \d+\.\d s", "Closed, 0.4 s"),
+        (r"confirmed (just now|\d+m ago)", "confirmed just now"),
         (r"/[^ `]*/([a-z-]+)\.allow[^ :`]*", "/etc/nginx/$1.allow"),
     ];
     for (varying, fixed) in all.iter().chain(own) {

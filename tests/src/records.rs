@@ -5,6 +5,7 @@ use std::time::Duration;
 use sqlx::any::{AnyRow, install_default_drivers};
 use sqlx::{AnyConnection, Connection, Row};
 
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::database::OwnDatabase;
@@ -124,17 +125,23 @@ impl Records {
 
     /// Keeps everybody from one-time links for so long from here on, as a slow disk would. For Postgres alone.
     pub async fn hold_up(self, patience: Duration) -> JoinHandle<()> {
-        self.hold(patience, "LOCK TABLE confirmations").await
+        self.hold(tokio::time::sleep(patience), "LOCK TABLE confirmations").await
+    }
+
+    /// The same until the sender says so, or is dropped.
+    pub async fn hold_up_until_told(self) -> (oneshot::Sender<()>, JoinHandle<()>) {
+        let (release, released) = oneshot::channel();
+        (release, self.hold(released, "LOCK TABLE confirmations").await)
     }
 
     /// Keeps everybody from accepting a request for so long from here on. For Postgres alone.
     pub async fn hold_up_accepting(self, patience: Duration) -> JoinHandle<()> {
-        self.hold(patience, "LOCK TABLE accepted_requests").await
+        self.hold(tokio::time::sleep(patience), "LOCK TABLE accepted_requests").await
     }
 
     /// Keeps everybody from opening anything more for so long from here on, once they have come as far as that. For Postgres alone.
     pub async fn hold_up_resources(self, patience: Duration) -> JoinHandle<()> {
-        self.hold(patience, "SELECT * FROM resources FOR UPDATE").await
+        self.hold(tokio::time::sleep(patience), "SELECT * FROM resources FOR UPDATE").await
     }
 
     /// How many wait for what somebody else holds. For Postgres alone.
@@ -144,12 +151,12 @@ impl Records {
     }
 
     /// Holds it once this returns.
-    async fn hold(mut self, patience: Duration, lock: &'static str) -> JoinHandle<()> {
+    async fn hold<T>(mut self, until: impl Future<Output = T> + Send + 'static, lock: &'static str) -> JoinHandle<()> {
         for sql in ["BEGIN", lock] {
             sqlx::query(sql).execute(&mut self.connection).await.expect(sql);
         }
         tokio::spawn(async move {
-            tokio::time::sleep(patience).await;
+            drop(until.await);
             sqlx::query("ROLLBACK").execute(&mut self.connection).await.expect("it was only waited");
         })
     }

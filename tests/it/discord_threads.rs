@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use entryguard_tests::{Database, DiscordDouble, DiscordMessage, World, on_both_databases};
+use entryguard_tests::{Database, DiscordDouble, DiscordMessage, SOON, World, eventually, on_both_databases};
 
 use crate::in_discord::{ANA, HOME, HOME_CIDR, start, team, until_says, until_told};
 
@@ -63,6 +63,10 @@ async fn a_message_that_was_deleted_before_it_had_a_thread_is_given_up() {
     world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
     world.discord.to_server().command(ANA, "stop", &[]).await;
     world.wait_until_group_allows(&world.groups[0], &[]).await;
+    eventually("a thread is asked for", SOON, async || {
+        if world.discord.threads_asked_for() >= 1 { Ok(()) } else { Err("none".to_owned()) }
+    })
+    .await;
     // The second try would come after a second, and the third after two more.
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(world.discord.threads_asked_for(), 1);

@@ -55,7 +55,7 @@ async fn i2_a_start_that_is_under_way_while_everything_is_closed_opens_nothing()
     let (_, link) = world.ask_for_session("U111", "1h").await;
     let browser = world.browser(HOME);
     let page = browser.open(&link).await;
-    let held = world.records().await.hold_up_resources(Duration::from_secs(4)).await;
+    let held = world.records().await.hold_up_resources(Duration::from_secs(10)).await;
     let start = tokio::spawn(async move { browser.submit(&page, &[]).await });
     let mut records = world.records().await;
     eventually("the start has looked for panics, and waits", SOON, async || {

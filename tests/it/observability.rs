@@ -233,7 +233,7 @@ async fn a_collector_that_is_away_or_silent_delays_and_breaks_nothing() {
         .await;
         let began = std::time::Instant::now();
         assert!(world.server.terminate().await.success());
-        assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
         world.finish().await;
     }
 }

@@ -73,7 +73,7 @@ async fn a_whole_session(look: Look) {
     assert_eq!(browser.count("nav a").await, 1, "ana is no administrator");
 
     // The cloud takes its time, so that there is something to watch.
-    world.proxy.slow_down(Duration::from_secs(2));
+    world.proxy.slow_down(Duration::from_secs(5));
     browser.choose("#duration", "2h").await;
     browser.write("#reason", "the deploy").await;
     browser.press(".starting button.primary").await;

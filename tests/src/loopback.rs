@@ -45,13 +45,16 @@ pub fn free_port() -> u16 {
     free.next().expect("a port is free")
 }
 
+/// After so long a client gives up. Whoever measures an answer does so by itself.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// A client that goes straight to loopback, and gives up in the end.
 pub fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap()
+    reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap()
 }
 
 /// The same, for whoever follows redirects by hand: a browser takes the cookies of each answer.
 pub fn client_that_stays() -> reqwest::Client {
     let stays = reqwest::redirect::Policy::none();
-    reqwest::Client::builder().no_proxy().redirect(stays).timeout(Duration::from_secs(30)).build().unwrap()
+    reqwest::Client::builder().no_proxy().redirect(stays).timeout(PATIENCE).build().unwrap()
 }

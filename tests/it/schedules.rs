@@ -14,9 +14,22 @@ const HOME_CIDR: &str = "93.184.216.34/32";
 /// The refused start of a tick is tried again every 15 seconds.
 const TRIED_AGAIN: Duration = Duration::from_secs(45);
 
-/// A schedule that is running at any time: from midnight to midnight.
-fn all_day() -> String {
-    schedule("0 0 * * *", "24h")
+/// A schedule that is running for hours to come, of a day that began six hours ago: midnight is no time of its own.
+struct Day {
+    cron: String,
+    ends: i64,
+}
+
+impl Day {
+    fn now() -> Self {
+        let (begins, at) = clock(-6 * 3_600);
+        let (hour, minute) = begins.split_once(':').unwrap();
+        Self { cron: format!("{minute} {hour} * * *"), ends: at + 24 * 3_600 }
+    }
+
+    fn schedule(&self) -> String {
+        schedule(&self.cron, "24h")
+    }
 }
 
 fn schedule(cron: &str, duration: &str) -> String {
@@ -45,10 +58,11 @@ pub fn clock(in_seconds: i64) -> (String, i64) {
 
 on_both_databases! {
     async fn a_tick_that_was_missed_is_made_up_for_once_and_its_session_goes_with_the_schedule(database: Database) {
-        let mut world = with_office(database).configured(&all_day()).start().await;
+        let day = Day::now();
+        let mut world = with_office(database).configured(&day.schedule()).start().await;
         world.wait_until_group_allows(&world.groups[0], &[OFFICE_CIDR]).await;
         let wish = world.records().await.wishes().await.remove(0);
-        assert_eq!(wish.expires_at % 86_400_000, 0, "what is left of the day, and no more");
+        assert_eq!(wish.expires_at, day.ends * 1000, "what is left of the day, and no more");
         world.server.restart().await;
         tokio::time::sleep(Duration::from_secs(3)).await;
         let all = started(&world).await;
@@ -63,7 +77,8 @@ on_both_databases! {
         let (hour_ago, _) = clock(-3_600);
         let (hour, minute) = hour_ago.split_once(':').unwrap();
         let other_ticks = format!("cron = \"{minute} {hour} * * *\"");
-        let old_and_new = [("cron = \"0 0 * * *\"", other_ticks.as_str()), ("duration = \"24h\"\nreason", "duration = \"23h\"\nreason")];
+        let ticks = format!("cron = {:?}", day.cron);
+        let old_and_new = [(ticks.as_str(), other_ticks.as_str()), ("duration = \"24h\"\nreason", "duration = \"23h\"\nreason")];
         for (sessions, (old, new)) in (3..).zip(old_and_new) {
             world.rewrite_config(old, new);
             world.reload().await;
@@ -86,7 +101,7 @@ on_both_databases! {
 
     async fn a_refused_tick_is_told_of_and_tried_again(database: Database) {
         let builder = with_office(database).role("office", &["office"], &[], "").role("all", &["ana"], &["group-1"], "");
-        let mut world = builder.configured(&all_day()).start().await;
+        let mut world = builder.configured(&Day::now().schedule()).start().await;
         let told = async || {
             let messages = world.slack.direct_messages_to("U111");
             let about = |message: &&entryguard_tests::Message| message.says("a schedule's session could not be started");
@@ -106,7 +121,8 @@ on_both_databases! {
     async fn a_schedule_opens_what_its_role_gives_and_no_more(database: Database) {
         let builder = World::on(database).with_groups(2).admin("ana", "U111").workflow_member("office", "repository_id=1");
         let builder = builder.role("office", &["office"], &["group-1"], "").role("all", &["office"], &["group-1", "group-2"], "");
-        let of = |role: &str| all_day().replace("member = \"office\"", &format!("member = \"office\"\nrole = {role:?}"));
+        let all_day = Day::now().schedule();
+        let of = |role: &str| all_day.replace("member = \"office\"", &format!("member = \"office\"\nrole = {role:?}"));
         let mut world = builder.configured(&of("all")).start().await;
         for group in &world.groups {
             world.wait_until_group_allows(group, &[OFFICE_CIDR]).await;
@@ -131,7 +147,8 @@ on_both_databases! {
         let asks = "approval = { by = [\"bo\"], within = \"10m\" }";
         let builder = World::on(database).with_groups(1).admin("bo", "U222").workflow_member("office", "repository_id=1");
         let builder = builder.role("office", &["office"], &["group-1"], asks);
-        let world = builder.configured(&all_day()).start().await;
+        let day = Day::now();
+        let world = builder.configured(&day.schedule()).start().await;
         let request = eventually("bo is asked", SOON, async || {
             world.slack.direct_messages_to("U222").pop().ok_or_else(|| "nothing".to_owned())
         })
@@ -140,7 +157,7 @@ on_both_databases! {
         world.slack.press("U222", &request, "entryguard_approve").await;
         world.wait_until_group_allows(&world.groups[0], &[OFFICE_CIDR]).await;
         let wish = world.records().await.wishes().await.remove(0);
-        assert_eq!(wish.expires_at % 86_400_000, 0, "at midnight, however late the answer");
+        assert_eq!(wish.expires_at, day.ends * 1000, "when the day is over, however late the answer");
         world.finish().await;
     }
 
@@ -175,7 +192,7 @@ async fn two_replicas_start_one_session_for_each_tick() {
         with_office(Database::Postgres).configured(&every_ten_seconds).configured("[removal]\nread_again_after = [\"1s\"]");
     let world = builder.start().await;
     let _other = world.another_server().await;
-    let all = eventually("three ticks have passed", Duration::from_secs(60), async || {
+    let all = eventually("three ticks have passed", Duration::from_secs(180), async || {
         let all = started(&world).await;
         if all.len() >= 3 { Ok(all) } else { Err(format!("{all:#?}")) }
     })

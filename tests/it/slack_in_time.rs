@@ -117,17 +117,18 @@ async fn what_the_socket_has_brought_is_answered_there_also_by_a_server_that_is_
     let (release, held) = world.records().await.hold_up_until_told().await;
     let mut records = world.records().await;
     let (slack, server) = (&world.slack, &mut world.server);
-    let stopping = async {
-        eventually("the command waits", SOON, async || {
-            if records.held_up().await > 0 { Ok(()) } else { Err("nobody waits".to_owned()) }
-        })
-        .await;
-        let released = async {
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            release.send(()).unwrap();
+    let stopping =
+        async {
+            eventually("the command waits", SOON, async || {
+                if records.held_up().await > 0 { Ok(()) } else { Err("nobody waits".to_owned()) }
+            })
+            .await;
+            let released = async {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                release.send(()).unwrap();
+            };
+            tokio::join!(server.terminate(), released).0
         };
-        tokio::join!(server.terminate(), released).0
-    };
     let (answer, status) = tokio::join!(async { slack.to_server().over_socket().command("U111", "start 1h").await }, stopping);
     assert!(is_in_time(&answer) && answer.says("Confirm your address"), "{answer:?}");
     assert!(status.success(), "{status}");

@@ -22,7 +22,7 @@ const PAGE: usize = 100;
 /// How often to look whether another job has written over what we said.
 const LOOKS: u32 = 5;
 /// The least time between writing and looking: longer than another job takes from looking to writing.
-const PAUSE: Duration = Duration::from_millis(300);
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A pull request, as the job's token may change it.
 pub struct PullRequest {
@@ -130,7 +130,9 @@ impl PullRequest {
                     }
                 }
             }
-            sleep(pause()).await;
+            if look + 1 < LOOKS {
+                sleep(pause()).await;
+            }
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use super::problem::Problem;
 const KEYS_PER_MEMBER: NonZeroU32 = NonZeroU32::MIN.saturating_add(3);
 /// What is not taken may be shown so often in a minute from one address.
 const WRONG_PER_MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(29);
-/// Above so many addresses, those that were quiet are forgotten.
+/// Above so many keys or addresses, those that were quiet are forgotten.
 const MANY: usize = 10_000;
 
 /// How often callers have asked, in this process.
@@ -49,6 +49,10 @@ impl Limits {
 
     /// Counts a question of whoever has a session's key: each session by itself, for the jobs of a matrix share a member.
     pub fn admit_holder(&self, session: &SessionId) -> Result<(), Problem> {
+        // API keys are as many as somebody made; sessions come and go with every job.
+        if self.keys.len() > MANY {
+            self.keys.retain_recent();
+        }
         check(&self.keys, &format!("session {session}")).map_err(|wait| refused("about this session", wait))
     }
 
@@ -76,4 +80,35 @@ fn refused(whose: &str, wait: Duration) -> Problem {
         wait.as_secs() + 1
     );
     Problem::new(codes::TOO_MANY_REQUESTS, detail).after(wait)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_of_long_ago_are_forgotten() {
+        // Each has used up nothing a millisecond later.
+        let limits = Limits::new(ApiSettings { requests_per_minute: NonZeroU32::new(60_000).unwrap() });
+        for number in 0..=MANY {
+            limits.admit_holder(&SessionId::from_stored(format!("s{number}"))).unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+        let now = SessionId::from_stored("now");
+        limits.admit_holder(&now).unwrap();
+        assert!(limits.keys.len() < 10, "{}", limits.keys.len());
+    }
+
+    #[test]
+    fn whoever_asks_too_often_is_not_forgotten_among_many() {
+        let limits = Limits::new(ApiSettings { requests_per_minute: NonZeroU32::new(2).unwrap() });
+        let eager = SessionId::from_stored("eager");
+        for _ in 0..2 {
+            limits.admit_holder(&eager).unwrap();
+        }
+        for number in 0..=MANY {
+            limits.admit_holder(&SessionId::from_stored(format!("s{number}"))).unwrap();
+        }
+        assert!(limits.admit_holder(&eager).is_err());
+    }
 }

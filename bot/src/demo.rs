@@ -18,6 +18,7 @@ use crate::api::{self, ApiState};
 use crate::cli::DemoOptions;
 use crate::http::{self, Shared};
 use crate::serve::told_to_stop;
+use crate::surfaces;
 use crate::web::demo::{self, GuardFile};
 use crate::web::seen::SealKey;
 use crate::web::visitor::{FormKey, Recognition, WebState};
@@ -53,7 +54,7 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<ExitCode> {
     let api = api::routes(ApiState::new(shared.clone(), settings.api, None));
     let server = Arc::clone(&shared.server);
     let router = http::base_routes(&server).with_state(shared).merge(pages).merge(api);
-    let router = http::observed(router.fallback(nothing_here), &server);
+    let router = http::observed(router.fallback(nothing_here), &server, surfaces::too_late);
     let mut workers = workers::start(&wired, settings.sweep);
     let key = key_for_the_terminal(&wired.store, &wired.engine.directory()).await?;
     greet(address, &key);

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use axum::Router;
+use axum::http::Uri;
+use axum::response::Response;
 use entryguard_core::config::{ApiSettings, DiscordSettings, GithubSettings, OidcSettings, SlackSettings};
 use entryguard_core::domain::SharedExit;
 use entryguard_core::provider::Verify;
@@ -19,7 +21,7 @@ use crate::web::oidc::{self, Oidc};
 use crate::web::seen::SealKey;
 use crate::web::sign_in::{self, WaysIn};
 use crate::web::visitor::{Recognition, WebState, carry_cookies};
-use crate::web::{member_routes, not_like_this, nothing_here, sign_out};
+use crate::web::{self, member_routes, not_like_this, nothing_here, sign_out};
 use crate::wiring::Wired;
 
 /// Posts brought up to date at once: a slow answer of a chat's holds up no more than its own.
@@ -59,7 +61,12 @@ pub async fn start(wired: &Wired, shared: Shared, apps: Apps, workers: &mut Join
         router = router.merge(start_github(wired, shared, github, workers)?);
     }
     workers.spawn(digest.run());
-    Ok(http::observed(router.fallback(nothing_here), &server))
+    Ok(http::observed(router.fallback(nothing_here), &server, too_late))
+}
+
+/// What is answered where a request took too long: a problem by the API, a page by everything else.
+pub fn too_late(uri: &Uri) -> Response {
+    if api::has(uri.path()) { api::too_late() } else { web::too_late() }
 }
 
 /// The pages, for whoever has signed in.
@@ -140,5 +147,25 @@ fn show<C: Chat>(workers: &mut JoinSet<()>, wired: &Wired, chat: &Arc<C>, announ
     let outbox = OutboxWorker::new(Arc::clone(&wired.engine), Arc::clone(chat), Arc::clone(&wired.nudges), announcements);
     for _ in 0..OUTBOX_WORKERS {
         workers.spawn(outbox.clone().run());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_takes_too_long_is_told_in_their_own_way() {
+        for (path, kind) in [
+            ("/api/v1/sessions", "application/problem+json"),
+            ("/api/v1/", "application/problem+json"),
+            ("/sessions", "text/html; charset=utf-8"),
+            ("/api/v12", "text/html; charset=utf-8"),
+        ] {
+            let answer = too_late(&Uri::from_static(path));
+            assert_eq!((answer.status().as_u16(), answer.headers()["content-type"].to_str().unwrap()), (408, kind), "{path}");
+        }
+        let body = axum::body::to_bytes(api::too_late().into_body(), 10_000).await.unwrap();
+        assert_eq!(serde_json::from_slice::<serde_json::Value>(&body).unwrap()["code"], "timed_out");
     }
 }

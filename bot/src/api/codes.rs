@@ -41,6 +41,7 @@ codes! {
     NOT_FOUND: NOT_FOUND "not_found" "There is nothing here";
     SESSION_UNKNOWN: NOT_FOUND "session_unknown" "No such session";
     METHOD_NOT_ALLOWED: METHOD_NOT_ALLOWED "method_not_allowed" "Not with this method";
+    TIMED_OUT: REQUEST_TIMEOUT "timed_out" "Too late";
     TOO_MANY_SESSIONS: CONFLICT "too_many_sessions" "Too many sessions";
     SESSION_AMBIGUOUS: CONFLICT "session_ambiguous" "More than one session";
     SESSION_OVER: CONFLICT "session_over" "The session is over";

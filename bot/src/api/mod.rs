@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post};
 use entryguard_core::config::ApiSettings;
 
@@ -89,6 +90,18 @@ fn all() -> [(&'static str, MethodRouter<ApiState>); 14] {
         ("/openapi.json", get(document::show)),
         ("/docs", get(viewer::show)),
     ]
+}
+
+/// Whether a path is the API's.
+pub fn has(path: &str) -> bool {
+    path.strip_prefix(BASE).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The answer to what was neither there nor answered in time.
+pub fn too_late() -> Response {
+    let detail = "The request took too long to arrive or to be answered, and was broken off. What it asked for may have been done all the \
+                  same: look, or send a start again with its `Idempotency-Key`.";
+    Problem::new(codes::TIMED_OUT, detail).into_response()
 }
 
 async fn nothing_here() -> Problem {

@@ -23,17 +23,17 @@ macro_rules! refusals {
 
 refusals! {
     /// Of whatever asks who calls, and has a query.
-    OfAll: 400 401 403 429 503;
+    OfAll: 400 401 403 408 429 503;
     /// Of what is about one session.
-    OfOne: 400 401 403 404 409 429 503;
+    OfOne: 400 401 403 404 408 409 429 503;
     /// Of what is about one session and takes a body.
-    OfChange: 400 401 403 404 409 413 415 422 429 503;
+    OfChange: 400 401 403 404 408 409 413 415 422 429 503;
     /// Of a stop that names no session.
-    OfStop: 400 401 403 404 409 413 415 422 429 503;
+    OfStop: 400 401 403 404 408 409 413 415 422 429 503;
     /// Of a start.
-    OfStart: 400 401 403 404 409 413 415 422 429 503;
+    OfStart: 400 401 403 404 408 409 413 415 422 429 503;
     /// Of what a session's key is good for.
-    OfHolder: 400 401 403 404 429 503;
+    OfHolder: 400 401 403 404 408 429 503;
 }
 
 fn described(status: u16) -> (String, RefOr<Response>) {

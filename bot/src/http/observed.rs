@@ -2,14 +2,14 @@
 //! the path, for a path can be a one-time link.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use entryguard_core::config::ServerSettings;
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, Uri};
 use metrics::{counter, histogram};
 use tower_http::request_id::{PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
 use tracing::{Instrument, field};
@@ -18,15 +18,31 @@ use super::request_id::{self, OwnIds};
 
 /// What no route of ours is for.
 const UNMATCHED: &str = "unmatched";
+/// How long a request may come in and be thought about: what waits is answered after a minute. A stream of events has been answered
+/// once it begins.
+const TO_ANSWER: Duration = Duration::from_secs(90);
 
-/// The same routes, each request with an id, a span and numbers.
-pub fn observed(router: Router, server: &Arc<ServerSettings>) -> Router {
+/// What is answered where a request was neither there nor answered in time.
+pub type TooLate = fn(&Uri) -> Response;
+
+/// The same routes, each request with an id, a span and numbers, and an end.
+pub fn observed(router: Router, server: &Arc<ServerSettings>, too_late: TooLate) -> Router {
+    observed_within(TO_ANSWER, router, server, too_late)
+}
+
+fn observed_within(patience: Duration, router: Router, server: &Arc<ServerSettings>, too_late: TooLate) -> Router {
     // From the inside out: the last layer sees a request first.
     router
+        .layer(from_fn(move |request, next| in_time(patience, too_late, request, next)))
         .layer(from_fn(observe))
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(SetRequestIdLayer::x_request_id(OwnIds))
         .layer(from_fn_with_state(Arc::clone(server), name))
+}
+
+async fn in_time(patience: Duration, too_late: TooLate, request: Request, next: Next) -> Response {
+    let uri = request.uri().clone();
+    tokio::time::timeout(patience, next.run(request)).await.unwrap_or_else(|_| too_late(&uri))
 }
 
 async fn name(State(server): State<Arc<ServerSettings>>, request: Request, next: Next) -> Response {
@@ -100,5 +116,44 @@ fn chat_of(route: &str) -> Option<&'static str> {
         Some("slack") => Some("slack"),
         Some("discord") => Some("discord"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse;
+    use axum::routing::post;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    fn late(uri: &Uri) -> Response {
+        (StatusCode::REQUEST_TIMEOUT, format!("{} {}", uri.path(), request_id::current().unwrap_or_default())).into_response()
+    }
+
+    #[tokio::test]
+    async fn a_request_that_never_ends_is_answered_under_its_id() {
+        let server = Arc::new(ServerSettings {
+            listen: ([127, 0, 0, 1], 8080).into(),
+            public_url: "http://127.0.0.1:8080".to_owned(),
+            ipv4_url: None,
+            ipv6_url: None,
+            trusted_proxies: Vec::new(),
+            metrics_listen: None,
+        });
+        let router = Router::new().nest("/api", Router::new().route("/sessions", post(async |body: String| body)));
+        let router = observed_within(Duration::from_millis(300), router, &server, late);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut connection = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+        connection.write_all(b"POST /api/sessions HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\na").await.unwrap();
+        let mut answer = String::new();
+        let ended = tokio::time::timeout(Duration::from_secs(20), connection.read_to_string(&mut answer)).await;
+        serving.abort();
+        assert!(ended.is_ok() && answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let id = head.lines().find_map(|line| line.strip_prefix("x-request-id: ")).expect("its id");
+        assert!(!id.is_empty() && body.contains(&format!("/api/sessions {id}")), "{answer}");
     }
 }

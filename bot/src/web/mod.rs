@@ -41,6 +41,13 @@ pub async fn not_like_this() -> Response {
     problem::problem(StatusCode::METHOD_NOT_ALLOWED, "Not a page", why)
 }
 
+/// The answer to what was neither there nor answered in time.
+pub fn too_late() -> Response {
+    let why = "This took too long to arrive or to be answered, and was broken off. What it asked for may have been done all the same: \
+               look before you send it again.";
+    problem::problem(StatusCode::REQUEST_TIMEOUT, "Too late", why)
+}
+
 /// The routes of every page that a member may see, and of those behind their links.
 pub fn member_routes() -> Router<WebState> {
     sessions::routes().merge(confirm::routes()).merge(seen::routes()).merge(admin::routes()).merge(assets::routes())

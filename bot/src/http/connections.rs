@@ -6,12 +6,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, Request};
-use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse, Response};
+use axum::extract::ConnectInfo;
 use axum::serve::Listener;
 use axum::{Extension, Router};
-use http::StatusCode;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
@@ -19,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::DRAIN;
+use super::impatient::Impatient;
 
 /// How many there may be; others wait. A process often has no more than 1,024 files, and needs some of its own.
 const AT_ONCE: usize = 900;
@@ -27,12 +25,12 @@ const AT_ONCE: usize = 900;
 struct Patience {
     /// How long one may take to say what it wants, or say nothing between two requests.
     to_speak: Duration,
-    /// How long a request may come in and be thought about. A stream of events has been answered once it begins.
-    to_answer: Duration,
+    /// How long one may take nothing of what it is sent.
+    to_take: Duration,
 }
 
-/// Proxies keep a connection for a minute, and what waits is answered after a minute.
-const OURS: Patience = Patience { to_speak: Duration::from_secs(75), to_answer: Duration::from_secs(90) };
+/// Proxies keep a connection for a minute. How long a request may take in between is [`observed`](super::observed)'s.
+const OURS: Patience = Patience { to_speak: Duration::from_secs(75), to_take: Duration::from_secs(60) };
 
 /// Serves until `shutdown` resolves, and then lets what was begun end, within bounds: a request that never ends must not keep the
 /// next process from starting.
@@ -41,8 +39,6 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
 }
 
 async fn serve_within(patience: Patience, mut listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
-    let in_time = from_fn(move |request, next| in_time(patience.to_answer, request, next));
-    let router = Router::new().fallback_service(router).layer(in_time);
     let (places, mut shutdown) = (Arc::new(Semaphore::new(AT_ONCE)), pin!(shutdown));
     let (stop, stopping) = watch::channel(());
     loop {
@@ -54,7 +50,7 @@ async fn serve_within(patience: Patience, mut listener: TcpListener, router: Rou
         let router = router.clone().layer(Extension(ConnectInfo::<SocketAddr>(peer)));
         let (stopping, place) = (stopping.clone(), place);
         tokio::spawn(async move {
-            serve_one(connection, router, patience.to_speak, stopping).await;
+            serve_one(connection, router, patience, stopping).await;
             drop(place);
         });
     }
@@ -65,9 +61,10 @@ async fn serve_within(patience: Patience, mut listener: TcpListener, router: Rou
 }
 
 /// Plain HTTP/1.1: what speaks anything newer stands before us, and speaks this as well.
-async fn serve_one(connection: TcpStream, router: Router, to_speak: Duration, mut stopping: watch::Receiver<()>) {
+async fn serve_one(connection: TcpStream, router: Router, patience: Patience, mut stopping: watch::Receiver<()>) {
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(to_speak);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(patience.to_speak);
+    let connection = Impatient::new(connection, patience.to_take);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(connection), TowerToHyperService::new(router)));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -81,23 +78,20 @@ async fn serve_one(connection: TcpStream, router: Router, to_speak: Duration, mu
     }
 }
 
-async fn in_time(patience: Duration, request: Request, next: Next) -> Response {
-    match tokio::time::timeout(patience, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use axum::routing::{get, post};
+    use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
+    /// More than there may be under way.
+    const LARGE: usize = 64 * 1024 * 1024;
+
     async fn serving(patience: Patience) -> (SocketAddr, tokio::sync::oneshot::Sender<()>) {
-        let hold = post(async |body: String| body).get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.ip().to_string());
+        let hold = get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.ip().to_string());
         let router = Router::new().route("/", hold).route("/slow", get(async || tokio::time::sleep(DRAIN / 10).await));
+        let router = router.route("/large", get(async || vec![7_u8; LARGE]));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -115,16 +109,39 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_says_nothing_or_never_ends_is_let_go() {
+    async fn whoever_says_nothing_is_let_go() {
         let soon = Duration::from_millis(500);
-        let (address, _stop) = serving(Patience { to_speak: soon, to_answer: soon }).await;
+        let (address, _stop) = serving(Patience { to_speak: soon, ..OURS }).await;
         for begun in ["", "P", "GET / HTTP/1.1\r\nhost: a\r\n", "PRI * HTTP/2"] {
             let heard = tokio::time::timeout(soon * 20, said(address, begun.as_bytes())).await;
             assert!(heard.is_ok(), "{begun:?}");
         }
-        let cut = said(address, b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\na");
-        let cut = tokio::time::timeout(soon * 20, cut).await.unwrap();
-        assert!(cut.starts_with("HTTP/1.1 408 "), "{cut}");
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_and_takes_nothing_is_let_go_and_a_slow_one_is_not() {
+        let soon = Duration::from_millis(500);
+        let (address, _stop) = serving(Patience { to_take: soon, ..OURS }).await;
+        let ask = async || {
+            let mut connection = TcpStream::connect(address).await.unwrap();
+            connection.write_all(b"GET /large HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+            connection
+        };
+        let (mut stuck, mut slow) = (ask().await, ask().await);
+        let (mut heard, mut part) = (0, vec![0; LARGE / 16]);
+        loop {
+            match slow.read(&mut part).await.unwrap() {
+                0 => break,
+                more => heard += more,
+            }
+            tokio::time::sleep(soon / 50).await;
+        }
+        assert!(heard > LARGE, "{heard}");
+        tokio::time::sleep(soon * 2).await;
+        let mut rest = Vec::new();
+        // What was under way may still come; the rest does not.
+        let _ = tokio::time::timeout(soon * 20, stuck.read_to_end(&mut rest)).await.expect("it was let go");
+        assert!(rest.len() < LARGE, "{}", rest.len());
     }
 
     #[tokio::test]

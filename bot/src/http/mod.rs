@@ -4,6 +4,7 @@ pub mod client_address;
 mod connections;
 pub mod cookies;
 mod health;
+mod impatient;
 mod metrics;
 mod observed;
 mod origin;

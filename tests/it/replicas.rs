@@ -45,6 +45,27 @@ async fn i7_a_replica_that_thaws_after_its_lease_records_nothing() {
     world.finish().await;
 }
 
+#[tokio::test]
+async fn i1_a_replica_goes_on_closing_after_one_of_a_later_version_has_added_columns() {
+    let world = World::on(Database::Postgres).with_groups(1).admin("ana", "U111").start().await;
+    let life = async || {
+        let group = &world.groups[0];
+        world.start_session("U111", "1h", HOME).await;
+        world.wait_until_group_allows(group, &[HOME_CIDR]).await;
+        for command in ["extend 1h", "list all", "status"] {
+            world.slack.command("U111", command).await;
+        }
+        world.slack.command("U111", "stop").await;
+        world.wait_until_group_allows(group, &[]).await;
+    };
+    // Its statements are prepared by then.
+    life().await;
+    world.records().await.add_columns().await;
+    life().await;
+    assert!(!world.server.log().contains("cached plan"), "{}", world.server.log());
+    world.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i1_a_replica_that_thaws_between_two_calls_opens_nothing_for_a_session_that_is_over() {
     let members = World::on(Database::Postgres).with_groups(1).member("ana", "U111").member("bo", "U222").member("cy", "U333");

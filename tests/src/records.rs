@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::any::{AnyRow, install_default_drivers};
-use sqlx::{AnyConnection, Connection, Row};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -142,6 +142,18 @@ impl Records {
     /// Keeps everybody from opening anything more for so long from here on, once they have come as far as that. For Postgres alone.
     pub async fn hold_up_resources(self, patience: Duration) -> JoinHandle<()> {
         self.hold(tokio::time::sleep(patience), "SELECT * FROM resources FOR UPDATE").await
+    }
+
+    /// Adds a column to every table, as a later version may. For Postgres alone.
+    pub async fn add_columns(&mut self) {
+        let tables = "SELECT CAST(table_name AS TEXT) AS name FROM information_schema.tables
+                      WHERE table_schema = current_schema() AND table_name NOT LIKE '\\_sqlx%'";
+        let tables: Vec<String> = self.rows(tables).await.iter().map(|row| row.get("name")).collect();
+        assert!(tables.len() > 10, "{tables:?}");
+        for table in tables {
+            let sql = format!("ALTER TABLE {table} ADD COLUMN of_a_later_version TEXT");
+            sqlx::query(AssertSqlSafe(sql)).execute(&mut self.connection).await.expect("a column more");
+        }
     }
 
     /// How many wait for what somebody else holds. For Postgres alone.

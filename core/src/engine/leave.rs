@@ -37,8 +37,9 @@ impl Engine {
         self.lock_member(&mut tx, &member.name).await?;
         tx.void_links(&member.name, only).await?;
         tx.forget_confirmed(&member.name, only.map(|_| identity)).await?;
-        tx.known_changes().await?;
         let is_news = tx.note_departed(identity, why).await?;
+        // After the identity itself, as whoever takes it back locks.
+        tx.known_changes().await?;
         self.end_browsers(&mut tx, &member.name, only.is_some().then_some(identity), why).await?;
         let live = match only {
             Some(only) => tx.live_ids_of_surface(&member.name, only).await?,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use entryguard_core::domain::{Identity, RoleIdentity, Span};
+use entryguard_core::domain::{Identity, RoleIdentity, Span, Timestamp};
 use entryguard_core::engine::{Engine, EngineError};
 use serenity::model::guild::Member;
 use serenity::model::id::{GuildId, RoleId, UserId};
@@ -49,7 +49,7 @@ impl Memberships {
         let roles = match (guild, member) {
             (Some(guild), Some(member)) if guild == ours => member.roles.clone(),
             (Some(_), _) => return Err("You are in another Discord server than the one that EntryGuard serves.".to_owned()),
-            (None, _) => match self.asked(state, user.id).await? {
+            (None, _) => match self.asked(state, &identity, user.id).await? {
                 Asked::Member(roles) => roles,
                 // What was heard some minutes ago says who somebody is, and must not give back a role that was lost since.
                 Asked::MemberBefore => return Ok(identity),
@@ -64,9 +64,12 @@ impl Memberships {
     }
 
     /// A direct message shows nothing of the guild, so where Discord does not answer nobody is let in.
-    async fn asked(&self, state: &DiscordState, user: UserId) -> Result<Asked, String> {
+    async fn asked(&self, state: &DiscordState, identity: &Identity, user: UserId) -> Result<Asked, String> {
         let now = state.shared.engine.now();
-        if let Some((is_member, _)) = self.known.last(&user).filter(|(_, until)| *until > now) {
+        let is_gone = state.shared.engine.known().departed.contains(identity);
+        // Of whoever was found to be gone since they were heard to be there, only Discord can say that they are back.
+        let holds = |(is_member, until): &(bool, Timestamp)| *until > now && !(*is_member && is_gone);
+        if let Some((is_member, _)) = self.known.last(&user).filter(holds) {
             return Ok(if is_member { Asked::MemberBefore } else { Asked::Stranger });
         }
         let roles = state.api.roles_of(user, WHILE_ASKED).await.map_err(|error| {

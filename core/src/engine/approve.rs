@@ -40,9 +40,14 @@ impl Engine {
         }
     }
 
-    /// The requests that wait for somebody's answer, the newest first.
+    /// The requests that wait for somebody's answer, the newest first. Whoever is gone is shown none; what they were shown before they can
+    /// refuse.
     pub async fn requests_for(&self, caller: &Caller) -> Result<Vec<SessionView>, EngineError> {
         let mut tx = self.store.begin().await?;
+        self.catch_up_in(&mut tx).await?;
+        if self.check_may_see_others(caller).is_err() {
+            return Ok(Vec::new());
+        }
         // By whom asks, so that the requests of others, however many and new, hide none.
         let mut members = tx.members_who_ask().await?;
         members.retain(|member| self.check_answers_for(caller, member).is_ok());
@@ -68,7 +73,7 @@ impl Engine {
         let unknown = || EngineError::SessionUnknown(session.short().to_owned());
         let before = tx.session(session).await?.ok_or_else(unknown)?.session;
         self.lock_member(&mut tx, &before.member).await?;
-        self.still(&mut tx, caller).await?;
+        self.recognized(&mut tx, caller).await?;
         self.check_approver(caller, &before)?;
         match verdict {
             Verdict::Approve => {

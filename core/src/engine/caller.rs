@@ -22,8 +22,9 @@ impl Engine {
         Ok(Caller::new(member.clone(), identity.clone(), surface))
     }
 
-    /// Whether a caller is who they were when they were recognized: what people are known as can change meanwhile.
-    pub(super) async fn still(&self, tx: &mut Tx, caller: &Caller) -> Result<(), EngineError> {
+    /// Whether a caller is who they were when they were recognized: what people are known as can change meanwhile. Closing takes no more
+    /// than this.
+    pub(super) async fn recognized(&self, tx: &mut Tx, caller: &Caller) -> Result<(), EngineError> {
         if let Identity::ApiKey(name) = &caller.identity {
             return self.key_still(tx, name, caller.name()).await;
         }
@@ -31,6 +32,12 @@ impl Engine {
             Some(member) if member.name == caller.member.name => Ok(()),
             _ => Err(self.unknown(&caller.identity)),
         }
+    }
+
+    /// The same, for whatever does more than close: nobody acts as an account that is gone, whatever else its member is.
+    pub(super) async fn still(&self, tx: &mut Tx, caller: &Caller) -> Result<(), EngineError> {
+        self.recognized(tx, caller).await?;
+        self.check_has_not_departed(&caller.identity)
     }
 
     /// The same, for whatever opens, or shows what is others': whoever is gone elsewhere is served nowhere.

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::{Engine, EngineError};
+use super::{Caller, Engine, EngineError};
 use crate::domain::{Actor, AuditAction, AuditEvent, Identity, MemberName};
 use crate::store::Tx;
 
@@ -38,9 +38,24 @@ impl Engine {
     /// The same, for whoever has just caught up.
     pub(super) fn check_is_not_gone(&self, member: &MemberName) -> Result<(), EngineError> {
         match self.directory().gone_by(member, &self.known().departed) {
-            Some(identity) => Err(EngineError::Departed { identity: identity.to_string(), administrators: self.whom_to_ask() }),
+            Some(identity) => Err(self.departed(identity)),
             None => Ok(()),
         }
+    }
+
+    /// Refuses what is asked for as an account that is gone: its member may be what they are elsewhere, and nobody is it any more.
+    pub(super) fn check_has_not_departed(&self, identity: &Identity) -> Result<(), EngineError> {
+        if self.known().departed.contains(identity) { Err(self.departed(identity)) } else { Ok(()) }
+    }
+
+    /// Refuses to show what is others' to somebody who is gone, by what they act as or by another account of theirs.
+    pub(super) fn check_may_see_others(&self, caller: &Caller) -> Result<(), EngineError> {
+        self.check_has_not_departed(caller.identity())?;
+        self.check_is_not_gone(caller.name())
+    }
+
+    fn departed(&self, identity: &Identity) -> EngineError {
+        EngineError::Departed { identity: identity.to_string(), administrators: self.whom_to_ask() }
     }
 }
 

@@ -86,6 +86,7 @@ impl Engine {
         let mut tx = self.store.begin().await?;
         self.catch_up_in(&mut tx).await?;
         let joining = self.joining(&mut tx, identity, code).await?;
+        self.check_has_not_departed(identity)?;
         // What is closed for somebody stays closed under another name of theirs.
         for name in [Some(&joining.member), joining.instead_of.as_ref()].into_iter().flatten() {
             self.check_is_not_gone(name)?;
@@ -154,8 +155,9 @@ impl Engine {
     async fn owner(&self, tx: &mut Tx, code: &JoinCode) -> Result<(MemberName, Identity), EngineError> {
         let unknown = || EngineError::JoinCodeUnknown(CODE_LIFE);
         let from = tx.open_join_code(&code.hash()).await?.ok_or_else(unknown)?;
-        // Whoever handed it out may have been parted from their member since.
-        let member = self.member_behind(&from).filter(|name| !is_guest(name)).ok_or_else(unknown)?;
+        // Whoever handed it out may have been parted from their member since, or be gone.
+        let member = self.member_behind(&from).filter(|name| !is_guest(name) && self.is_still(&from, name));
+        let member = member.ok_or_else(unknown)?;
         Ok((member, from))
     }
 }

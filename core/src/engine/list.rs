@@ -106,13 +106,14 @@ impl Engine {
     /// One session that the caller may see: their own, anybody's for an administrator, and for whoever is asked to agree to it.
     pub async fn show(&self, caller: &Caller, name: &str) -> Result<SessionView, EngineError> {
         let mut tx = self.store.begin().await?;
-        match self.named(&mut tx, caller, name).await {
-            Err(EngineError::SessionUnknown(unknown)) => {
+        self.catch_up_in(&mut tx).await?;
+        match self.seen(&mut tx, caller, name).await {
+            Err(EngineError::SessionUnknown(unknown)) if self.check_may_see_others(caller).is_ok() => {
                 let found = self.anybodys(&mut tx, name).await.ok();
                 let asked = found.filter(|view| self.check_approver(caller, &view.session).is_ok());
                 asked.ok_or(EngineError::SessionUnknown(unknown))
             }
-            named => named,
+            seen => seen,
         }
     }
 
@@ -121,9 +122,15 @@ impl Engine {
         let mut tx = self.store.begin().await?;
         self.catch_up_in(&mut tx).await?;
         self.still(&mut tx, caller).await?;
-        // They may be no administrator any more.
+        self.seen(&mut tx, caller, name).await
+    }
+
+    /// The session of that name, among those that the caller may see by who they are.
+    async fn seen(&self, tx: &mut Tx, caller: &Caller, name: &str) -> Result<SessionView, EngineError> {
+        // They may be no administrator any more, or one who is gone.
         let is_admin = self.directory().members.get(caller.name()).is_some_and(|member| member.admin);
-        self.named_of(&mut tx, (!is_admin).then(|| caller.name().clone()), name).await
+        let sees_all = is_admin && self.check_may_see_others(caller).is_ok();
+        self.named_of(tx, (!sees_all).then(|| caller.name().clone()), name).await
     }
 
     /// The live sessions of a member that can be read, the newest first, and all of them. Whoever closes them goes by
@@ -160,6 +167,7 @@ impl Engine {
         }
     }
 
+    /// The session of that name, among those that the caller may end: an administrator anybody's, also where they are gone elsewhere.
     pub(super) async fn named(&self, tx: &mut Tx, caller: &Caller, name: &str) -> Result<SessionView, EngineError> {
         let member = (!caller.is_admin()).then(|| caller.name().clone());
         self.named_of(tx, member, name).await

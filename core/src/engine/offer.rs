@@ -95,10 +95,7 @@ impl Engine {
 
     /// Refuses a link that somebody asked for who is not its member any more.
     pub(super) fn check_is_whose(&self, link: &Confirmation) -> Result<(), EngineError> {
-        match &link.identity {
-            Some(identity) if !self.is_still(identity, &link.member) => Err(EngineError::MemberLeft(link.member.clone())),
-            _ => Ok(()),
-        }
+        link.identity.as_ref().map_or(Ok(()), |identity| self.check_is_still(identity, &link.member))
     }
 
     /// How long a session is that begins now: as long as was asked for, and no longer than the hours of the member's roles.

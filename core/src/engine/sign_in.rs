@@ -91,8 +91,14 @@ impl Engine {
         self.pages.map_or_else(|| Span::from_seconds(0), |limits| limits.longest)
     }
 
+    /// Whether somebody is the member that they were, and is there.
     pub(super) fn is_still(&self, identity: &Identity, member: &MemberName) -> bool {
-        self.member_behind(identity).as_ref() == Some(member)
+        self.check_is_still(identity, member).is_ok()
+    }
+
+    pub(super) fn check_is_still(&self, identity: &Identity, member: &MemberName) -> Result<(), EngineError> {
+        self.check_has_not_departed(identity)?;
+        if self.member_behind(identity).as_ref() == Some(member) { Ok(()) } else { Err(EngineError::MemberLeft(member.clone())) }
     }
 
     pub(super) fn web_limits(&self) -> Result<WebLimits, EngineError> {
@@ -109,7 +115,8 @@ impl Engine {
         if link.expires_at <= tx.now() {
             return Err(EngineError::LinkExpired(LINK_LIFE));
         }
-        if self.is_still(&link.identity, &link.member) { Ok(link) } else { Err(EngineError::MemberLeft(link.member)) }
+        self.check_is_still(&link.identity, &link.member)?;
+        Ok(link)
     }
 
     async fn begin_web_session(&self, mut tx: Tx, caller: Caller, by: &str) -> Result<SignedIn, EngineError> {

@@ -56,7 +56,8 @@ impl Engine {
         self.catch_up_in(&mut tx).await?;
         let session = tx.web_session(&cookie.hashes()).await?.ok_or(EngineError::SignedOut)?;
         let worth = session.times.worth(tx.now(), limits);
-        let caller = self.caller(&session.identity, Surface::Web).ok().filter(|caller| *caller.name() == session.member);
+        let caller = self.caller(&session.identity, Surface::Web).ok();
+        let caller = caller.filter(|_| self.is_still(&session.identity, &session.member));
         let caller = match (worth, caller) {
             (CookieWorth::Over, _) => return Err(EngineError::SignedOut),
             (CookieWorth::Stale, _) => return self.end_for(tx, &session, "a cookie was shown that had been exchanged").await,

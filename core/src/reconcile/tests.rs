@@ -402,7 +402,7 @@ async fn whoever_leaves_takes_their_links_and_sessions_along() {
     let bos = world.engine.offer(&world.member("BO"), crate::engine::OfferRequest::default()).await.unwrap();
     let ana = Identity::Slack { team: "T".into(), user: "ANA".into() };
     assert_eq!(world.engine.identity_left(&ana, Surface::Slack, "deactivated in Slack").await.unwrap(), 1);
-    assert!(matches!(world.engine.confirm(&out.token, addresses).await, Err(EngineError::LinkExpired(_))));
+    assert!(matches!(world.engine.confirm(&out.token, addresses).await, Err(EngineError::Departed { .. })));
     world.settle().await;
     assert_eq!((world.status(&id).await, world.group.rules().len()), (SessionStatus::Cancelled, 0));
     world.engine.confirm(&bos.token, addresses).await.unwrap();

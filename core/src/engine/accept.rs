@@ -9,7 +9,7 @@ use crate::domain::Span;
 use crate::gather::Gather;
 use crate::store::{Store, StoreError};
 
-/// How often old ones are forgotten: not with each request.
+/// How often old ones are forgotten, and the links that nobody has used: not with each request.
 const FORGET_EVERY: Span = Span::from_minutes(1);
 
 /// Requests that wait to be accepted.
@@ -49,6 +49,7 @@ async fn accept_all(store: &Store, forgotten_at: &AtomicI64, names: BTreeSet<Str
     let now = tx.now().as_millis();
     if now - forgotten_at.load(Ordering::Relaxed) > FORGET_EVERY.as_millis() {
         tx.forget_accepted().await?;
+        tx.forget_unused_links().await?;
         forgotten_at.store(now, Ordering::Relaxed);
     }
     let first = tx.accept_once(&names).await?;

@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::{Engine, EngineError};
 use crate::domain::{
-    Actor, AddressRefused, Addresses, Approval, AuditAction, AuditEvent, Directory, HostAddress, LearntBy, Member, MemberName,
-    Opening, OpeningId, Resource, ResourceName, RoleName, RuleStatus, Session, SessionId, SessionRule, SessionRuleId, Span,
-    Surface, Terms, Timestamp,
+    Actor, AddressRefused, Addresses, Approval, AuditAction, AuditEvent, Directory, HostAddress, Identity, LearntBy, Member,
+    MemberName, Opening, OpeningId, Resource, ResourceName, RoleName, RuleStatus, Session, SessionId, SessionRule, SessionRuleId,
+    Span, Surface, Terms, Timestamp,
 };
 use crate::store::Tx;
 
@@ -17,6 +17,8 @@ use crate::store::Tx;
 pub(super) struct Wanted {
     pub(super) member: MemberName,
     pub(super) surface: Surface,
+    // As whom; nobody where no person asks.
+    pub(super) identity: Option<Identity>,
     pub(super) duration: Span,
     pub(super) reason: Option<String>,
     pub(super) break_glass: bool,
@@ -80,11 +82,11 @@ impl Engine {
             asked_for.extend(resources.iter().cloned());
         }
         if session.approval.is_awaited() {
-            tx.insert_session(&session).await?;
+            tx.insert_session(&session, wanted.identity.as_ref()).await?;
         } else {
             // The resources before the session, as everybody locks.
             tx.lock_resources(&resources).await?;
-            tx.insert_session(&session).await?;
+            tx.insert_session(&session, wanted.identity.as_ref()).await?;
             self.grant(tx, &session, wishes).await?;
         }
         self.tell_of_start(tx, &session, &terms, wanted.place.as_deref()).await?;

@@ -1,9 +1,13 @@
 //! Who is gone, and who is back. On SQLite, which has one connection.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::any::AnyPoolOptions;
+
 use super::*;
-use crate::domain::{Addresses, HostAddress, SessionId, Surface, WebLimits};
+use crate::domain::{Addresses, HostAddress, SessionId, Span, Surface, WebLimits};
+use crate::engine::directories::Directories;
 use crate::engine::testing::OnSqlite;
 use crate::engine::{OfferRequest, StartRequest, Verdict, Which};
 
@@ -39,17 +43,26 @@ const NOT_THERE: &str = "not in the Discord server any more";
 
 struct World {
     engine: Engine,
-    _on: OnSqlite,
+    on: OnSqlite,
 }
 
 impl World {
     async fn new() -> Self {
         let on = OnSqlite::with(CONFIG).await;
-        Self { engine: on.engine.clone().with_pages(WebLimits::default()), _on: on }
+        Self { engine: on.engine.clone().with_pages(WebLimits::default()), on }
     }
 
     fn caller(&self, name: &str, surface: Surface) -> Caller {
         self.engine.caller(&identity(name), surface).unwrap()
+    }
+
+    /// Another replica, which has heard of nothing yet.
+    fn replica(&self) -> Engine {
+        Engine { directories: Arc::new(Directories::new(self.engine.configured())), ..self.engine.clone() }
+    }
+
+    async fn is_live(&self, session: &SessionId) -> bool {
+        self.engine.view(session).await.unwrap().unwrap().status().is_live()
     }
 
     async fn start(&self, caller: &Caller) -> Result<SessionId, EngineError> {
@@ -146,4 +159,78 @@ async fn i8_an_administrator_who_is_gone_sees_nobody_elses_session_and_ends_any(
     }
     engine.look_again(&cy, own.as_str()).await.expect("their own they see");
     engine.stop(&cy, &Which::Named(anas.to_string())).await.expect("closing goes on");
+}
+
+#[tokio::test]
+async fn i1_what_an_account_opened_or_moved_on_the_pages_ends_when_it_is_gone() {
+    let world = World::new().await;
+    let engine = &world.engine;
+    let (gone, there) = (world.caller("discord:7/11", Surface::Web), world.caller("slack:T/ANA", Surface::Web));
+    let opened = world.start(&gone).await.unwrap();
+    let first = world.start(&there).await.unwrap();
+    let moved = engine.move_session(&gone, first.as_str(), home()).await.unwrap().view.session.id;
+    let elsewhere = world.start(&there).await.unwrap();
+    assert_eq!(engine.identity_left(gone.identity(), Surface::Discord, NOT_THERE).await.unwrap(), 2);
+    let live = [world.is_live(&opened).await, world.is_live(&moved).await, world.is_live(&elsewhere).await];
+    assert_eq!(live, [false, false, true]);
+}
+
+#[tokio::test]
+async fn whoever_is_looked_at_again_after_they_left_changes_nothing() {
+    let world = World::new().await;
+    let ana = identity("slack:T/ANA");
+    world.engine.identity_left(&ana, Surface::Slack, "deactivated").await.unwrap();
+    let version = world.engine.catch_up().await.unwrap();
+    world.engine.identity_left(&ana, Surface::Slack, "deactivated").await.unwrap();
+    assert_eq!(world.engine.catch_up().await.unwrap(), version, "no replica has to read it again");
+}
+
+#[tokio::test]
+async fn i8_a_replica_that_has_not_heard_of_a_joining_notes_whose_departure_it_is() {
+    let world = World::new().await;
+    let (engine, behind, new) = (&world.engine, world.replica(), identity("discord:7/33"));
+    let code = engine.issue_join_code(&world.caller("slack:T/ANA", Surface::Slack)).await.unwrap().code;
+    engine.join(&new, Surface::Discord, &code).await.unwrap();
+    let opened = world.start(&world.caller("discord:7/33", Surface::Discord)).await.unwrap();
+    assert_eq!(behind.identity_left(&new, Surface::Discord, NOT_THERE).await.unwrap(), 1);
+    assert!(!world.is_live(&opened).await);
+}
+
+#[tokio::test]
+async fn i8_an_account_that_left_before_it_was_anybodys_joins_nobody() {
+    let world = World::new().await;
+    let (engine, new) = (&world.engine, identity("discord:7/33"));
+    let code = engine.issue_join_code(&world.caller("slack:T/ANA", Surface::Slack)).await.unwrap().code;
+    assert_eq!(engine.identity_left(&new, Surface::Discord, NOT_THERE).await.unwrap(), 0);
+    is_refused(engine.join(&new, Surface::Discord, &code).await);
+    engine.identity_returned(&new).await.unwrap();
+    engine.join(&new, Surface::Discord, &code).await.expect("whoever is there joins");
+}
+
+#[tokio::test]
+async fn a_session_whose_member_cannot_be_read_hides_no_other() {
+    let world = World::new().await;
+    let engine = &world.engine;
+    world.start(&world.caller("slack:T/BO", Surface::Slack)).await.unwrap();
+    let unreadable = world.start(&world.caller("slack:T/BO", Surface::Slack)).await.unwrap();
+    let database = AnyPoolOptions::new().max_connections(1).connect(&world.on.url).await.unwrap();
+    let tampered = sqlx::query("UPDATE sessions SET member = 'no name!' WHERE id = $1").bind(unreadable.as_str());
+    assert_eq!(tampered.execute(&database).await.unwrap().rows_affected(), 1);
+    let (changed, _) = engine.changed_since(0).await.unwrap();
+    assert!(changed.iter().any(|member| member.as_str() == "bo"), "{changed:?}");
+    assert_eq!(engine.requests_for(&world.caller("slack:T/ANA", Surface::Slack)).await.unwrap().len(), 1);
+    assert!(engine.identities_with_sessions().await.unwrap().contains(&identity("slack:T/BO")));
+}
+
+#[tokio::test]
+async fn a_link_that_nobody_used_is_forgotten_a_day_after_its_end() {
+    let world = World::new().await;
+    let engine = &world.engine;
+    let link = engine.offer(&world.caller("slack:T/ANA", Surface::Slack), OfferRequest::default()).await.unwrap();
+    world.on.clock.advance(Span::from_hours(24));
+    engine.accept_once("a request").await.unwrap();
+    assert!(matches!(engine.look_at_offer(&link.token).await, Err(EngineError::LinkExpired(_))));
+    world.on.clock.advance(Span::from_minutes(11));
+    engine.accept_once("another").await.unwrap();
+    assert!(matches!(engine.look_at_offer(&link.token).await, Err(EngineError::LinkUnknown)));
 }

@@ -39,6 +39,7 @@ impl Engine {
         let wanted = Wanted {
             member: caller.name().clone(),
             surface: caller.surface(),
+            identity: Some(caller.identity().clone()),
             duration: self.check_duration(caller.name(), Some(left), tx.now())?,
             reason: old.reason.clone(),
             break_glass,

@@ -71,6 +71,7 @@ impl Engine {
         let wanted = Wanted {
             member: of,
             surface: Surface::Schedule,
+            identity: None,
             duration,
             reason,
             break_glass: false,

@@ -120,11 +120,12 @@ impl Engine {
         let directory = self.directory();
         let member = directory.members.get(&link.member).ok_or_else(|| EngineError::MemberLeft(link.member.clone()))?;
         let duration = self.check_duration(&member.name, Some(link.duration), tx.now())?;
-        let Confirmation { id, surface, reason, break_glass, place, .. } = link;
+        let Confirmation { id, identity, surface, reason, break_glass, place, .. } = link;
         let (name, in_place_of_one) = (member.name.clone(), false);
         let wanted = Wanted {
             member: name,
             surface,
+            identity,
             duration,
             reason,
             break_glass,
@@ -166,10 +167,19 @@ impl Engine {
         }
         let duration = self.check_duration(caller.name(), duration, tx.now())?;
         let evidence = json!({ "learntBy": learnt_by.as_str(), "identity": caller.identity().to_string() });
-        let (member, surface) = (caller.name().clone(), caller.surface());
-        let in_place_of_one = false;
-        let wanted =
-            Wanted { member, surface, duration, reason, break_glass, addresses, learnt_by, place, evidence, in_place_of_one };
+        let wanted = Wanted {
+            member: caller.name().clone(),
+            surface: caller.surface(),
+            identity: Some(caller.identity().clone()),
+            duration,
+            reason,
+            break_glass,
+            addresses,
+            learnt_by,
+            place,
+            evidence,
+            in_place_of_one: false,
+        };
         let session = self.begin_session(&mut tx, &caller.member(), wanted).await?;
         if let Some(key) = &key {
             tx.insert_session_key(key, &session.id, caller.identity()).await?;

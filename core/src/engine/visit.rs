@@ -115,21 +115,21 @@ impl Engine {
         Ok(())
     }
 
-    /// Signs out the browsers of a member, all or those of one identity, and says so in the audit log.
+    /// Signs out the browsers of a member, all or those of one identity, and says so in the audit log; how many there were.
     pub(super) async fn end_browsers(
         &self,
         tx: &mut Tx,
         member: &MemberName,
         only: Option<&Identity>,
         why: &str,
-    ) -> Result<(), EngineError> {
+    ) -> Result<u64, EngineError> {
         let browsers = tx.end_web_sessions(member, only).await?;
         if browsers > 0 {
             let identity = only.map(ToString::to_string);
             let details = json!({ "member": member.as_str(), "identity": identity, "browsers": browsers, "why": why });
             self.record_of_web(tx, Actor::System, AuditAction::WebSignedOut, details).await?;
         }
-        Ok(())
+        Ok(browsers)
     }
 
     async fn renew(&self, tx: &mut Tx, session: &WebSession, shown: &WebCookie) -> Result<Option<WebCookie>, EngineError> {

@@ -13,6 +13,8 @@ use crate::domain::{
 
 /// What is read of a link.
 const COLUMNS: &str = "id, member, identity, surface, duration_ms, reason, break_glass, place, expires_at, used_at, session";
+/// How long a link is remembered that nobody has used.
+const UNUSED: Span = Span::from_hours(24);
 
 /// What a one-time link starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,23 +120,35 @@ impl Tx {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Makes a member's links that nobody has used worthless: all of them, or one surface's.
-    pub async fn void_links(&mut self, member: &MemberName, only: Option<Surface>) -> Result<(), StoreError> {
+    /// Makes a member's links that nobody has used worthless: all of them, or those asked for in one surface or as one identity; how many
+    /// there were.
+    pub async fn void_links(&mut self, member: &MemberName, only: Option<(Surface, &Identity)>) -> Result<u64, StoreError> {
+        let (surface, identity) =
+            only.map_or(("", String::new()), |(surface, identity)| (surface.as_str(), identity.to_string()));
         // Earlier than any time that a transaction may have begun at.
-        sqlx::query("UPDATE confirmations SET expires_at = 0 WHERE member = $1 AND used_at IS NULL AND surface LIKE $2")
-            .bind(member.as_str())
-            .bind(only.map_or("%", Surface::as_str))
-            .execute(&mut *self.inner)
-            .await?;
-        Ok(())
+        let sql = "UPDATE confirmations SET expires_at = 0
+                   WHERE member = $1 AND used_at IS NULL AND expires_at > 0 AND ($2 = '' OR surface = $2 OR identity = $3)";
+        let query = sqlx::query(sql).bind(member.as_str()).bind(surface).bind(identity);
+        Ok(query.execute(&mut *self.inner).await?.rows_affected())
     }
 
-    /// Lets no address be used again that a member confirmed through a link: all of them, or those of one identity.
-    pub async fn forget_confirmed(&mut self, member: &MemberName, only: Option<&Identity>) -> Result<(), StoreError> {
+    /// Lets no address be used again that a member confirmed through a link: all of them, or those of one identity; how many there were.
+    pub async fn forget_confirmed(&mut self, member: &MemberName, only: Option<&Identity>) -> Result<u64, StoreError> {
         let only = only.map_or_else(|| "%".to_owned(), ToString::to_string);
+        // That it was used is said for the index alone.
         let sql = "UPDATE confirmations SET learnt_by = 'forgotten'
-                   WHERE member = $1 AND learnt_by = 'link' AND ($2 = '%' OR identity IS NULL OR identity = $2)";
-        sqlx::query(sql).bind(member.as_str()).bind(only).execute(&mut *self.inner).await?;
+                   WHERE member = $1 AND used_at IS NOT NULL AND learnt_by = 'link'
+                     AND ($2 = '%' OR identity IS NULL OR identity = $2)";
+        Ok(sqlx::query(sql).bind(member.as_str()).bind(only).execute(&mut *self.inner).await?.rows_affected())
+    }
+
+    /// Forgets links that nobody has used, once whoever comes back to one need not be told any more that it was one.
+    pub async fn forget_unused_links(&mut self) -> Result<(), StoreError> {
+        // One that was made worthless has no end of its own any more.
+        sqlx::query("DELETE FROM confirmations WHERE used_at IS NULL AND expires_at < $1 AND created_at < $1")
+            .bind(self.now.minus(UNUSED).as_millis())
+            .execute(&mut *self.inner)
+            .await?;
         Ok(())
     }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::rows::{Reader, placeholders};
-use super::sessions::{COLUMNS, session_from};
+use super::rows::placeholders;
+use super::sessions::{COLUMNS, members_in, session_from};
 use super::{StoreError, Tx};
 use crate::domain::{
     MemberName, ResourceName, Session, SessionCursor, SessionId, SessionRule, SessionStatus, Timestamp, session_status,
@@ -125,8 +125,7 @@ impl Tx {
             Listed::Requested.sql()
         );
         let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut *self.inner).await?;
-        let name = |row: &AnyRow| Reader::new(row, "sessions", "id")?.parsed("member", |text| MemberName::new(text).ok());
-        rows.iter().map(name).collect()
+        members_in(&rows, "id")
     }
 
     /// The requests of these members that nobody has answered, the newest first.

@@ -8,8 +8,8 @@ use sqlx::{AssertSqlSafe, Row};
 use super::rows::{Reader, placeholders};
 use super::{StoreError, Tx};
 use crate::domain::{
-    Addresses, Approval, EndReason, Ending, HostAddress, LearntBy, MemberName, ResourceName, Session, SessionId, Span, Surface,
-    Timestamp,
+    Addresses, Approval, EndReason, Ending, HostAddress, Identity, LearntBy, MemberName, ResourceName, Session, SessionId, Span,
+    Surface, Timestamp,
 };
 
 /// What is read of a session.
@@ -18,8 +18,8 @@ pub(super) const COLUMNS: &str =
      closed_at, approval, approved_by, asked_ms, asked_for, learnt_by";
 
 impl Tx {
-    /// Adds a session.
-    pub async fn insert_session(&mut self, session: &Session) -> Result<(), StoreError> {
+    /// Adds a session, and as whom it was asked for, if anybody did.
+    pub async fn insert_session(&mut self, session: &Session, identity: Option<&Identity>) -> Result<(), StoreError> {
         let text = |address: Option<HostAddress>| address.map(|address| address.to_string());
         let (asked_ms, asked_for) = match &session.approval {
             Approval::Awaited { duration, resources } => {
@@ -30,8 +30,8 @@ impl Tx {
         };
         sqlx::query(
             "INSERT INTO sessions (id, member, surface, reason, ipv4, ipv6, started_at, expires_at, approval, asked_ms, remind_at,
-                                   asked_for, learnt_by)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                                   asked_for, learnt_by, identity)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         )
         .bind(session.id.as_str())
         .bind(session.member.as_str())
@@ -46,6 +46,7 @@ impl Tx {
         .bind(session.remind_at().map(Timestamp::as_millis))
         .bind(asked_for)
         .bind(session.learnt_by.map(LearntBy::as_str))
+        .bind(identity.map(ToString::to_string))
         .execute(&mut *self.inner)
         .await?;
         Ok(())
@@ -197,11 +198,20 @@ impl Tx {
         rows.iter().map(id_from).collect()
     }
 
-    /// The same, of those that were asked for in one surface.
-    pub async fn live_ids_of_surface(&mut self, member: &MemberName, surface: Surface) -> Result<Vec<SessionId>, StoreError> {
-        let sql = "SELECT id FROM sessions WHERE member = $1 AND surface = $2 AND ended_at IS NULL ORDER BY started_at DESC, id";
-        let query = sqlx::query(sql).bind(member.as_str()).bind(surface.as_str());
-        query.fetch_all(&mut *self.inner).await?.iter().map(id_from).collect()
+    /// The same, of those that were asked for in one surface, or as one identity wherever that was. On the pages anybody may have been
+    /// behind one whose identity was not kept.
+    pub async fn live_ids_as(
+        &mut self,
+        member: &MemberName,
+        surface: Surface,
+        identity: &Identity,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let sql = "SELECT id FROM sessions WHERE member = $1 AND ended_at IS NULL
+                     AND (surface = $2 OR identity = $3 OR (identity IS NULL AND surface = $4))
+                   ORDER BY started_at DESC, id";
+        let query = sqlx::query(sql).bind(member.as_str()).bind(surface.as_str()).bind(identity.to_string());
+        let rows = query.bind(Surface::Web.as_str()).fetch_all(&mut *self.inner).await?;
+        rows.iter().map(id_from).collect()
     }
 
     /// Whoever has a live session.
@@ -224,6 +234,19 @@ impl Tx {
 /// Needs no other column than the id, so that nothing keeps it from being found.
 fn id_from(row: &AnyRow) -> Result<SessionId, StoreError> {
     Ok(SessionId::from_stored(row.try_get::<String, _>("id")?))
+}
+
+/// Whose the sessions of these rows are. One that cannot be read hides nobody else; whoever has to end it sets it aside.
+pub(super) fn members_in(rows: &[AnyRow], key: &'static str) -> Result<BTreeSet<MemberName>, StoreError> {
+    let mut members = BTreeSet::new();
+    for row in rows {
+        match Reader::new(row, "sessions", key)?.parsed("member", |text| MemberName::new(text).ok()) {
+            Ok(member) => members.extend([member]),
+            Err(error @ StoreError::Unreadable { .. }) => tracing::error!(%error, "whose a session is cannot be read"),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(members)
 }
 
 fn names_in(json: &str) -> Option<Vec<ResourceName>> {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
-use super::rows::Reader;
+use super::sessions::members_in;
 use super::{StoreError, Tx};
 use crate::domain::{MemberName, SessionId, Timestamp};
 
@@ -40,8 +40,7 @@ impl Tx {
         .bind(told)
         .fetch_all(&mut *self.inner)
         .await?;
-        let name = |row: &AnyRow| Reader::new(row, "sessions", "member")?.parsed("member", |text| MemberName::new(text).ok());
-        rows.iter().map(name).collect()
+        members_in(&rows, "member")
     }
 
     /// What happened to a session after the entry `told`, oldest first; its rules' single steps are not turns.

@@ -208,13 +208,16 @@ async fn i8_an_account_that_left_before_it_was_anybodys_joins_nobody() {
 }
 
 #[tokio::test]
-async fn a_session_whose_member_cannot_be_read_hides_no_other() {
+async fn a_session_or_browser_whose_member_cannot_be_read_hides_no_other() {
     let world = World::new().await;
     let engine = &world.engine;
     world.start(&world.caller("slack:T/BO", Surface::Slack)).await.unwrap();
     let unreadable = world.start(&world.caller("slack:T/BO", Surface::Slack)).await.unwrap();
     let database = AnyPoolOptions::new().max_connections(1).connect(&world.on.url).await.unwrap();
     let tampered = sqlx::query("UPDATE sessions SET member = 'no name!' WHERE id = $1").bind(unreadable.as_str());
+    assert_eq!(tampered.execute(&database).await.unwrap().rows_affected(), 1);
+    engine.sign_in(&world.caller("slack:T/ANA", Surface::Slack), "test").await.unwrap();
+    let tampered = sqlx::query("UPDATE web_sessions SET identity = 'nobody'");
     assert_eq!(tampered.execute(&database).await.unwrap().rows_affected(), 1);
     let (changed, _) = engine.changed_since(0).await.unwrap();
     assert!(changed.iter().any(|member| member.as_str() == "bo"), "{changed:?}");

@@ -190,7 +190,7 @@ impl Tx {
         Ok(ended.rows_affected())
     }
 
-    /// As whom browsers are signed in, and who that was when they did.
+    /// As whom browsers are signed in, and who that was when they did. One that cannot be read serves nobody, and hides nobody else.
     pub async fn signed_in(&mut self) -> Result<BTreeSet<(Identity, MemberName)>, StoreError> {
         let rows =
             sqlx::query("SELECT DISTINCT id, identity, member FROM web_sessions WHERE ended_at IS NULL AND expires_at > $1")
@@ -202,7 +202,14 @@ impl Tx {
             let identity = read.parsed("identity", |text| text.parse().ok())?;
             Ok((identity, read.parsed("member", |text| MemberName::new(text).ok())?))
         };
-        rows.iter().map(who).collect()
+        let readable = |row| match who(row) {
+            Err(error @ StoreError::Unreadable { .. }) => {
+                tracing::error!(%error, "who is signed in cannot be read");
+                None
+            }
+            read => Some(read),
+        };
+        rows.iter().filter_map(readable).collect()
     }
 }
 

@@ -148,6 +148,20 @@ on_both_databases! {
         world.finish().await;
     }
 
+    async fn what_was_taken_from_a_session_holds_up_no_longer_time(database: Database) {
+        let builder = World::on(database).with_groups(2).member("ana", "U111");
+        let mut world = builder.role("all", &["ana"], &["group-1", "group-2"], "").start().await;
+        world.start_session("U111", "1h", HOME).await;
+        world.wait_until_thread_says_all(&["ACTIVE", "2 of 2 open"]).await;
+        world.rewrite_config("resources = [\"group-1\", \"group-2\"]", "resources = [\"group-1\"]");
+        world.reload().await;
+        world.wait_until_group_allows(&world.groups[1], &[]).await;
+        world.slack.command("U111", "extend 1h").await;
+        let told = world.wait_until_thread_says_all(&["Extended by ana to", "Open for 2h, until"]).await;
+        assert!(!told.says("being extended"), "{}", told.text());
+        world.finish().await;
+    }
+
     async fn i1_a_name_that_means_another_place_is_closed_at_the_old_one_before_it_opens_at_the_new(database: Database) {
         let builder = World::on(database).with_groups(2).member("ana", "U111").role("all", &["ana"], &["group-1"], "");
         let mut world = builder.configured("[removal]\nread_again_after = [\"1s\"]").start().await;

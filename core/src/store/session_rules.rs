@@ -81,11 +81,14 @@ impl Tx {
         Ok(())
     }
 
-    /// The earliest expiry that a session's own openings bear in the cloud; nothing where one bears none yet or is foreign.
+    /// The earliest expiry that those of a session's own openings bear in the cloud which it still wants; nothing where one bears none yet
+    /// or is foreign.
     pub(super) async fn marked_until(&mut self, session: &SessionId) -> Result<Option<Timestamp>, StoreError> {
         let row = sqlx::query(
             "SELECT MIN(openings.marked_until) AS marked FROM session_rules
-             JOIN openings ON openings.id = session_rules.opening WHERE session_rules.session = $1",
+             JOIN openings ON openings.id = session_rules.opening
+             WHERE session_rules.session = $1 AND session_rules.quarantined_at IS NULL
+             AND session_rules.status NOT IN ('REMOVING', 'REMOVED')",
         )
         .bind(session.as_str())
         .fetch_one(&mut *self.inner)

@@ -23,6 +23,7 @@ pub use place::Place;
 pub use promise::{FAILED, NotTaken, Promise, at_once, once};
 pub use recent::Recent;
 pub use round::Round;
+pub use step::key;
 
 /// A chat that sessions are shown in.
 pub trait Chat: Send + Sync + 'static {

@@ -10,7 +10,7 @@ use slack_morphism::prelude::{
 
 use super::SlackState;
 use super::blocks::{Mrkdwn, actions, context, lines, section};
-use crate::chat::ChatError;
+use crate::chat::{ChatError, key};
 
 /// Sessions that are over and still shown.
 const PAST: usize = 3;
@@ -26,9 +26,11 @@ pub async fn publish(state: &SlackState, conversation: &Conversation, user: &str
         Ok(home) => (view(&home, state.shared.engine.now()), home.sessions.iter().any(|card| card.extending_to.is_some())),
         Err(error) => (sentence(&error.to_string()), false),
     };
-    let shown = show(state, user, view).await;
+    let key = key(&view);
+    let shown = if state.homes.shows(user, key.as_deref()) { Ok(()) } else { show(state, user, view).await };
     // A Slack that is away gets it in a later round; what it refuses is refused then, too.
-    state.homes.drawn(user, moves || matches!(shown, Err(ChatError::Unreachable(_) | ChatError::RateLimited(_))));
+    let away = matches!(shown, Err(ChatError::Unreachable(_) | ChatError::RateLimited(_)));
+    state.homes.drawn(user, key.filter(|_| shown.is_ok()), moves || away);
     shown
 }
 

@@ -35,6 +35,8 @@ struct Looked {
     at: Timestamp,
     // Whether it is to be drawn again.
     due: bool,
+    // What it shows by now.
+    shown: Option<String>,
 }
 
 impl Homes {
@@ -43,14 +45,21 @@ impl Homes {
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         looked.retain(|_, home| now.since(home.at) < LOOKED_AT);
         if looked.len() < KEPT || looked.contains_key(user) {
-            looked.insert(user.to_owned(), Looked { conversation: conversation.clone(), at: now, due: false });
+            looked.insert(user.to_owned(), Looked { conversation: conversation.clone(), at: now, due: false, shown: None });
         }
     }
 
-    /// Somebody's home was drawn, or is still to be.
-    pub fn drawn(&self, user: &str, due: bool) {
+    /// Whether somebody's home shows this already.
+    pub fn shows(&self, user: &str, key: Option<&str>) -> bool {
+        let looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        key.is_some() && looked.get(user).is_some_and(|home| home.shown.as_deref() == key)
+    }
+
+    /// What somebody's home shows now, where it was drawn; and whether it is to be drawn again.
+    pub fn drawn(&self, user: &str, shown: Option<String>, due: bool) {
         if let Some(home) = self.looked.lock().unwrap_or_else(PoisonError::into_inner).get_mut(user) {
             home.due = due;
+            home.shown = shown;
         }
     }
 

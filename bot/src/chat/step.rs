@@ -92,8 +92,10 @@ fn tell<C: Chat>(chat: &C, parent: Sent, wanted: Wanted<'_>, posted: &Posted) ->
     let Wanted { card, turns, .. } = wanted;
     let untold = turns.iter().filter(|turn| turn.seq > posted.told);
     // A longer time is told of once the clouds know it, as everywhere; but the end is near all the same where they never come to.
-    let waits = card.extending_to.is_some() && !untold.clone().any(|turn| turn.action == "session.reminded");
-    let told_later = |turn: &&Turn| waits && turn.action == "session.extended";
+    let is_longer = |turn: &&Turn| turn.action == "session.extended";
+    let mut since = untold.clone().skip_while(|turn| !is_longer(turn));
+    let waits = card.extending_to.is_some() && !since.any(|turn| turn.action == "session.reminded");
+    let told_later = |turn: &&Turn| waits && is_longer(turn);
     let untold: Vec<_> = untold.take_while(|turn| !told_later(turn)).cloned().collect();
     let through = untold.last()?.seq;
     Some(Step::Tell(parent, through, reply::turns(&untold, card, chat.markup()).map(|message| chat.content(&message))))

@@ -120,14 +120,15 @@ impl Tx {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Makes a member's links that nobody has used worthless: all of them, or those asked for in one surface or as one identity; how many
-    /// there were.
+    /// Makes a member's links that nobody has used worthless: all of them, or those asked for as one identity, or in its surface
+    /// where that was not kept; how many there were.
     pub async fn void_links(&mut self, member: &MemberName, only: Option<(Surface, &Identity)>) -> Result<u64, StoreError> {
         let (surface, identity) =
             only.map_or(("", String::new()), |(surface, identity)| (surface.as_str(), identity.to_string()));
         // Earlier than any time that a transaction may have begun at.
         let sql = "UPDATE confirmations SET expires_at = 0
-                   WHERE member = $1 AND used_at IS NULL AND expires_at > 0 AND ($2 = '' OR surface = $2 OR identity = $3)";
+                   WHERE member = $1 AND used_at IS NULL AND expires_at > 0
+                     AND ($2 = '' OR identity = $3 OR (identity IS NULL AND surface = $2))";
         let query = sqlx::query(sql).bind(member.as_str()).bind(surface).bind(identity);
         Ok(query.execute(&mut *self.inner).await?.rows_affected())
     }

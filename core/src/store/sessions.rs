@@ -198,8 +198,8 @@ impl Tx {
         rows.iter().map(id_from).collect()
     }
 
-    /// The same, of those that were asked for in one surface, or as one identity wherever that was. On the pages anybody may have been
-    /// behind one whose identity was not kept.
+    /// The same, of those that were asked for as one identity, wherever that was. Where the identity was not kept, they may be behind what
+    /// was asked for in its surface or on the pages.
     pub async fn live_ids_as(
         &mut self,
         member: &MemberName,
@@ -207,7 +207,7 @@ impl Tx {
         identity: &Identity,
     ) -> Result<Vec<SessionId>, StoreError> {
         let sql = "SELECT id FROM sessions WHERE member = $1 AND ended_at IS NULL
-                     AND (surface = $2 OR identity = $3 OR (identity IS NULL AND surface = $4))
+                     AND (identity = $3 OR (identity IS NULL AND surface IN ($2, $4)))
                    ORDER BY started_at DESC, id";
         let query = sqlx::query(sql).bind(member.as_str()).bind(surface.as_str()).bind(identity.to_string());
         let rows = query.bind(Surface::Web.as_str()).fetch_all(&mut *self.inner).await?;

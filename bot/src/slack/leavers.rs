@@ -76,6 +76,10 @@ pub async fn close_for(engine: &Arc<Engine>, team: &str, user: String, standing:
     if standing == Standing::Active {
         return engine.identity_returned(&identity).await;
     }
+    // Programs and strangers are nobody's, and change every day; whoever is somebody's may not be any more.
+    if matches!(standing, Standing::Bot | Standing::Stranger) && engine.directory().member_of(&identity).is_none() {
+        return Ok(());
+    }
     let ended = engine.identity_left(&identity, Surface::Slack, standing.why()).await?;
     if ended > 0 {
         tracing::info!(%identity, ended, "the sessions of somebody who left Slack are closed");

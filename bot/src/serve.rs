@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use axum::http::{StatusCode, Uri};
+use axum::response::IntoResponse;
 use entryguard_core::config::Settings;
 use entryguard_core::engine::Engine;
 use tokio::net::TcpListener;
@@ -92,7 +94,8 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 
 /// Shows the numbers on an address of their own, for as long as the server runs.
 async fn serve_metrics(listener: TcpListener, shared: Shared) {
-    let router = http::metrics_routes().with_state(shared);
+    let too_late = |_: &Uri| StatusCode::REQUEST_TIMEOUT.into_response();
+    let router = http::bounded(http::metrics_routes().with_state(shared), too_late);
     http::serve(listener, router, std::future::pending()).await;
 }
 

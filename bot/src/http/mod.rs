@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use connections::serve;
-pub use observed::{acknowledged, observed};
+pub use observed::{acknowledged, bounded, observed};
 pub use origin::SameOrigin;
 pub use security_headers::{LivePage, PRIVATE, Page};
 use streams::Streams;

@@ -40,6 +40,11 @@ fn observed_within(patience: Duration, router: Router, server: &Arc<ServerSettin
         .layer(from_fn_with_state(Arc::clone(server), name))
 }
 
+/// The same end alone, for what others watch.
+pub fn bounded(router: Router, too_late: TooLate) -> Router {
+    router.layer(from_fn(move |request, next| in_time(TO_ANSWER, too_late, request, next)))
+}
+
 async fn in_time(patience: Duration, too_late: TooLate, request: Request, next: Next) -> Response {
     let uri = request.uri().clone();
     tokio::time::timeout(patience, next.run(request)).await.unwrap_or_else(|_| too_late(&uri))

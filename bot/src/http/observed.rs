@@ -32,8 +32,7 @@ pub fn observed(router: Router, server: &Arc<ServerSettings>, too_late: TooLate)
 
 fn observed_within(patience: Duration, router: Router, server: &Arc<ServerSettings>, too_late: TooLate) -> Router {
     // From the inside out: the last layer sees a request first.
-    router
-        .layer(from_fn(move |request, next| in_time(patience, too_late, request, next)))
+    bounded_within(patience, router, too_late)
         .layer(from_fn(observe))
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(SetRequestIdLayer::x_request_id(OwnIds))
@@ -42,7 +41,11 @@ fn observed_within(patience: Duration, router: Router, server: &Arc<ServerSettin
 
 /// The same end alone, for what others watch.
 pub fn bounded(router: Router, too_late: TooLate) -> Router {
-    router.layer(from_fn(move |request, next| in_time(TO_ANSWER, too_late, request, next)))
+    bounded_within(TO_ANSWER, router, too_late)
+}
+
+fn bounded_within(patience: Duration, router: Router, too_late: TooLate) -> Router {
+    router.layer(from_fn(move |request, next| in_time(patience, too_late, request, next)))
 }
 
 async fn in_time(patience: Duration, too_late: TooLate, request: Request, next: Next) -> Response {

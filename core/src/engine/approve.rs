@@ -91,9 +91,9 @@ impl Engine {
     }
 
     /// Another's session of that name, if they are asked for that member's sessions.
-    pub(super) async fn answered_for(&self, caller: &Caller, name: &str) -> Result<Option<Session>, EngineError> {
-        let found = self.anybodys(&mut self.store.begin().await?, name).await.ok().map(|view| view.session);
-        Ok(found.filter(|session| self.check_approver(caller, session).is_ok()))
+    pub(super) async fn answered_for(&self, tx: &mut Tx, caller: &Caller, name: &str) -> Option<SessionView> {
+        let found = self.anybodys(tx, name).await.ok();
+        found.filter(|view| self.check_approver(caller, &view.session).is_ok())
     }
 
     /// Whether they are asked for this member's sessions; nobody agrees to their own.
@@ -115,7 +115,7 @@ impl Engine {
     async fn approve(&self, tx: &mut Tx, caller: &Caller, before: Session) -> Result<(), EngineError> {
         let directory = self.directory();
         let member = directory.members.get(&before.member).ok_or_else(|| EngineError::MemberLeft(before.member.clone()))?;
-        self.check_is_there(tx, &member.name).await?;
+        self.check_is_not_gone(&member.name)?;
         self.check_key_of_request(tx, &before).await?;
         let scheduled = self.schedule_of(tx, &directory, &before).await?;
         let role = scheduled.and_then(|(schedule, _)| schedule.role.as_ref());

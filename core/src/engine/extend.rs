@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::guard::counted;
+use super::list::the_only;
 use super::{Caller, Engine, EngineError, Which};
 use crate::crash_point;
 use crate::domain::{
@@ -38,7 +39,7 @@ impl Engine {
         let member = tx.session(&id).await?.ok_or_else(|| EngineError::SessionUnknown(id.short().to_owned()))?.session.member;
         self.lock_member(&mut tx, &member).await?;
         self.served(&mut tx, caller).await?;
-        self.check_is_there(&mut tx, &member).await?;
+        self.check_is_not_gone(&member)?;
         let resources: BTreeSet<_> = tx.rules_of(&id).await?.into_iter().map(|rule| rule.resource).collect();
         tx.lock_resources(&resources).await?;
         tx.lock_session(&id).await?;
@@ -72,13 +73,10 @@ impl Engine {
     /// The session that somebody means to extend: of their own, or another's that they may answer for.
     async fn select_to_extend(&self, caller: &Caller, which: &Which) -> Result<SessionId, EngineError> {
         match self.select_live(caller, which).await {
-            Ok(ids) => match ids.as_slice() {
-                [id] => Ok(id.clone()),
-                ids => Err(EngineError::WhichSession(ids.iter().map(SessionId::short).collect::<Vec<_>>().join(", "))),
-            },
+            Ok(ids) => the_only(&ids),
             Err(EngineError::SessionUnknown(name)) => {
-                let found = self.answered_for(caller, &name).await?;
-                found.map(|session| session.id).ok_or(EngineError::SessionUnknown(name))
+                let found = self.answered_for(&mut self.store.begin().await?, caller, &name).await;
+                found.map(|view| view.session.id).ok_or(EngineError::SessionUnknown(name))
             }
             Err(error) => Err(error),
         }

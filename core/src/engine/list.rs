@@ -109,9 +109,7 @@ impl Engine {
         self.catch_up_in(&mut tx).await?;
         match self.seen(&mut tx, caller, name).await {
             Err(EngineError::SessionUnknown(unknown)) if self.check_may_see_others(caller).is_ok() => {
-                let found = self.anybodys(&mut tx, name).await.ok();
-                let asked = found.filter(|view| self.check_approver(caller, &view.session).is_ok());
-                asked.ok_or(EngineError::SessionUnknown(unknown))
+                self.answered_for(&mut tx, caller, name).await.ok_or(EngineError::SessionUnknown(unknown))
             }
             seen => seen,
         }
@@ -156,15 +154,7 @@ impl Engine {
 
     /// The id of the caller's only live session.
     pub(super) async fn the_only_live(&self, tx: &mut Tx, caller: &Caller) -> Result<SessionId, EngineError> {
-        let mut ids = tx.live_ids_of(caller.name()).await?;
-        match ids.pop() {
-            None => Err(EngineError::NoLiveSession),
-            Some(only) if ids.is_empty() => Ok(only),
-            Some(last) => {
-                ids.push(last);
-                Err(EngineError::WhichSession(ids.iter().map(SessionId::short).collect::<Vec<_>>().join(", ")))
-            }
-        }
+        the_only(&tx.live_ids_of(caller.name()).await?)
     }
 
     /// The session of that name, among those that the caller may end: an administrator anybody's, also where they are gone elsewhere.
@@ -192,3 +182,12 @@ impl Engine {
 
 /// Below this, a prefix is more likely a slip than a choice.
 const SHORTEST_PREFIX: usize = 4;
+
+/// The only one of these.
+pub(super) fn the_only(ids: &[SessionId]) -> Result<SessionId, EngineError> {
+    match ids {
+        [] => Err(EngineError::NoLiveSession),
+        [only] => Ok(only.clone()),
+        several => Err(EngineError::WhichSession(several.iter().map(SessionId::short).collect::<Vec<_>>().join(", "))),
+    }
+}

@@ -67,9 +67,9 @@ impl Engine {
     async fn select_to_stop(&self, caller: &Caller, which: &Which) -> Result<Vec<SessionId>, EngineError> {
         match self.select_live(caller, which).await {
             Err(EngineError::SessionUnknown(name)) => {
-                let found = self.answered_for(caller, &name).await?;
-                let broken = found.filter(|session| session.approval == Approval::BreakGlass);
-                broken.map(|session| vec![session.id]).ok_or(EngineError::SessionUnknown(name))
+                let found = self.answered_for(&mut self.store.begin().await?, caller, &name).await;
+                let broken = found.filter(|view| view.session.approval == Approval::BreakGlass);
+                broken.map(|view| vec![view.session.id]).ok_or(EngineError::SessionUnknown(name))
             }
             ids => ids,
         }

@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::{Engine, EngineError};
 use crate::domain::{
-    Actor, AddressRefused, Addresses, Approval, AuditAction, AuditEvent, Directory, HostAddress, Identity, LearntBy, Member,
-    MemberName, Opening, OpeningId, Resource, ResourceName, RoleName, RuleStatus, Session, SessionId, SessionRule, SessionRuleId,
-    Span, Surface, Terms, Timestamp,
+    Actor, AddressRefused, Addresses, Approval, AuditAction, AuditEvent, Directory, HostAddress, Identity, LearntBy, MemberName,
+    Opening, OpeningId, Resource, ResourceName, RoleName, RuleStatus, Session, SessionId, SessionRule, SessionRuleId, Span,
+    Surface, Terms, Timestamp,
 };
 use crate::store::Tx;
 
@@ -32,25 +32,24 @@ pub(super) struct Wanted {
 
 impl Engine {
     /// Makes the session of a member who is locked.
-    pub(super) async fn begin_session(&self, tx: &mut Tx, member: &Member, wanted: Wanted) -> Result<Session, EngineError> {
-        self.begin_session_on(tx, member, wanted, None).await
+    pub(super) async fn begin_session(&self, tx: &mut Tx, wanted: Wanted) -> Result<Session, EngineError> {
+        self.begin_session_on(tx, wanted, None).await
     }
 
     /// The same, on the resources of one of their roles alone.
     pub(super) async fn begin_session_on(
         &self,
         tx: &mut Tx,
-        member: &Member,
         wanted: Wanted,
         role: Option<&RoleName>,
     ) -> Result<Session, EngineError> {
-        let now = tx.now();
-        self.check_is_there(tx, &member.name).await?;
-        let live: u32 = tx.count_live([&member.name]).await?.into_values().sum();
+        let (now, member) = (tx.now(), wanted.member);
+        self.check_is_not_gone(&member)?;
+        let live: u32 = tx.count_live([&member]).await?.into_values().sum();
         let live = live.saturating_sub(u32::from(wanted.in_place_of_one));
-        self.check_session_count(tx, &member.name, live).await?;
+        self.check_session_count(tx, &member, live).await?;
         let directory = self.directory();
-        let terms = directory.terms_of(&member.name);
+        let terms = directory.terms_of(&member);
         let approval = self.approval_for(&terms, wanted.break_glass, wanted.duration)?;
         let lasts = match (&approval, &terms.approval) {
             // Until somebody answers, that is how long it has.
@@ -59,7 +58,7 @@ impl Engine {
         };
         let mut session = Session {
             id: SessionId::new(self.random.as_ref()),
-            member: wanted.member,
+            member,
             surface: wanted.surface,
             reason: wanted.reason,
             addresses: wanted.addresses,
@@ -70,14 +69,14 @@ impl Engine {
             ending: None,
             closed_at: None,
         };
-        let mut wishes = self.wishes(&directory, &member.name, role, session.addresses)?;
-        let left_out = self.leave_out_what_is_closed(tx, &member.name, &mut wishes).await?;
+        let mut wishes = self.wishes(&directory, &session.member, role, session.addresses)?;
+        let left_out = self.leave_out_what_is_closed(tx, &session.member, &mut wishes).await?;
+        let resources = names(&wishes);
         let details = json!({
             "addresses": session.addresses.to_string(), "expiresAt": session.expires_at.to_string(), "reason": session.reason,
-            "resources": names(&wishes).iter().map(ResourceName::as_str).collect::<Vec<_>>(), "evidence": wanted.evidence,
+            "resources": resources.iter().map(ResourceName::as_str).collect::<Vec<_>>(), "evidence": wanted.evidence,
             "leftOut": left_out.iter().map(ResourceName::as_str).collect::<Vec<_>>(),
         });
-        let resources = names(&wishes);
         if let Approval::Awaited { resources: asked_for, .. } = &mut session.approval {
             asked_for.extend(resources.iter().cloned());
         }
@@ -91,7 +90,7 @@ impl Engine {
         }
         self.tell_of_start(tx, &session, &terms, wanted.place.as_deref()).await?;
         self.record_start(tx, &session, details).await?;
-        self.check_no_panic_since(tx, &member.name, &resources).await?;
+        self.check_no_panic_since(tx, &session.member, &resources).await?;
         Ok(session)
     }
 

@@ -75,10 +75,6 @@ impl Caller {
         Self { member, identity: Identity::ApiKey(name.to_owned()), surface: Surface::Api, scopes }
     }
 
-    pub(super) fn member(&self) -> Member {
-        self.member.clone()
-    }
-
     /// Refuses where what the caller showed is not for this.
     pub fn may(&self, scope: Scope) -> Result<(), EngineError> {
         if self.scopes.has(scope) { Ok(()) } else { Err(EngineError::ScopeMissing(scope)) }

@@ -5,7 +5,6 @@ use serde_json::json;
 
 use super::{Caller, Engine, EngineError};
 use crate::domain::{Actor, AuditAction, AuditEvent, Identity, MemberName};
-use crate::store::Tx;
 
 impl Engine {
     /// Serves somebody again whom their surface had said to be gone.
@@ -29,13 +28,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Refuses where somebody's surface says that they are gone.
-    pub(super) async fn check_is_there(&self, tx: &mut Tx, member: &MemberName) -> Result<(), EngineError> {
-        self.catch_up_in(tx).await?;
-        self.check_is_not_gone(member)
-    }
-
-    /// The same, for whoever has just caught up.
+    /// Refuses where somebody's surface says that they are gone, as of when this replica caught up: whoever has locked the member has.
     pub(super) fn check_is_not_gone(&self, member: &MemberName) -> Result<(), EngineError> {
         match self.directory().gone_by(member, &self.known().departed) {
             Some(identity) => Err(self.departed(identity)),

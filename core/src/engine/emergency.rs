@@ -64,7 +64,7 @@ impl Engine {
         let mut tx = self.store.begin().await?;
         self.served(&mut tx, caller).await?;
         drop(tx);
-        self.check_administers(caller)?;
+        caller.check_admin()?;
         let panics = lift_panic(&self.store, scope, &caller.actor(), self.random.as_ref()).await?;
         Ok(Lifted { panics, in_force: self.store.begin().await?.panics_in_force().await? })
     }

@@ -49,7 +49,7 @@ impl Engine {
             evidence: json!({ "learntBy": LearntBy::Request.as_str(), "movedFrom": old.id.as_str() }),
             in_place_of_one: !old_goes_on,
         };
-        let new = self.begin_session(&mut tx, &caller.member(), wanted).await?;
+        let new = self.begin_session(&mut tx, wanted).await?;
         self.show_beside(&mut tx, &old, &new).await?;
         // With what the old one would have been closed, the new one is.
         tx.copy_origin(&old.id, &new.id).await?;

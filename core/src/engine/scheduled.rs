@@ -56,20 +56,20 @@ impl Engine {
         if tx.ticks_not_due(name, tick, Span::from_millis(0)).await?.contains(&tick) {
             return Ok(false);
         }
-        let directory = self.directory();
-        let member = directory.members.get(&schedule.member);
-        let member = member.ok_or_else(|| EngineError::MemberLeft(schedule.member.clone()))?;
+        if !self.directory().members.contains_key(&schedule.member) {
+            return Err(EngineError::MemberLeft(schedule.member));
+        }
         let left = schedule.left_of(tick, tx.now());
         if left.is_zero() {
             return Ok(false);
         }
-        let duration = self.check_duration(&member.name, Some(left), tx.now())?;
+        let duration = self.check_duration(&schedule.member, Some(left), tx.now())?;
         let evidence = json!({
             "learntBy": LearntBy::Configuration.as_str(), "schedule": name.as_str(), "tick": tick.to_string(),
         });
-        let Schedule { member: of, role, addresses, reason, duration: whole, .. } = schedule;
+        let Schedule { member, role, addresses, reason, duration: whole, .. } = schedule;
         let wanted = Wanted {
-            member: of,
+            member,
             surface: Surface::Schedule,
             identity: None,
             duration,
@@ -81,7 +81,7 @@ impl Engine {
             evidence,
             in_place_of_one: false,
         };
-        let session = self.begin_session_on(&mut tx, member, wanted, role.as_ref()).await?;
+        let session = self.begin_session_on(&mut tx, wanted, role.as_ref()).await?;
         // Dropped without a commit, none of it has been.
         if !tx.tick_started(name, tick, whole, &session.id).await? {
             return Ok(false);

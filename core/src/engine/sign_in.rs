@@ -121,7 +121,7 @@ impl Engine {
 
     async fn begin_web_session(&self, mut tx: Tx, caller: Caller, by: &str) -> Result<SignedIn, EngineError> {
         let limits = self.web_limits()?;
-        self.check_is_there(&mut tx, caller.name()).await?;
+        self.check_is_not_gone(caller.name())?;
         let now = tx.now();
         let cookie = WebCookie::new(self.random.as_ref());
         let session = WebSession {

@@ -117,13 +117,13 @@ impl Engine {
     ) -> Result<Started, EngineError> {
         self.lock_member(&mut tx, &link.member).await?;
         self.check_is_whose(&link)?;
-        let directory = self.directory();
-        let member = directory.members.get(&link.member).ok_or_else(|| EngineError::MemberLeft(link.member.clone()))?;
-        let duration = self.check_duration(&member.name, Some(link.duration), tx.now())?;
-        let Confirmation { id, identity, surface, reason, break_glass, place, .. } = link;
-        let (name, in_place_of_one) = (member.name.clone(), false);
+        let Confirmation { id, member, identity, surface, duration, reason, break_glass, place, .. } = link;
+        if !self.directory().members.contains_key(&member) {
+            return Err(EngineError::MemberLeft(member));
+        }
+        let duration = self.check_duration(&member, Some(duration), tx.now())?;
         let wanted = Wanted {
-            member: name,
+            member,
             surface,
             identity,
             duration,
@@ -133,9 +133,9 @@ impl Engine {
             learnt_by,
             place,
             evidence,
-            in_place_of_one,
+            in_place_of_one: false,
         };
-        let session = self.begin_session(&mut tx, member, wanted).await?;
+        let session = self.begin_session(&mut tx, wanted).await?;
         if !tx.use_confirmation(&id, &session.id, learnt_by).await? {
             return Err(EngineError::LinkUsed);
         }
@@ -180,7 +180,7 @@ impl Engine {
             evidence,
             in_place_of_one: false,
         };
-        let session = self.begin_session(&mut tx, &caller.member(), wanted).await?;
+        let session = self.begin_session(&mut tx, wanted).await?;
         if let Some(key) = &key {
             tx.insert_session_key(key, &session.id, caller.identity()).await?;
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use axum::extract::{Path as InPath, State};
 use axum::routing::get;
 use axum::{Json, Router};
-use entryguard_core::clock::Clock;
+use entryguard_core::clock::{Clock, Monotonic};
 use entryguard_core::config::Settings;
 use entryguard_core::random::SystemRandom;
 use entryguard_core::reconcile::Nudges;
@@ -52,6 +52,10 @@ struct Hands(AtomicI64);
 impl Clock for Hands {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Monotonic {
+        Monotonic::from_millis(self.0.load(Ordering::SeqCst))
     }
 }
 

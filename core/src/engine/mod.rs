@@ -54,8 +54,8 @@ use directories::Directories;
 use health::Healths;
 use offering::Offering;
 
-use crate::clock::Clock;
-use crate::domain::{Directory, SessionId, WebLimits};
+use crate::clock::{Clock, Monotonic};
+use crate::domain::{Directory, SessionId, Timestamp, WebLimits};
 use crate::random::SharedRandom;
 use crate::reconcile::{Nudges, Pulse};
 use crate::store::{Store, StoreError};
@@ -131,9 +131,19 @@ impl Engine {
         Self { pages: Some(limits), ..self }
     }
 
-    /// The time that the engine goes by.
-    pub fn now(&self) -> crate::domain::Timestamp {
+    /// The time that rules every decision. It never goes back.
+    pub fn now(&self) -> Timestamp {
+        self.store.now_without_database()
+    }
+
+    /// What this machine's wall clock says, right or wrong: only to compare with times that others have signed.
+    pub fn wall_clock(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// How long this machine runs, as far as it counts that: for what is kept in memory alone.
+    pub fn monotonic(&self) -> Monotonic {
+        self.clock.monotonic()
     }
 
     /// Counts what may have changed of sessions, as far as this process hears of it; other replicas' changes may be missing.

@@ -57,6 +57,7 @@ impl Reconciler {
     pub async fn run_clock(self: Arc<Self>) {
         self.pulse.expiry_done();
         loop {
+            logged(self.store.keep_time().await);
             if logged(self.expire_overdue().await).is_some() {
                 self.pulse.expiry_done();
             }

@@ -51,7 +51,7 @@ impl Tx {
         }
         query.execute(&mut *self.inner).await?;
         sqlx::query("UPDATE audit_head SET hash = $1").bind(hash).execute(&mut *self.inner).await?;
-        Ok(())
+        self.keep_time_of(self.now).await
     }
 
     /// When the newest entry was written.

@@ -4,6 +4,7 @@
 //! Locks are always taken in the same order, so that no two transactions wait for each other: a member, then resources by
 //! name, then sessions by id, then the audit log's head.
 
+mod accept_clock;
 mod api_keys;
 mod audit;
 mod audit_check;
@@ -80,14 +81,15 @@ pub struct Tx {
     inner: Transaction<'static, Any>,
     dialect: Dialect,
     now: Timestamp,
+    kept: time::Kept,
 }
 
 impl Store {
     /// Begins a transaction that may write.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         let mut inner = self.pool.begin_with(self.dialect.begin()).await?;
-        let now = self.time.read(&mut inner).await?;
-        Ok(Tx { inner, dialect: self.dialect, now })
+        let (now, kept) = self.time.read(&mut inner).await?;
+        Ok(Tx { inner, dialect: self.dialect, now, kept })
     }
 
     /// Whether the database answers.

@@ -56,11 +56,12 @@ impl Store {
         };
         tables::bring_up_to_date(&pool, dialect).await?;
         let store = Self { pool, dialect, url: url.0.clone(), time: StoreTime::new(clock, dialect), _lock: lock };
-        // A clock that has gone back while nobody was there is found out by what was written last.
+        // A clock that went back while no server ran is found out by what was written last.
         if let Some(at) = store.begin().await?.last_event_at().await? {
-            store.time.note(at);
+            store.time.note_entry(at);
         }
         store.ping().await?;
+        store.keep_time().await?;
         Ok(store)
     }
 

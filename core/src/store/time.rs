@@ -1,8 +1,9 @@
 //! The time that everything stored goes by: with Postgres the database's, which all replicas share; with SQLite this machine's.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use sqlx::{Any, Row, Transaction};
 
@@ -32,13 +33,15 @@ pub(super) struct StoreTime {
     skew: AtomicI64,
     latest: AtomicI64,
     present: AtomicI64,
+    // The latest time that the database told, and when that was by the monotonic clock.
+    told: Mutex<Option<(Timestamp, Instant)>>,
 }
 
 impl StoreTime {
     pub(super) fn new(clock: Arc<dyn Clock>, dialect: Dialect) -> Self {
         let from_database = dialect == Dialect::Postgres;
         let [skew, latest, present] = [0, i64::MIN, i64::MIN].map(AtomicI64::new);
-        Self { clock, from_database, skew, latest, present }
+        Self { clock, from_database, skew, latest, present, told: Mutex::new(None) }
     }
 
     /// Goes by this machine's clock whatever the database.
@@ -71,6 +74,20 @@ impl StoreTime {
     pub(super) fn note(&self, at: Timestamp) {
         self.present.store(at.as_millis(), Ordering::Relaxed);
         self.latest.fetch_max(at.as_millis(), Ordering::Relaxed);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let by_now = told.map(|(last, when)| last.plus(passed_since(when)));
+        if by_now.is_none_or(|by_now| at >= by_now) {
+            *told = Some((at, Instant::now()));
+        }
+    }
+
+    /// The time where no transaction can tell it: the latest that was told, and what has passed since by the monotonic clock. Where the
+    /// time is this machine's anyway, its clock counts too. It never goes back.
+    pub(super) fn without_database(&self) -> Timestamp {
+        let told = *self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let by_now = told.map(|(last, when)| last.plus(passed_since(when)));
+        let machine = (!self.from_database || by_now.is_none()).then(|| self.clock.now());
+        by_now.max(machine).unwrap_or_else(|| self.clock.now())
     }
 
     /// What is wrong with the time, if anything is.
@@ -91,6 +108,10 @@ impl StoreTime {
     }
 }
 
+fn passed_since(when: Instant) -> Span {
+    Span::from_millis(i64::try_from(when.elapsed().as_millis()).unwrap_or(i64::MAX))
+}
+
 impl fmt::Debug for StoreTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoreTime").field("from_database", &self.from_database).finish_non_exhaustive()
@@ -101,6 +122,22 @@ impl fmt::Debug for StoreTime {
 mod tests {
     use super::*;
     use crate::clock::ManualClock;
+
+    #[test]
+    fn the_time_without_the_database_goes_on_and_never_back() {
+        let start = Timestamp::from_millis(1_700_000_000_000);
+        let clock = Arc::new(ManualClock::at(start));
+        let time = StoreTime::new(clock.clone(), Dialect::Postgres);
+        time.note(start.plus(Span::from_hours(1)));
+        let before = time.without_database();
+        assert!(before >= start.plus(Span::from_hours(1)), "the database's time counts, and not this machine's");
+        time.note(start);
+        assert!(time.without_database() >= before);
+        let machine = StoreTime::new(clock.clone(), Dialect::Sqlite);
+        machine.note(start);
+        clock.advance(Span::from_hours(2));
+        assert!(machine.without_database() >= start.plus(Span::from_hours(2)));
+    }
 
     #[test]
     fn a_clock_that_went_back_is_doubted_until_it_has_caught_up() {

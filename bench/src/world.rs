@@ -116,6 +116,7 @@ impl World {
         let resumed = Instant::now();
         self.loops.spawn(Arc::clone(&self.reconciler).run());
         self.loops.spawn(Arc::clone(&self.reconciler).run_clock());
+        self.loops.spawn(Arc::clone(&self.reconciler).run_without_database());
         Ok(resumed)
     }
 

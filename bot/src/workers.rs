@@ -19,6 +19,7 @@ pub fn start(wired: &Wired, sweep: SweepSchedule) -> JoinSet<()> {
     workers.spawn(Arc::clone(&wired.reconciler).run_clock());
     workers.spawn(Arc::clone(&wired.reconciler).run_wakes());
     workers.spawn(Arc::clone(&wired.reconciler).run_reminders());
+    workers.spawn(Arc::clone(&wired.reconciler).run_without_database());
     let (reconciler, pulse, clock) = (Arc::clone(&wired.reconciler), Arc::clone(&wired.pulse), Arc::clone(&wired.clock));
     workers.spawn(vigil::watch_limits(Arc::clone(&wired.reconciler)));
     workers.spawn(vigil::watch_the_audit_log(Arc::clone(&wired.store)));

@@ -28,6 +28,9 @@ struct Ready {
     expiry: String,
     sweep: String,
     clock: String,
+    /// What this process does while the database fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offline: Option<String>,
 }
 
 async fn ready(State(shared): State<Shared>) -> (StatusCode, Json<Ready>) {
@@ -44,13 +47,16 @@ impl Ready {
         let refused = readiness.refused().map(|refused| refused.to_string());
         let why = if database_answers { refused } else { Some(unreachable.to_owned()) };
         let said = |amiss: Option<String>| amiss.unwrap_or_else(|| OK.to_owned());
+        let failure = readiness.store.map(|failure| failure.to_string());
+        let closing = |span| format!("closing what is overdue by the tags on the rules, without the database, for {span}");
         Self {
             ready: why.is_none(),
             why,
-            store: if database_answers { OK } else { unreachable }.to_owned(),
+            store: if database_answers { said(failure) } else { unreachable.to_owned() },
             expiry: said(readiness.expiry.map(|blindness| blindness.to_string())),
             sweep: said(readiness.sweep.map(|blindness| blindness.to_string())),
             clock: said(readiness.clock.map(|doubt| doubt.to_string())),
+            offline: readiness.offline.map(closing),
         }
     }
 }
@@ -59,6 +65,7 @@ impl Ready {
 mod tests {
     use entryguard_core::domain::Span;
     use entryguard_core::reconcile::Blindness;
+    use entryguard_core::store::StoreFailure;
     use serde_json::json;
 
     use super::*;
@@ -74,6 +81,12 @@ mod tests {
         assert_eq!(said(true, well), fine);
         let down = said(false, well);
         assert_eq!((&down["ready"], &down["store"]), (&json!(false), &json!("the database does not answer")));
+        let lost = Readiness { store: Some(StoreFailure::FileLost), offline: Some(Span::from_minutes(2)), ..well };
+        let lost = said(true, lost);
+        assert_eq!(lost["offline"], "closing what is overdue by the tags on the rules, without the database, for 2m");
+        assert!(
+            lost["ready"] == json!(false) && lost["store"].as_str().unwrap().contains("was deleted, replaced or overwritten")
+        );
         let late = said(true, Readiness { sweep: Some(Blindness::Sweep(Span::from_minutes(3))), ..well });
         insta::assert_snapshot!(late, @r#"{"clock":"ok","expiry":"ok","ready":false,"store":"ok","sweep":"the sweep, which finds what stays open, is 3m late","why":"EntryGuard opens nothing for now, because the sweep, which finds what stays open, is 3m late. Closing goes on. Whoever runs EntryGuard should read its log."}"#);
     }

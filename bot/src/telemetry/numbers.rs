@@ -14,7 +14,7 @@ const BUCKETS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120
 /// Of answers, which a chat waits three seconds for.
 const ANSWERS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 3.0, 10.0];
 
-const GAUGES: [(&str, &str); 18] = [
+const GAUGES: [(&str, &str); 19] = [
     ("entryguard_sessions", "Sessions by state: live, requested (awaiting approval), closing (over, and not closed yet)"),
     ("entryguard_rules_overdue", "Rules that may be there although nobody's time lets them"),
     ("entryguard_rule_overdue_seconds_max", "For how long the oldest overdue rule has been so"),
@@ -30,14 +30,16 @@ const GAUGES: [(&str, &str); 18] = [
     ("entryguard_clock_skew_seconds", "This machine's clock less the database's"),
     ("entryguard_listen_ok", "1 where hints of other replicas are heard, or there can be none"),
     ("entryguard_openings_refused", "1 while nothing is opened, because closing is not certain"),
+    ("entryguard_offline", "1 while this server closes by the tags on the rules, because the database fails"),
     ("entryguard_panics", "Scopes that a panic keeps closed"),
     ("entryguard_database_up", "1 where the database answered this very request"),
     ("entryguard_build_info", "1, with the version of the program"),
 ];
 
-const COUNTERS: [(&str, &str); 5] = [
+const COUNTERS: [(&str, &str); 6] = [
     ("entryguard_provider_calls_total", "Calls of providers, by what was called and how it ended"),
     ("entryguard_drift_total", "What was found not to be as it should, by kind"),
+    ("entryguard_rules_closed_offline_total", "Rules whose time was over and that were removed while the database failed"),
     ("entryguard_guard_refusals_total", "What a guard refused to open, by reason"),
     (
         "entryguard_signature_failures_total",

@@ -110,6 +110,8 @@ pub enum AuditAction {
     RuleLost,
     /// A rule that was gone is there again.
     RuleReturned,
+    /// Rules whose time was over were removed by the tags that they bear, while the database failed.
+    RulesClosedOffline,
     /// A row that could not be read was set aside.
     RowQuarantined,
     /// A rule with our mark that nobody wants was found in a cloud.
@@ -139,7 +141,7 @@ impl AuditAction {
     ];
 
     /// Every action, in the order of their words.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::ApiKeyCreated,
         Self::ApiKeyRevoked,
         Self::JoinCodeIssued,
@@ -154,6 +156,7 @@ impl AuditAction {
         Self::PanicLifted,
         Self::RowQuarantined,
         Self::RuleApplied,
+        Self::RulesClosedOffline,
         Self::RuleFailed,
         Self::RuleLost,
         Self::RuleRemoved,
@@ -219,6 +222,7 @@ impl AuditAction {
             Self::RuleRemoved => "rule.removed",
             Self::RuleLost => "rule.lost",
             Self::RuleReturned => "rule.returned",
+            Self::RulesClosedOffline => "rule.closed_offline",
             Self::RowQuarantined => "row.quarantined",
             Self::OrphanFound => "orphan.found",
         }

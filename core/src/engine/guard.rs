@@ -5,7 +5,8 @@ use metrics::counter;
 use super::{EngineError, OpeningsRefused};
 
 /// Every reason for which a guard refuses.
-pub const GUARDS: [&str; 12] = [
+pub const GUARDS: [&str; 13] = [
+    "store",
     "blind",
     "clock",
     "panic",
@@ -31,6 +32,7 @@ pub(super) fn counted<T>(answer: Result<T, EngineError>) -> Result<T, EngineErro
 /// Which guard refused; none where nothing was to be opened, or something failed.
 const fn reason(error: &EngineError) -> Option<&'static str> {
     Some(match error {
+        EngineError::Refused(OpeningsRefused::Store(_)) => "store",
         EngineError::Refused(OpeningsRefused::Blind(_)) => "blind",
         EngineError::Refused(OpeningsRefused::Clock(_)) => "clock",
         EngineError::Panic { .. } => "panic",

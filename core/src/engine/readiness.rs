@@ -1,12 +1,16 @@
 //! Opening is refused where closing is not certain: when nobody would notice that time has run out, or what time it is.
 
 use super::{Engine, EngineError};
+use crate::domain::Span;
 use crate::reconcile::Blindness;
-use crate::store::{ClockDoubt, Tx};
+use crate::store::{ClockDoubt, StoreFailure, Tx};
 
 /// Why nothing is opened for now. Closing goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpeningsRefused {
+    /// What is written may be lost.
+    #[error("EntryGuard opens nothing for now, because {0}. Closing goes on.")]
+    Store(StoreFailure),
     /// What closes things does not.
     #[error("EntryGuard opens nothing for now, because {0}. Closing goes on. Whoever runs EntryGuard should read its log.")]
     Blind(Blindness),
@@ -18,6 +22,10 @@ pub enum OpeningsRefused {
 /// What there is to say of each part that closing takes; nothing where all is well with it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Readiness {
+    /// The database, as the last trial commit has shown it.
+    pub store: Option<StoreFailure>,
+    /// For how long this process has closed by the tags on the rules, without the database; nothing where it does not.
+    pub offline: Option<Span>,
     /// The loop that ends sessions.
     pub expiry: Option<Blindness>,
     /// The sweep.
@@ -29,8 +37,9 @@ pub struct Readiness {
 impl Readiness {
     /// Why nothing is opened, if nothing is: the first that is amiss.
     pub fn refused(&self) -> Option<OpeningsRefused> {
-        let blind = self.expiry.or(self.sweep).map(OpeningsRefused::Blind);
-        blind.or_else(|| self.clock.map(OpeningsRefused::Clock))
+        let store = self.store.map(OpeningsRefused::Store);
+        let blind = || self.expiry.or(self.sweep).map(OpeningsRefused::Blind);
+        store.or_else(blind).or_else(|| self.clock.map(OpeningsRefused::Clock))
     }
 }
 
@@ -54,6 +63,7 @@ impl Engine {
     /// How each part is that closing takes.
     pub fn readiness(&self) -> Readiness {
         let (expiry, sweep) = self.pulse.blindnesses();
-        Readiness { expiry, sweep, clock: self.store.clock_doubt() }
+        let (store, offline) = (self.store.failure(), self.pulse.offline_for());
+        Readiness { store, offline, expiry, sweep, clock: self.store.clock_doubt() }
     }
 }

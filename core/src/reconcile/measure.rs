@@ -82,6 +82,18 @@ pub(super) fn tokens(api: &str, bucket: Bucket) {
     gauge!("entryguard_provider_tokens", "api" => api.to_owned()).set(bucket.tokens_milli as f64 / 1000.0);
 }
 
+/// Whether this process closes without the database.
+pub(super) fn offline(closes: bool) {
+    gauge!("entryguard_offline").set(u8::from(closes));
+    // There from the beginning: an alert on an increase would not see the first one otherwise.
+    counter!("entryguard_rules_closed_offline_total").increment(0);
+}
+
+/// A rule whose time was over was removed without the database.
+pub(super) fn closed_offline() {
+    counter!("entryguard_rules_closed_offline_total").increment(1);
+}
+
 /// Whether the hints of other replicas are heard.
 pub(super) fn listening(hears: bool) {
     gauge!("entryguard_listen_ok").set(u8::from(hears));

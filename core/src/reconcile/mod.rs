@@ -9,6 +9,7 @@
 //!
 //! A crash between any two steps leaves the opening due, and the next pass does the same again: every step may be repeated.
 //! A removal is tried for ever, and believed only when later reads agree. [`expire`] is the clock; [`sweep`] finds what no pass knows of.
+//! While the database fails, [`offline`] closes what is overdue by the tags on the rules.
 
 mod act;
 pub(crate) mod backoff;
@@ -18,6 +19,7 @@ mod expire;
 mod hold;
 mod judge;
 mod measure;
+mod offline;
 mod overdue;
 mod pass;
 mod plan;
@@ -44,6 +46,7 @@ use crate::store::Store;
 
 pub use compare::Differences;
 use hold::{Hold, LEASE};
+use offline::Offline;
 pub use overdue::{OverdueRule, close_overdue};
 pub use plan::{Plan, Wish, WishedOpening, plan};
 pub use pulse::{Blindness, Pulse};
@@ -96,6 +99,7 @@ pub struct Reconciler {
     sweep_pace: SweepPace,
     // Who takes the leases: this process.
     worker: String,
+    offline: Offline,
 }
 
 /// What a [`Reconciler`] works with.
@@ -124,7 +128,8 @@ impl Reconciler {
         let ReconcilerParts { store, allowlists, deployment, random, nudges, pulse, later_reads, sweep_pace } = parts;
         let allowlists = RwLock::new(allowlists);
         let worker = hex::encode(crate::random::bytes::<8>(random.as_ref()));
-        Self { store, allowlists, deployment, random, nudges, pulse, later_reads, sweep_pace, worker }
+        let offline = Offline::default();
+        Self { store, allowlists, deployment, random, nudges, pulse, later_reads, sweep_pace, worker, offline }
     }
 
     /// The resources as they are configured now, with those that left with something still open on them.

@@ -62,7 +62,8 @@ pub(super) fn removal_of(rule: &SeenRule) -> Removal {
     Removal { opening: opening.unwrap_or_else(|| OpeningId::from_stored("")), rules: vec![rule.id.clone()] }
 }
 
-fn overdue_of(seen: &[SeenRule], now: Timestamp, owner: Option<&DeploymentId>) -> Vec<(SeenRule, Timestamp)> {
+/// The rules whose expiry is past by `now`: of this owner, where one is named.
+pub(super) fn overdue_of(seen: &[SeenRule], now: Timestamp, owner: Option<&DeploymentId>) -> Vec<(SeenRule, Timestamp)> {
     let overdue = |rule: &SeenRule| {
         let mark = rule.mark.as_ref().filter(|mark| owner.is_none_or(|owner| mark.owner == *owner))?;
         mark.expires_at.filter(|expires_at| expires_at.plus(SLACK) <= now)

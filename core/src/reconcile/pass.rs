@@ -83,7 +83,10 @@ impl Reconciler {
 
     /// Calls the provider for as long as the lease is ours and patience lasts; what is not done by then is looked at again.
     pub(super) async fn call(&self, hold: &Hold, plan: &Plan, allowlist: &dyn Allowlist) -> Outcome {
-        let calls = self.while_held(hold, act(plan, allowlist, hold));
+        let calls = self.while_held(hold, async {
+            let _turn = self.turn_on(&hold.lease.resource).await;
+            act(plan, allowlist, hold).await
+        });
         tokio::time::timeout(CALLS.as_duration(), calls).await.ok().flatten().unwrap_or_default()
     }
 

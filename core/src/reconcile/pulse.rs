@@ -28,12 +28,14 @@ pub struct Pulse {
     // Milliseconds since the start at which each loop is late.
     expiry_late_at: AtomicI64,
     sweep_late_at: AtomicI64,
+    // Since when this process has closed without the database.
+    offline_since: AtomicI64,
 }
 
 impl Default for Pulse {
     fn default() -> Self {
-        let [expiry_late_at, sweep_late_at] = [NEVER, NEVER].map(AtomicI64::new);
-        Self { started: Instant::now(), expiry_late_at, sweep_late_at }
+        let [expiry_late_at, sweep_late_at, offline_since] = [NEVER, NEVER, NEVER].map(AtomicI64::new);
+        Self { started: Instant::now(), expiry_late_at, sweep_late_at, offline_since }
     }
 }
 
@@ -51,6 +53,24 @@ impl Pulse {
     /// A sweep is done, and the next one begins after `next`.
     pub fn sweep_done(&self, next: Duration) {
         self.sweep_late_at.store(self.after(next.saturating_add(PATIENCE)), Ordering::Relaxed);
+    }
+
+    /// From now on this process closes without the database.
+    pub fn offline_begins(&self) {
+        self.offline_since.store(self.after(Duration::ZERO), Ordering::Relaxed);
+    }
+
+    /// The database is back.
+    pub fn offline_ends(&self) {
+        self.offline_since.store(NEVER, Ordering::Relaxed);
+    }
+
+    /// For how long this process has closed without the database, if it does.
+    pub fn offline_for(&self) -> Option<Span> {
+        match self.offline_since.load(Ordering::Relaxed) {
+            NEVER => None,
+            since => Some(Span::from_millis(self.after(Duration::ZERO) - since)),
+        }
     }
 
     /// What is not alive, if anything is not.

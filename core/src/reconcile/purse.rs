@@ -16,7 +16,7 @@ const MOST_ADDITIONS: u32 = 20;
 /// Calls of one API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Need {
-    limit: ApiLimit,
+    pub(super) limit: ApiLimit,
     calls: u32,
     // What has to be left in the bucket afterwards.
     kept: u32,
@@ -61,22 +61,7 @@ impl Purse {
     /// Takes the calls, all or none; or how long to wait until they could be had.
     pub(super) async fn take(&mut self, tx: &mut Tx, needs: &[Need]) -> Result<Result<(), Span>, StoreError> {
         self.open(tx, needs.iter().map(|need| &need.limit)).await?;
-        let mut after = self.buckets.clone();
-        let mut wait = None;
-        for need in needs {
-            if let Some((_, bucket)) = after.get_mut(&need.limit.api)
-                && let Err(time) = bucket.take(need.calls, need.kept)
-            {
-                wait = wait.max(Some(time));
-            }
-        }
-        match wait {
-            Some(wait) => Ok(Err(wait)),
-            None => {
-                self.buckets = after;
-                Ok(Ok(()))
-            }
-        }
+        Ok(take(&mut self.buckets, needs))
     }
 
     /// Writes what is left.
@@ -85,6 +70,26 @@ impl Purse {
             tx.save_bucket(limit, bucket).await?;
         }
         Ok(())
+    }
+}
+
+/// Takes the calls from the buckets, all or none; or how long to wait until they could be had.
+pub(super) fn take(buckets: &mut BTreeMap<String, (ApiLimit, Bucket)>, needs: &[Need]) -> Result<(), Span> {
+    let mut after = buckets.clone();
+    let mut wait = None;
+    for need in needs {
+        if let Some((_, bucket)) = after.get_mut(&need.limit.api)
+            && let Err(time) = bucket.take(need.calls, need.kept)
+        {
+            wait = wait.max(Some(time));
+        }
+    }
+    match wait {
+        Some(wait) => Err(wait),
+        None => {
+            *buckets = after;
+            Ok(())
+        }
     }
 }
 
@@ -128,6 +133,11 @@ pub(super) fn most_additions(limits: &CallLimits) -> usize {
 /// One look at a list, for whoever is in no hurry.
 pub(super) fn one_look(limits: &CallLimits) -> Need {
     Need { limit: limits.observe.clone(), calls: 1, kept: kept(&limits.observe) }
+}
+
+/// One look at a list on which something is overdue.
+pub(super) fn urgent_look(limits: &CallLimits) -> Need {
+    Need { kept: 0, ..one_look(limits) }
 }
 
 /// One removal, and the look after it.

@@ -43,9 +43,10 @@ impl Reconciler {
         }
         let sessions = lock_sessions(&mut tx, ours.iter().map(|worked| &worked.claim.plan)).await?;
         let before = statuses_of(&mut tx, &sessions).await?;
+        let mut openings = Vec::new();
         for Worked { claim, verdicts, .. } in &ours {
             for (opening, verdict) in verdicts {
-                self.record_one(&mut tx, claim.plan.at, opening.clone(), verdict.clone(), &sessions).await?;
+                openings.push(self.record_one(&mut tx, claim.plan.at, opening.clone(), verdict.clone(), &sessions).await?);
             }
         }
         // Each once, and in order of name, as everybody locks them.
@@ -57,6 +58,7 @@ impl Reconciler {
         crash_point!(OutcomeWritten);
         tx.commit().await?;
         crash_point!(OutcomeCommitted);
+        openings.iter().for_each(|opening| self.offline.memory.learn(opening));
         self.nudges.sessions_changed();
         self.nudges.reconcile.notify_one();
         Ok(())
@@ -69,7 +71,7 @@ impl Reconciler {
         mut opening: Opening,
         verdict: Option<Verdict>,
         sessions: &BTreeMap<SessionId, Session>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Opening, StoreError> {
         let now = tx.now();
         let wish = tx.wish_for(&opening.id).await?;
         let trouble = verdict.as_ref().and_then(|verdict| verdict.trouble.clone());
@@ -102,7 +104,7 @@ impl Reconciler {
                 self.settle(tx, rule, session, news).await?;
             }
         }
-        Ok(())
+        Ok(opening)
     }
 
     /// Writes down which sessions have become ACTIVE, PARTIAL or FAILED by what was recorded; people are told of the latter two.

@@ -106,7 +106,7 @@ impl Reconciler {
         Ok(report)
     }
 
-    async fn sweep_resource(&self, name: ResourceName, dry_run: bool) -> Result<ResourceSweep, StoreError> {
+    pub(super) async fn sweep_resource(&self, name: ResourceName, dry_run: bool) -> Result<ResourceSweep, StoreError> {
         let mut swept =
             ResourceSweep { resource: name.clone(), found: Differences::default(), held_back: Vec::new(), error: None };
         let Some(allowlist) = self.allowlists().get(&name).map(Arc::clone) else { return Ok(swept) };
@@ -114,7 +114,11 @@ impl Reconciler {
             swept.error = Some("a worker is busy with the resource; the next sweep looks at it".into());
             return Ok(swept);
         };
-        let looked = self.while_held(&hold, self.look_and_remove(&mut swept, &hold, allowlist.as_ref(), dry_run)).await;
+        let looking = async {
+            let _turn = self.turn_on(&name).await;
+            self.look_and_remove(&mut swept, &hold, allowlist.as_ref(), dry_run).await
+        };
+        let looked = self.while_held(&hold, looking).await;
         match looked {
             Some(looked) => looked?,
             None => swept.error = Some("another process took the resource over".into()),

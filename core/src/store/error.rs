@@ -42,6 +42,20 @@ pub enum StoreError {
     /// An SQLite that may lose committed pages.
     #[error("SQLite {0} can corrupt its write-ahead log; EntryGuard needs 3.51.3 or later")]
     OldSqlite(String),
+    /// SQLite's file is not the one that was opened any more.
+    #[error(
+        "the database file {} was deleted, replaced or overwritten while the server runs on it ({why}), so what is written now would be lost; stop the server, restore a backup, and start it",
+        path.display()
+    )]
+    FileLost {
+        /// The file.
+        path: PathBuf,
+        /// What was found in its place.
+        why: String,
+    },
+    /// No answer in time.
+    #[error("the database did not answer within {} s; see whether it runs and can be reached", .0.as_secs())]
+    NoAnswer(std::time::Duration),
     /// What was written together with others was not written.
     #[error("the database did not take it; try again")]
     Interrupted,

@@ -11,6 +11,7 @@ mod audit_check;
 mod audit_search;
 mod buckets;
 mod confirmations;
+mod database_file;
 mod departed;
 mod deployment;
 mod dialect;
@@ -21,6 +22,7 @@ mod known;
 mod leases;
 mod notify;
 mod open;
+mod open_rules;
 mod openings;
 mod panics;
 mod posts;
@@ -36,6 +38,7 @@ mod stats;
 mod sweeps;
 mod tables;
 mod time;
+mod trial;
 mod turns;
 mod web_sessions;
 mod webhooks;
@@ -51,6 +54,7 @@ pub use error::StoreError;
 pub use leases::{Claimable, Lease};
 pub use notify::Listener;
 pub use open::StoreUrl;
+pub use open_rules::OpenRule;
 pub use posts::{ChatPost, EVERYWHERE, NewPost};
 pub use schedules::Scheduled;
 pub use session_list::{Listed, SessionFilter, SessionView};
@@ -58,6 +62,8 @@ pub use stats::Stats;
 pub use sweeps::LastSweep;
 pub use time::ClockDoubt;
 use time::StoreTime;
+pub use trial::StoreFailure;
+use trial::Trials;
 pub use turns::Turn;
 pub use web_sessions::{CookieHashes, SignInLink, WebSession};
 pub use webhooks::{Delivery, Undelivered};
@@ -74,6 +80,8 @@ pub struct Store {
     url: SecretString,
     // Held for as long as the store: a second process on the same SQLite file must not start.
     _lock: Option<std::fs::File>,
+    // Last, so that its file is closed after the pool's connections.
+    trials: Trials,
 }
 
 /// One transaction. Dropped without [`Tx::commit`], it changes nothing.
@@ -105,6 +113,11 @@ impl Store {
     /// This machine's clock less the database's, in milliseconds.
     pub fn clock_skew_millis(&self) -> i64 {
         self.time.skew_millis()
+    }
+
+    /// The time where the database cannot be asked: never before that of a transaction, and it never goes back.
+    pub fn now_without_database(&self) -> Timestamp {
+        self.time.without_database()
     }
 
     /// Closes every connection.

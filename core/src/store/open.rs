@@ -9,8 +9,9 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyPool, Executor, Row};
 
+use super::database_file::DatabaseFile;
 use super::dialect::Dialect;
-use super::{Store, StoreError, StoreTime, tables};
+use super::{Store, StoreError, StoreTime, Trials, tables};
 use crate::clock::Clock;
 use crate::random::Random;
 
@@ -46,16 +47,18 @@ impl Store {
     pub async fn open(url: &StoreUrl, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let dialect = url.dialect()?;
-        let (pool, lock) = match dialect {
+        let (pool, lock, path) = match dialect {
             Dialect::Sqlite => {
                 let path = real_path(&url.sqlite_path());
                 let lock = lock_beside(&path)?;
-                (sqlite_pool(&path, "rwc", AS_SERVER).await?, Some(lock))
+                (sqlite_pool(&path, "rwc", AS_SERVER).await?, Some(lock), Some(path))
             }
-            Dialect::Postgres => (postgres_pool(url, 10).await?, None),
+            Dialect::Postgres => (postgres_pool(url, 10).await?, None, None),
         };
         tables::bring_up_to_date(&pool, dialect).await?;
-        let store = Self { pool, dialect, url: url.0.clone(), time: StoreTime::new(clock, dialect), _lock: lock };
+        // After the first writes: from here on the file has its header.
+        let trials = Trials::new(path.map(|path| watch(&path)).transpose()?);
+        let store = Self { pool, dialect, url: url.0.clone(), time: StoreTime::new(clock, dialect), _lock: lock, trials };
         // A clock that went back while no server ran is found out by what was written last.
         if let Some(at) = store.begin().await?.last_event_at().await? {
             store.time.note_entry(at);
@@ -88,7 +91,8 @@ impl Store {
             Dialect::Postgres => postgres_pool(url, 2).await?,
         };
         tables::refuse_other_versions(&pool, dialect).await?;
-        Ok(Self { pool, dialect, url: url.0.clone(), time: StoreTime::new(clock, dialect), _lock: None })
+        let (time, trials) = (StoreTime::new(clock, dialect), Trials::new(None));
+        Ok(Self { pool, dialect, url: url.0.clone(), time, _lock: None, trials })
     }
 
     /// Opens the database and makes its rows for what is configured.
@@ -152,6 +156,10 @@ async fn postgres_pool(url: &StoreUrl, connections: u32) -> Result<AnyPool, Stor
         Box::pin(async move { connection.execute("SET idle_in_transaction_session_timeout = '10s'").await.map(drop) })
     });
     Ok(pool.connect_with(options).await?)
+}
+
+fn watch(path: &Path) -> Result<DatabaseFile, StoreError> {
+    DatabaseFile::open(path).map_err(|error| StoreError::FileLost { path: path.to_owned(), why: error.to_string() })
 }
 
 /// One file has one lock, by whatever name it is reached.

@@ -1,0 +1,182 @@
+//! Whether the database keeps what is written to it: a small commit is tried again and again, and SQLite's file is looked at.
+//!
+//! A read proves little: on a full disk every read succeeds, and SQLite answers from its cache after its file was overwritten.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::database_file::DatabaseFile;
+use super::{Store, StoreError};
+use crate::domain::Span;
+
+/// How long one trial may take.
+const LONGEST_TRIAL: Duration = Duration::from_secs(5);
+
+/// Why the database is taken for failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreFailure {
+    /// Commits fail, or are not answered.
+    #[error("the database has not taken a commit for {0}")]
+    Refuses(Span),
+    /// What is written goes to a file that no restart finds again.
+    #[error(
+        "the file of the database was deleted, replaced or overwritten while the server runs on it: stop the server, restore a backup, and start it"
+    )]
+    FileLost,
+}
+
+/// What the trials have shown.
+#[derive(Debug)]
+pub(super) struct Trials {
+    file: Option<Arc<DatabaseFile>>,
+    shown: Mutex<Shown>,
+}
+
+#[derive(Debug)]
+struct Shown {
+    // Opening the database counts as a success.
+    last_success: Instant,
+    failing: Option<Failing>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Failing {
+    Refuses,
+    FileLost,
+}
+
+impl Trials {
+    /// Trials of a database that was opened just now; with its file, where it is one.
+    pub(super) fn new(file: Option<DatabaseFile>) -> Self {
+        Self { file: file.map(Arc::new), shown: Mutex::new(Shown { last_success: Instant::now(), failing: None }) }
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, tried: &Result<(), StoreError>) {
+        let mut shown = self.shown();
+        match tried {
+            Ok(()) => *shown = Shown { last_success: Instant::now(), failing: None },
+            Err(StoreError::FileLost { .. }) => shown.failing = Some(Failing::FileLost),
+            Err(_) => shown.failing = Some(Failing::Refuses),
+        }
+    }
+}
+
+impl Store {
+    /// Tries a small commit, and looks at the file where the database is one.
+    ///
+    /// # Errors
+    /// The database did not take the commit within five seconds, or its file is not the one that was opened.
+    pub async fn try_commit(&self) -> Result<(), StoreError> {
+        let tried = tokio::time::timeout(LONGEST_TRIAL, self.look_and_commit()).await;
+        let tried = tried.unwrap_or(Err(StoreError::NoAnswer(LONGEST_TRIAL)));
+        self.trials.note(&tried);
+        tried
+    }
+
+    async fn look_and_commit(&self) -> Result<(), StoreError> {
+        if let Some(file) = self.trials.file.clone() {
+            // A file system that hangs must hold up no other task.
+            tokio::task::spawn_blocking(move || file.check()).await.map_err(|_| StoreError::Interrupted)??;
+        }
+        let mut tx = self.begin().await?;
+        // Counted up: SQLite writes nothing where a row keeps its values.
+        sqlx::query(
+            "INSERT INTO commit_trials (singleton, trials, at) VALUES ('this', 1, $1)
+             ON CONFLICT (singleton) DO UPDATE SET trials = commit_trials.trials + 1, at = excluded.at",
+        )
+        .bind(tx.now.as_millis())
+        .execute(&mut *tx.inner)
+        .await?;
+        tx.commit().await
+    }
+
+    /// For how long no trial commit has succeeded; nothing where the last one did.
+    pub fn failing_for(&self) -> Option<Duration> {
+        let shown = self.trials.shown();
+        shown.failing.map(|_| shown.last_success.elapsed())
+    }
+
+    /// Why the database is taken for failed, if the last trial failed.
+    pub fn failure(&self) -> Option<StoreFailure> {
+        let shown = self.trials.shown();
+        let since = || Span::from_millis(i64::try_from(shown.last_success.elapsed().as_millis()).unwrap_or(i64::MAX));
+        shown.failing.map(|failing| match failing {
+            Failing::Refuses => StoreFailure::Refuses(since()),
+            Failing::FileLost => StoreFailure::FileLost,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::store::StoreUrl;
+
+    async fn opened(folder: &tempfile::TempDir) -> (Store, std::path::PathBuf) {
+        let path = folder.path().join("test.db");
+        let url = StoreUrl::parse(&format!("sqlite://{}", path.display())).unwrap();
+        (Store::open(&url, Arc::new(SystemClock)).await.unwrap(), path)
+    }
+
+    #[tokio::test]
+    async fn a_database_that_takes_commits_has_not_failed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = opened(&folder).await;
+        for _ in 0..3 {
+            store.try_commit().await.unwrap();
+        }
+        assert_eq!((store.failure(), store.failing_for()), (None, None));
+    }
+
+    #[tokio::test]
+    async fn commits_to_a_deleted_file_count_for_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, path) = opened(&folder).await;
+        std::fs::remove_file(&path).unwrap();
+        store.begin().await.unwrap().commit().await.unwrap();
+        let error = store.try_commit().await.unwrap_err();
+        assert!(matches!(error, StoreError::FileLost { .. }), "{error}");
+        assert_eq!(store.failure(), Some(StoreFailure::FileLost));
+        std::fs::write(&path, "").unwrap();
+        assert!(store.try_commit().await.is_err(), "a new file of that name is another one");
+    }
+
+    #[tokio::test]
+    async fn commits_to_a_file_that_was_overwritten_count_for_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, path) = opened(&folder).await;
+        let length = std::fs::metadata(&path).unwrap().len();
+        std::fs::write(&path, vec![b'x'; usize::try_from(length).unwrap()]).unwrap();
+        let error = store.try_commit().await.unwrap_err();
+        assert!(matches!(error, StoreError::FileLost { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn commits_without_their_log_count_for_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, path) = opened(&folder).await;
+        std::fs::remove_file(path.with_extension("db-wal")).unwrap();
+        let error = store.try_commit().await.unwrap_err();
+        assert!(matches!(error, StoreError::FileLost { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_database_without_room_has_failed_although_it_can_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, _) = opened(&folder).await;
+        store.try_commit().await.unwrap();
+        // As a full disk does: reads succeed, and writes do not.
+        sqlx::query("PRAGMA query_only = ON").execute(&store.pool).await.unwrap();
+        store.begin().await.unwrap().next_due().await.unwrap();
+        store.try_commit().await.unwrap_err();
+        assert!(matches!(store.failure(), Some(StoreFailure::Refuses(_))));
+        sqlx::query("PRAGMA query_only = OFF").execute(&store.pool).await.unwrap();
+        store.try_commit().await.unwrap();
+        assert_eq!(store.failure(), None);
+    }
+}

@@ -8,20 +8,21 @@ use entryguard_core::reply::message::{Markup, Message};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use secrecy::ExposeSecret;
+use serde::Deserialize;
 use slack_morphism::errors::SlackClientError;
 use slack_morphism::prelude::{
     SlackApiAppsConnectionOpenRequest, SlackApiChatPostEphemeralRequest, SlackApiChatPostMessageRequest,
     SlackApiChatUpdateRequest, SlackApiConversationsInfoRequest, SlackApiPostWebhookMessageRequest, SlackApiToken,
-    SlackApiTokenValue, SlackApiUsersInfoRequest, SlackApiViewsOpenRequest, SlackApiViewsPublishRequest,
-    SlackApiViewsUpdateRequest, SlackClient, SlackClientHyperConnector, SlackClientHyperHttpsConnector, SlackMessageContent,
-    SlackView,
+    SlackApiTokenValue, SlackApiViewsOpenRequest, SlackApiViewsPublishRequest, SlackApiViewsUpdateRequest, SlackClient,
+    SlackClientHyperConnector, SlackClientHyperHttpsConnector, SlackMessageContent, SlackView,
 };
 
 use crate::chat::{Chat, ChatError, Limit, Limited, Sent};
 use crate::http::outgoing;
 
 use super::blocks::{self, Mrkdwn};
-use super::standing::{NOT_ALLOWED, Standing};
+use super::standing::NOT_ALLOWED;
+use super::user::SlackUser;
 
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(5);
@@ -91,22 +92,10 @@ pub struct SlackApi {
     app_token: Option<SlackApiToken>,
 }
 
-/// What Slack says of a user.
-#[derive(Debug)]
-pub struct SlackUser {
-    /// Their workspace.
-    pub team: Option<String>,
-    /// Whether their account was deactivated.
-    pub deleted: bool,
-    /// Whether they are a program.
-    pub bot: bool,
-}
-
-impl SlackUser {
-    /// What they are to a workspace. Whoever Slack names no workspace for is not taken for one of ours.
-    pub fn standing(&self, our_team: &str) -> Standing {
-        Standing::of(self.team.as_deref() == Some(our_team), self.deleted, self.bot)
-    }
+/// The answer to a question about a user.
+#[derive(Deserialize)]
+struct UserInfo {
+    user: SlackUser,
 }
 
 impl SlackApi {
@@ -206,15 +195,10 @@ impl SlackApi {
 
     /// What Slack says of a user. Asked while somebody waits, so not for long.
     pub async fn user(&self, user: &str) -> Result<SlackUser, ChatError> {
-        let request = SlackApiUsersInfoRequest::new(user.into());
         let session = self.client.open_session(&self.token);
-        let user = within(WHILE_ASKED, session.users_info(&request)).await?.user;
-        let flags = user.flags;
-        Ok(SlackUser {
-            team: user.team_id.map(|team| team.0),
-            deleted: user.deleted.unwrap_or(false),
-            bot: flags.is_bot.unwrap_or(false),
-        })
+        let about = [("user", Some(user))];
+        let info = session.http_session_api.http_get::<UserInfo, _, _>("users.info", &about, None);
+        Ok(within(WHILE_ASKED, info).await?.user)
     }
 }
 

@@ -114,36 +114,61 @@ async fn i8_no_run_is_answered_with_the_session_of_another() {
     world.finish().await;
 }
 
+/// What GitHub says of a run of a repository.
+fn delivery(action: &str, repository: u64, run: u64, attempt: u64) -> String {
+    json!({ "action": action, "workflow_run": { "id": run, "run_attempt": attempt }, "repository": { "id": repository } })
+        .to_string()
+}
+
+/// Delivers it as GitHub does; the status of the answer.
+async fn deliver(world: &World, event: &str, kind: &str, body: &str, secret: &str) -> u16 {
+    let url = format!("{}/github/webhooks", world.server.address());
+    let request = world.browser(RUNNER).request(reqwest::Method::POST, &url).header("X-GitHub-Event", event);
+    let request =
+        request.header("Content-Type", kind).header("X-Hub-Signature-256", entryguard_tests::github_signature(secret, body));
+    world.browser(RUNNER).send(request.body(body.to_owned())).await.status
+}
+
 #[tokio::test]
 async fn what_a_lost_runner_left_is_closed_when_github_says_that_the_run_is_over() {
     let issuer = Issuer::open().await;
     let world = team(Database::Sqlite, &issuer).await;
     start(&world, &issuer.token(AUDIENCE), json!({ "key": KEY })).await;
     world.wait_until_group_allows(&world.groups[0], &[RUNNER_CIDR]).await;
-    let delivery = |action: &str, repository: u64, run: u64, attempt: u64| {
-        json!({ "action": action, "workflow_run": { "id": run, "run_attempt": attempt }, "repository": { "id": repository } })
-            .to_string()
-    };
-    let deliver = async |body: String, secret: &str| {
-        let url = format!("{}/github/webhooks", world.server.address());
-        let request = world.browser(RUNNER).request(reqwest::Method::POST, &url).header("X-GitHub-Event", "workflow_run");
-        let signature = entryguard_tests::github_signature(secret, &body);
-        world.browser(RUNNER).send(request.header("X-Hub-Signature-256", signature).body(body)).await.status
-    };
-    let forged = deliver(delivery("completed", 42, 1001, 1), "another secret").await;
-    assert_eq!(forged, 401);
+    let told = async |body: String, secret: &str| deliver(&world, "workflow_run", "application/json", &body, secret).await;
+    assert_eq!(told(delivery("completed", 42, 1001, 1), "another secret").await, 401);
     for other in [
         delivery("requested", 42, 1001, 1),
         delivery("completed", 43, 1001, 1),
         delivery("completed", 42, 1002, 1),
         delivery("completed", 42, 1001, 2),
     ] {
-        assert_eq!(deliver(other, entryguard_tests::WEBHOOK_SECRET).await, 204);
+        assert_eq!(told(other, entryguard_tests::WEBHOOK_SECRET).await, 204);
     }
     assert_eq!(world.rules_of(&world.groups[0]).await.len(), 1, "that was another run, or not its end");
-    assert_eq!(deliver(delivery("completed", 42, 1001, 1), entryguard_tests::WEBHOOK_SECRET).await, 204);
+    assert_eq!(told(delivery("completed", 42, 1001, 1), entryguard_tests::WEBHOOK_SECRET).await, 204);
     world.wait_until_group_allows(&world.groups[0], &[]).await;
     assert!(world.entryguard(&["audit", "export"]).await.stdout.contains("the workflow run is over"));
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_webhook_with_githubs_default_content_type_closes_what_its_run_opened() {
+    let issuer = Issuer::open().await;
+    let world = team(Database::Sqlite, &issuer).await;
+    start(&world, &issuer.token(AUDIENCE), json!({ "key": KEY })).await;
+    world.wait_until_group_allows(&world.groups[0], &[RUNNER_CIDR]).await;
+    let told = async |event: &str, body: &str, secret: &str| {
+        deliver(&world, event, "application/x-www-form-urlencoded", body, secret).await
+    };
+    let form = |json: &str| format!("payload={}", json.replace('"', "%22"));
+    let (secret, ping) = (entryguard_tests::WEBHOOK_SECRET, r#"{"zen":"Design for failure."}"#);
+    assert_eq!(told("ping", &form(ping), secret).await, 204);
+    assert_eq!(told("ping", ping, secret).await, 400, "what cannot be read fails while the webhook is set up");
+    let over = form(&delivery("completed", 42, 1001, 1));
+    assert_eq!(told("workflow_run", &over, "another secret").await, 401);
+    assert_eq!(told("workflow_run", &over, secret).await, 204);
+    world.wait_until_group_allows(&world.groups[0], &[]).await;
     world.finish().await;
 }
 

@@ -112,6 +112,24 @@ async fn discords_probes_are_answered_and_what_it_did_not_sign_is_refused() {
     world.finish().await;
 }
 
+#[tokio::test]
+async fn i8_a_request_that_was_accepted_counts_no_second_time_however_its_signature_is_spelled() {
+    let world = team(Database::Sqlite).start().await;
+    let now = entryguard_tests::unix_seconds();
+    let (ping, signature) = (0..)
+        .map(|id| format!(r#"{{"id":"{id}","application_id":"700","type":1,"token":"t","version":1}}"#))
+        .map(|ping| (ping.clone(), DiscordDouble::signature_of(&now.to_string(), &ping)))
+        .find(|(_, signature)| signature.starts_with('0'))
+        .unwrap();
+    let send = async |spelled: &str| world.discord.to_server().at(now).signed(spelled).raw(&ping).await.status;
+    assert_eq!(send(&signature).await, 200);
+    let with_plus = format!("+{}", &signature[1..]);
+    for spelled in [&signature, &signature.to_uppercase(), &with_plus] {
+        assert_eq!(send(spelled).await, 401, "{spelled}");
+    }
+    world.finish().await;
+}
+
 /// What is offered to somebody who types.
 fn choices(answer: &DiscordAnswer) -> Vec<String> {
     let all = answer.body["data"]["choices"].as_array().cloned().unwrap_or_default();

@@ -26,6 +26,9 @@ on_both_databases! {
         let body = "team_id=T0123456&channel_id=C0DEPLOYS&user_id=U111&text=list";
         assert_eq!(replayed.raw("/slack/commands", "application/x-www-form-urlencoded", body).await.0, 200);
         assert_eq!(replayed.raw("/slack/commands", "application/x-www-form-urlencoded", body).await.0, 401);
+        let signature = replayed.signature_of(body).to_uppercase().replace("V0=", "v0=");
+        let spelled = replayed.signed(&signature);
+        assert_eq!(spelled.raw("/slack/commands", "application/x-www-form-urlencoded", body).await.0, 401, "in upper case");
         nothing_changed(&world).await;
         world.finish().await;
     }

@@ -253,6 +253,35 @@ on_both_databases! {
         world.finish().await;
     }
 
+    async fn i8_people_of_a_grid_are_served_by_each_of_their_workspaces_and_no_others_are(database: Database) {
+        let world = World::on(database).with_groups(1).member("ana", "U111").member("bo", "U222").start().await;
+        world.slack.put_into_grid("U111", &["T0SECOND", SlackDouble::TEAM]);
+        world.slack.put_into_grid("U222", &["T0SECOND", "T0THIRD"]);
+        world.start_session("U111", "1h", HOME).await;
+        let thread = world.wait_until_thread_says("ACTIVE").await;
+        // Slack tells of each new status, and names the first of the person's workspaces.
+        world.slack.to_server().user_change("U111").await;
+        world.slack.to_server().user_change("U222").await;
+        for team in [SlackDouble::TEAM, "T0SECOND", "E0GRID"] {
+            let ana = world.slack.to_server().from_team(team).command("U111", "whoami").await;
+            assert!(ana.says("You are *ana*"), "{team}: {}", ana.text());
+            let bo = world.slack.to_server().from_team(team).command("U222", "whoami").await;
+            assert!(bo.says("another Slack workspace"), "{team}: {}", bo.text());
+        }
+        let other = world.slack.to_server().from_team("T0THIRD").command("U111", "whoami").await;
+        assert!(other.says("another Slack workspace"), "{}", other.text());
+        assert_eq!(world.rules_of(&world.groups[0]).await.len(), 1, "a new status closes nothing");
+        world.slack.to_server().from_team("T0SECOND").press("U111", &thread.parent, "entryguard_stop").await;
+        world.wait_until_group_allows(&world.groups[0], &[]).await;
+        // Whoever is taken out of our workspace loses what they have open.
+        world.start_session("U111", "1h", HOME).await;
+        world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
+        world.slack.put_into_grid("U111", &["T0SECOND"]);
+        world.slack.to_server().user_change("U111").await;
+        world.wait_until_group_allows(&world.groups[0], &[]).await;
+        world.finish().await;
+    }
+
     async fn the_home_has_buttons_for_each_session_and_is_drawn_again_when_one_changes(database: Database) {
         let world = World::on(database)
             .with_groups(1)

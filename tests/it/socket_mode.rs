@@ -127,3 +127,36 @@ async fn an_answer_that_is_owed_when_the_connection_is_left_is_given_there_howev
     assert!(world.slack.to_server().over_socket().command("U111", "whoami").await.says("You are *ana*"));
     world.finish().await;
 }
+
+#[tokio::test]
+async fn connections_that_end_at_once_are_opened_ever_more_rarely_and_never_many_at_once() {
+    let world = without_http(Database::Sqlite).await;
+    world.slack.refuse_sockets("");
+    world.slack.drop_sockets();
+    until_sockets(&world, |_, opened| opened >= 2).await;
+    world.slack.refuse_sockets("too_many_websockets");
+    until_sockets(&world, |open, opened| opened >= 4 && open == 0).await;
+    let (most, at) = world.slack.sockets_opened();
+    let waits: Vec<_> = at.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect();
+    // Each wait is twice as long as the one before, less a half at the most.
+    assert!(waits[0] >= 500 && waits[1] >= 1000 && waits[2] >= 2000, "{waits:?}");
+    assert!(most <= 2, "{most} at once");
+    world.slack.take_sockets();
+    until_sockets(&world, |open, _| open == 1).await;
+    assert!(world.slack.to_server().over_socket().command("U111", "whoami").await.says("You are *ana*"));
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn connections_that_are_to_be_replaced_at_once_are_bounded_too() {
+    let world = without_http(Database::Sqlite).await;
+    world.slack.refuse_sockets("refresh_requested");
+    world.slack.refresh_sockets();
+    until_sockets(&world, |_, opened| opened >= 4).await;
+    let (most, at) = world.slack.sockets_opened();
+    let waits: Vec<_> = at.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect();
+    assert!(waits[0] >= 500 && waits[1] >= 1000 && waits[2] >= 2000, "{waits:?}");
+    assert!(most <= 3, "{most} at once");
+    world.slack.take_sockets();
+    world.finish().await;
+}

@@ -144,6 +144,14 @@ impl SlackDouble {
         self.shared.state().weather.teams.insert(user.to_owned(), team.map(str::to_owned));
     }
 
+    /// A user is of several workspaces of one Enterprise Grid organization: Slack names the first of them, and lists them all.
+    pub fn put_into_grid(&self, user: &str, teams: &[&str]) {
+        let teams: Vec<_> = teams.iter().map(|team| (*team).to_owned()).collect();
+        let mut state = self.shared.state();
+        state.weather.teams.insert(user.to_owned(), teams.first().cloned());
+        state.weather.grid.insert(user.to_owned(), teams);
+    }
+
     /// Slack shows a user to nobody, and says this instead: `user_not_found`, `user_not_visible`.
     pub fn hide(&self, user: &str, error: &'static str) {
         self.shared.state().weather.hidden.insert(user.to_owned(), error);
@@ -276,6 +284,23 @@ impl SlackDouble {
     pub fn sockets(&self) -> (u32, u32) {
         let state = self.shared.state();
         (state.sockets.open, state.sockets.opened)
+    }
+
+    /// How many of the app's connections were open at once at the most, and when each was opened.
+    pub fn sockets_opened(&self) -> (u32, Vec<Instant>) {
+        let state = self.shared.state();
+        (state.sockets.most, state.sockets.opened_at.clone())
+    }
+
+    /// From now on, Slack says this of each connection as soon as it is open: `too_many_websockets`, `refresh_requested`. It ends each
+    /// without a word where this is nothing.
+    pub fn refuse_sockets(&self, reason: &'static str) {
+        self.shared.state().sockets.unwanted = Some(reason);
+    }
+
+    /// It takes connections again.
+    pub fn take_sockets(&self) {
+        self.shared.state().sockets.unwanted = None;
     }
 
     /// Slack announces that the app's connections end, and ends them.

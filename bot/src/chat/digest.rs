@@ -9,10 +9,11 @@ use entryguard_core::domain::{Drift, Span, Surface};
 use entryguard_core::engine::{Engine, EngineError};
 use entryguard_core::reply::digest;
 use entryguard_core::reply::message::Message;
+use entryguard_core::store::EVERYWHERE;
 
 use super::outbox::PACE;
 use super::told::{Heard, Readers};
-use super::{Chat, ChatError};
+use super::{Chat, ChatError, Limit, Limited};
 
 /// How often to look for news: what comes within this time is one message.
 const LOOK: Duration = Duration::from_secs(5);
@@ -101,15 +102,16 @@ async fn in_turn<C: Chat>(engine: &Engine, channel: &str) -> Result<(), ChatErro
         let wait = free_at.since(engine.now()).as_duration();
         // The digest is ours for a while only.
         if wait > LONGEST_WAIT {
-            return Err(ChatError::RateLimited(Some(wait)));
+            return Err(ChatError::RateLimited(Limit { of: Limited::Channel, wait: Some(wait) }));
         }
         tokio::time::sleep(wait.max(Duration::from_millis(50))).await;
     }
 }
 
-/// Keeps everybody from a channel for as long as the chat has asked for.
+/// Keeps everybody from a channel, or from the chat, for as long as it has asked for.
 async fn kept(engine: &Engine, surface: Surface, channel: &str, posted: Result<(), ChatError>) -> Result<(), ChatError> {
-    if let Err(ChatError::RateLimited(Some(wait))) = &posted {
+    if let Err(ChatError::RateLimited(Limit { of, wait: Some(wait) })) = &posted {
+        let channel = if *of == Limited::Chat { EVERYWHERE } else { channel };
         let wait = Span::from_millis(i64::try_from(wait.as_millis()).unwrap_or(60_000));
         if let Err(error) = engine.hold_channel(surface, channel, wait).await {
             tracing::warn!(error = ?error, "a channel that asks to wait could not be held");

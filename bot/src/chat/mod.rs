@@ -7,6 +7,7 @@ mod outbox;
 mod place;
 mod promise;
 mod recent;
+mod reconnect;
 mod round;
 mod step;
 mod told;
@@ -22,6 +23,7 @@ pub use outbox::OutboxWorker;
 pub use place::Place;
 pub use promise::{FAILED, NotTaken, Promise, at_once, once};
 pub use recent::Recent;
+pub use reconnect::Reconnect;
 pub use round::Round;
 pub use step::key;
 
@@ -32,9 +34,6 @@ pub trait Chat: Send + Sync + 'static {
 
     /// Which chat it is.
     const SURFACE: Surface;
-
-    /// Whether a limit that it names is one for all of its channels. Where that cannot be told, it is.
-    const LIMITS_EVERYWHERE: bool;
 
     /// How it writes.
     fn markup(&self) -> &dyn Markup;
@@ -75,12 +74,32 @@ pub struct Sent {
     pub id: String,
 }
 
+/// A limit of a chat's that was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// What may not be written to.
+    pub of: Limited,
+    /// For how long, if the chat says so.
+    pub wait: Option<Duration>,
+}
+
+/// What a limit concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limited {
+    /// The edits of one message.
+    Message,
+    /// One channel.
+    Channel,
+    /// All of the chat, or nobody can tell.
+    Chat,
+}
+
 /// Why a chat did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ChatError {
-    /// Too fast; for how long to wait, if it says so.
-    #[error("it asks to wait{}", .0.map(|wait| format!(" {} s", wait.as_secs())).unwrap_or_default())]
-    RateLimited(Option<Duration>),
+    /// Too fast.
+    #[error("it asks to wait{}", .0.wait.map(|wait| format!(" {} s", wait.as_secs())).unwrap_or_default())]
+    RateLimited(Limit),
     /// The app cannot write there.
     #[error("the app cannot write to the channel ({0})")]
     NoAccess(String),

@@ -12,7 +12,7 @@ use entryguard_core::store::{ChatPost, EVERYWHERE};
 
 use super::place::{Place, Posted, Shown};
 use super::step::{self, Step, Wanted};
-use super::{Chat, ChatError, Sent};
+use super::{Chat, ChatError, Limit, Limited, Sent};
 
 /// How long a worker sleeps at the most.
 const POLL: Duration = Duration::from_secs(1);
@@ -123,12 +123,18 @@ impl<C: Chat> OutboxWorker<C> {
         };
         // The table follows its parent at once, so that nobody sees one without the other; all else keeps the pace.
         let table_follows = matches!(step, Step::PostParent(_)) && post.kind == PostKind::Thread;
-        let table = step.table();
+        let (table, edited) = (step.table(), step.edited());
         let in_channel = matches!(step, Step::EditParent(..) | Step::Tell(..)) && place.is_channel() && !posted.elsewhere;
         let next = match self.take(step, &place, &mut posted, &mut shown).await {
             Ok(()) if table_follows => Next::Table { turn },
             Ok(()) => {
                 post.attempts = 0;
+                Next::At(self.comes_next(wanted, &posted, &shown))
+            }
+            Err(ChatError::RateLimited(Limit { of: Limited::Message, wait: Some(wait) })) if let Some(message) = &edited => {
+                tracing::info!(session = %post.session, wait = ?wait, "a message takes no edit for a while; all else goes on");
+                let now = self.engine.now();
+                shown.wait_for(message, now.plus(span(wait)), now);
                 Next::At(self.comes_next(wanted, &posted, &shown))
             }
             Err(ChatError::NoAccess(why)) if in_channel => {
@@ -159,7 +165,7 @@ impl<C: Chat> OutboxWorker<C> {
     fn comes_next(&self, wanted: Wanted<'_>, posted: &Posted, shown: &Shown) -> Option<Timestamp> {
         let now = self.engine.now();
         let left = step::next(&*self.chat, wanted, posted, shown, now).is_some();
-        if left { Some(now.plus(PACE)) } else { shown.held_until(now) }
+        if left { Some(now.plus(PACE)) } else { shown.next_try(now) }
     }
 
     async fn take(&self, step: Step<C::Content>, place: &Place, posted: &mut Posted, shown: &mut Shown) -> Result<(), ChatError> {
@@ -202,17 +208,21 @@ impl<C: Chat> OutboxWorker<C> {
     async fn come_back(&self, post: &mut ChatPost, channel: &str, error: &ChatError) -> Result<Timestamp, EngineError> {
         post.attempts = post.attempts.saturating_add(1);
         let wait = match error {
-            ChatError::RateLimited(Some(wait)) => Span::from_millis(i64::try_from(wait.as_millis()).unwrap_or(60_000)),
+            ChatError::RateLimited(Limit { wait: Some(wait), .. }) => span(*wait),
             // Each time longer, from one second.
             _ => Span::from_seconds(1_i64 << (post.attempts - 1).min(8)).min(LONGEST_WAIT),
         };
         tracing::warn!(session = %post.session, chat = C::SURFACE.as_str(), %error, wait = %wait, "a chat could not be brought up to date");
         // One post that cannot be shown must not hold up the others of its channel, unless the chat says that it does.
-        if matches!(error, ChatError::RateLimited(_)) {
-            let held = if C::LIMITS_EVERYWHERE { EVERYWHERE } else { channel };
-            return self.engine.hold_channel(C::SURFACE, held, wait).await;
+        match error {
+            ChatError::RateLimited(Limit { of: Limited::Chat, .. }) => {
+                self.engine.hold_channel(C::SURFACE, EVERYWHERE, wait).await
+            }
+            ChatError::RateLimited(Limit { of: Limited::Channel, .. }) => {
+                self.engine.hold_channel(C::SURFACE, channel, wait).await
+            }
+            _ => Ok(self.engine.now().plus(wait)),
         }
-        Ok(self.engine.now().plus(wait))
     }
 
     /// Posts to the channel; where the app cannot write to it, or could not any more, to whoever gave the command.
@@ -276,6 +286,10 @@ fn goes_on_without(post: &ChatPost, error: &ChatError) -> bool {
 fn gives_up(post: &ChatPost, posted: &Posted, error: &ChatError) -> bool {
     let refused = matches!(error, ChatError::NoAccess(_) | ChatError::Refused(_));
     refused && posted.parent.is_none() && post.attempts >= TRIES
+}
+
+fn span(wait: Duration) -> Span {
+    Span::from_millis(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn read<T: Default + serde::de::DeserializeOwned>(text: Option<&str>) -> T {

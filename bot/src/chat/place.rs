@@ -1,5 +1,7 @@
 //! Where in a chat a session is shown, and what has been posted there: the text that the store keeps for us.
 
+use std::collections::BTreeMap;
+
 use entryguard_core::domain::{Identity, PostKind, Span, Timestamp};
 use entryguard_core::engine::ANNOUNCEMENT;
 use entryguard_core::store::ChatPost;
@@ -7,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{ChatError, Sent};
 
-/// The longest wait until a table is tried again: news of the session waits no longer, either.
+/// The longest wait until a table is tried again, or until a post is looked at of which a message takes no edits: news of the session
+/// waits no longer, either.
 const LONGEST_WAIT: Span = Span::from_minutes(1);
 /// Tries of a table that the chat refuses; a chat that is away has not refused it.
 const TRIES: u32 = 80;
@@ -54,6 +57,9 @@ pub struct Shown {
     /// The table that the chat did not take, if there is one: all else goes on meanwhile.
     #[serde(default)]
     pub held: Option<Held>,
+    /// The messages that the chat takes no edits of for now, and until when, in milliseconds: all else goes on meanwhile.
+    #[serde(default)]
+    waits: BTreeMap<String, i64>,
 }
 
 /// A table that the chat did not take.
@@ -130,9 +136,22 @@ impl Shown {
         Some(held.until.is_some_and(|until| until <= now.as_millis()))
     }
 
-    /// When a table is tried again, where that is to come.
-    pub fn held_until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.held.as_ref().and_then(|held| held.until).map(Timestamp::from_millis).filter(|until| *until > now)
+    /// The chat takes no edit of this message before then.
+    pub fn wait_for(&mut self, message: &str, until: Timestamp, now: Timestamp) {
+        self.waits.retain(|_, until| *until > now.as_millis());
+        self.waits.insert(message.to_owned(), until.as_millis());
+    }
+
+    /// Whether the chat has said that it takes no edit of this message by now.
+    pub fn waits_for(&self, message: &str, now: Timestamp) -> bool {
+        self.waits.get(message).is_some_and(|until| *until > now.as_millis())
+    }
+
+    /// When to look again for what the chat did not take, where that is to come.
+    pub fn next_try(&self, now: Timestamp) -> Option<Timestamp> {
+        let held = self.held.as_ref().and_then(|held| held.until);
+        let waits = self.waits.values().map(|until| (*until).min(now.plus(LONGEST_WAIT).as_millis()));
+        waits.chain(held).map(Timestamp::from_millis).filter(|until| *until > now).min()
     }
 }
 
@@ -148,14 +167,29 @@ mod tests {
         for _ in 0..8 {
             shown.hold("a".to_owned(), &refused, now);
             assert_eq!((shown.holds(Some("a"), now), shown.holds(Some("b"), now)), (Some(false), None));
-            let until = shown.held_until(now).unwrap();
+            let until = shown.next_try(now).unwrap();
             waits.push(until.since(now).as_millis() / 1000);
             now = until;
-            assert_eq!((shown.holds(Some("a"), now), shown.held_until(now)), (Some(true), None));
+            assert_eq!((shown.holds(Some("a"), now), shown.next_try(now)), (Some(true), None));
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
         shown.hold("b".to_owned(), &refused, now);
-        assert_eq!(shown.held_until(now), Some(now.plus(Span::from_seconds(1))));
+        assert_eq!(shown.next_try(now), Some(now.plus(Span::from_seconds(1))));
+    }
+
+    #[test]
+    fn a_message_that_takes_no_edits_waits_by_itself_and_is_looked_at_each_minute() {
+        let (mut shown, now) = (Shown::default(), Timestamp::from_millis(0));
+        shown.wait_for("1", now.plus(Span::from_seconds(1163)), now);
+        assert_eq!((shown.waits_for("1", now), shown.waits_for("2", now)), (true, false));
+        assert_eq!(shown.next_try(now), Some(now.plus(LONGEST_WAIT)));
+        let shortly = now.plus(Span::from_seconds(1140));
+        assert_eq!(shown.next_try(shortly), Some(now.plus(Span::from_seconds(1163))));
+        let then = now.plus(Span::from_seconds(1163));
+        assert_eq!((shown.waits_for("1", then), shown.next_try(then)), (false, None));
+        shown.wait_for("2", then.plus(Span::from_seconds(1)), then);
+        let kept: Shown = serde_json::from_str(&serde_json::to_string(&shown).unwrap()).unwrap();
+        assert_eq!(kept.waits.len(), 1, "what is over is forgotten");
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl Promise {
             match sent {
                 Err(error @ (ChatError::Unreachable(_) | ChatError::RateLimited(_))) if self.asked_at.elapsed() < TRIED_FOR => {
                     tracing::warn!(%error, "an answer that was promised could not be given yet");
-                    let asked_for = if let ChatError::RateLimited(Some(asked_for)) = error { asked_for } else { wait };
+                    let asked_for = if let ChatError::RateLimited(limit) = error { limit.wait.unwrap_or(wait) } else { wait };
                     tokio::time::sleep(asked_for.max(wait)).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }

@@ -43,6 +43,14 @@ impl<Content: Serialize> Step<Content> {
             _ => None,
         }
     }
+
+    /// The id of the message that it edits, if that is what it does.
+    pub fn edited(&self) -> Option<String> {
+        match self {
+            Self::EditTable(message, _) | Self::EditParent(message, _) => Some(message.id.clone()),
+            _ => None,
+        }
+    }
 }
 
 /// The next step; none where all is shown that the chat takes by now.
@@ -53,7 +61,10 @@ pub fn next<C: Chat>(chat: &C, wanted: Wanted<'_>, posted: &Posted, shown: &Show
     if posted.gone {
         return None;
     }
-    let edit_parent = || (shown.parent != key(&parent)).then(|| Step::EditParent(at.clone(), parent.clone()));
+    let edit_parent = || {
+        let is_due = shown.parent != key(&parent) && !shown.waits_for(&at.id, now);
+        is_due.then(|| Step::EditParent(at.clone(), parent.clone()))
+    };
     match kind {
         PostKind::Request | PostKind::Alarm => edit_parent(),
         PostKind::Thread => {
@@ -62,7 +73,10 @@ pub fn next<C: Chat>(chat: &C, wanted: Wanted<'_>, posted: &Posted, shown: &Show
             let held = shown.holds(this.as_deref(), now);
             let table = || match posted.table() {
                 None => Some(Step::PostTable(at.clone(), table)),
-                Some(below) => (shown.table != this).then_some(Step::EditTable(below, table)),
+                Some(below) => {
+                    let is_due = shown.table != this && !shown.waits_for(&below.id, now);
+                    is_due.then_some(Step::EditTable(below, table))
+                }
             };
             let others = || edit_parent().or_else(|| tell(chat, at.clone(), wanted, posted));
             match held {

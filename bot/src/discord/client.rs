@@ -19,6 +19,10 @@ use super::calls::{CALL, Calls, Failed, code};
 use super::components::{Content, Markdown, content};
 use crate::chat::{Chat, ChatError, Sent};
 
+/// Discord's answers where there can be no thread, or not one more.
+const NO_THREAD: [isize; 4] =
+    [code::WRONG_CHANNEL_TYPE, code::MISSING_PERMISSIONS, code::TOO_MANY_THREADS, code::TOO_MANY_ANNOUNCEMENT_THREADS];
+
 /// Discord's REST API, as our app.
 pub struct DiscordApi {
     calls: Calls,
@@ -103,7 +107,7 @@ impl DiscordApi {
             Ok(thread) => Ok(Some(thread.id)),
             // A message's thread has the message's own id.
             Err(Failed { code: Some(code::THREAD_EXISTS), .. }) => Ok(Some(ChannelId::new(message_id.get()))),
-            Err(Failed { code: Some(code::WRONG_CHANNEL_TYPE | code::MISSING_PERMISSIONS), .. }) => Ok(None),
+            Err(Failed { code: Some(code), .. }) if NO_THREAD.contains(&code) => Ok(None),
             Err(failed) => Err(failed),
         }
     }
@@ -141,7 +145,6 @@ impl DiscordApi {
 impl Chat for DiscordApi {
     type Content = Content;
     const SURFACE: Surface = Surface::Discord;
-    const LIMITS_EVERYWHERE: bool = false;
 
     fn markup(&self) -> &dyn Markup {
         &Markdown
@@ -163,13 +166,14 @@ impl Chat for DiscordApi {
     }
 
     async fn post(&self, to: &str, content: Content) -> Result<Sent, ChatError> {
-        Ok(self.send(channel(to)?, create(content)).await?)
+        self.send(channel(to)?, create(content)).await.map_err(Failed::at_a_place)
     }
 
     async fn post_to(&self, person: &str, content: Content) -> Result<Sent, ChatError> {
         let recipient = json!({ "recipient_id": UserId::new(number(person)?) });
-        let direct: Channel = self.calls.send(LightMethod::Post, Route::UserMeDmChannels, &recipient).await?;
-        Ok(self.send(direct.id, create(content)).await?)
+        let direct = self.calls.send::<Channel>(LightMethod::Post, Route::UserMeDmChannels, &recipient);
+        let direct = direct.await.map_err(Failed::at_a_place)?;
+        self.send(direct.id, create(content)).await.map_err(Failed::at_a_place)
     }
 
     async fn reply(&self, parent: &Sent, thread: Option<&str>, content: Content) -> Result<Sent, ChatError> {
@@ -189,10 +193,10 @@ impl Chat for DiscordApi {
         let (place, id) = (channel(&sent.channel)?, message(&sent.id)?);
         let mut edited = self.replace(place, id, &content).await;
         if let Err(Failed { code: Some(code::THREAD_ARCHIVED), .. }) = edited {
-            self.unarchive(place).await.map_err(Failed::in_the_place_of_a_message)?;
+            self.unarchive(place).await.map_err(Failed::of_an_edit)?;
             edited = self.replace(place, id, &content).await;
         }
-        edited.map_err(Failed::in_the_place_of_a_message)
+        edited.map_err(Failed::of_an_edit)
     }
 }
 

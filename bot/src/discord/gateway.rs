@@ -4,8 +4,9 @@
 //! beats, resumes and opens the next connection.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use entryguard_core::random::SystemRandom;
 use serenity::all::{ClientBuilder, Context, EventHandler, GatewayIntents, Ready, ResumedEvent};
 use serenity::async_trait;
 use serenity::model::application::Interaction;
@@ -14,10 +15,10 @@ use super::DiscordState;
 use super::calls::asked;
 use super::client::http;
 use super::timely::respond;
-use crate::chat::ChatError;
+use crate::chat::{ChatError, Reconnect};
 
-/// The longest wait before the next try.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// The shortest wait before the next try: Discord lets an app identify itself once in five seconds.
+const SHORTEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Takes Discord's interactions from the Gateway.
 #[derive(Clone)]
@@ -33,11 +34,13 @@ impl GatewayWorker {
 
     /// Works for ever.
     pub async fn run(self) {
-        let mut failures = 0_u32;
+        let mut reconnect = Reconnect::default();
         loop {
+            let began = Instant::now();
             let ended = self.connect().await;
-            failures = failures.saturating_add(1);
-            let wait = Duration::from_secs(1 << failures.min(6)).min(LONGEST_WAIT);
+            reconnect.ended(began.elapsed());
+            // Whatever it ended for, Discord counts how often an app identifies itself.
+            let wait = reconnect.wait(&SystemRandom).max(SHORTEST_WAIT);
             tracing::warn!(error = %ended, wait = ?wait, "Discord's Gateway does not serve us");
             tokio::time::sleep(wait).await;
         }

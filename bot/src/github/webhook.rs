@@ -5,17 +5,38 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use entryguard_core::domain::WorkflowRun;
 use hmac::{Hmac, KeyInit, Mac};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use sha2::Sha256;
 
 use super::WebhookState;
-use crate::http::signed::{Refused, only, unknown_shape};
+use crate::http::signed::{self, Refused, only, unknown_shape};
 
 const SENDER: &str = "GitHub";
 const SIGNATURE: &str = "x-hub-signature-256";
 const EVENT: &str = "x-github-event";
+/// The content type that GitHub offers first for a new webhook; the other one is JSON.
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A delivery of GitHub's in the form of a form: one field, with the JSON in it.
+#[derive(Deserialize)]
+struct Form {
+    payload: String,
+}
+
+/// A delivery that cannot be read.
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    /// Its content type says form, and there is no `payload` in it.
+    #[error("it is no form with a field `payload`: {0}")]
+    Form(#[from] serde_urlencoded::de::Error),
+    /// Not the JSON of a delivery.
+    #[error("{0}")]
+    Json(#[from] serde_json::Error),
+}
 
 #[derive(Deserialize)]
 struct Delivery {
@@ -41,11 +62,15 @@ pub async fn receive(State(state): State<WebhookState>, headers: HeaderMap, body
         tracing::warn!(reason = %refused, "refused a delivery that claims to be GitHub's");
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    // `ping`, and whatever else the webhook was subscribed to.
+    // `ping`, and whatever else the webhook was subscribed to. It is read all the same: what could not be read later has to fail at the
+    // ping already, while somebody sets the webhook up.
     if only(&headers, EVENT).is_ok_and(|event| event != "workflow_run") {
-        return StatusCode::NO_CONTENT.into_response();
+        return match read::<serde::de::IgnoredAny>(&headers, &body) {
+            Ok(_) => StatusCode::NO_CONTENT.into_response(),
+            Err(error) => unknown_shape(SENDER, &error),
+        };
     }
-    let delivery: Delivery = match serde_json::from_slice(&body) {
+    let delivery: Delivery = match read(&headers, &body) {
         Ok(delivery) => delivery,
         Err(error) => return unknown_shape(SENDER, &error),
     };
@@ -70,12 +95,24 @@ pub async fn receive(State(state): State<WebhookState>, headers: HeaderMap, body
     }
 }
 
+/// Checks the signature, which is over the bytes as they came, whatever their content type.
 fn verify(headers: &HeaderMap, body: &[u8], secret: &SecretString) -> Result<(), Refused> {
-    let signature = only(headers, SIGNATURE)?;
-    let given = signature.strip_prefix("sha256=").and_then(|hex| hex::decode(hex).ok()).ok_or(Refused::Signature)?;
+    let given = only(headers, SIGNATURE)?.strip_prefix("sha256=").ok_or(Refused::Signature)?;
+    let given = signed::signature::<32>(given)?;
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()).map_err(|_| Refused::Signature)?;
     mac.update(body);
     mac.verify_slice(&given).map_err(|_| Refused::Signature)
+}
+
+/// Reads a delivery in either of GitHub's content types.
+fn read<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Result<T, Unreadable> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case(FORM) {
+        let form: Form = serde_urlencoded::from_bytes(body)?;
+        return Ok(serde_json::from_str(&form.payload)?);
+    }
+    Ok(serde_json::from_slice(body)?)
 }
 
 #[cfg(test)]
@@ -94,7 +131,28 @@ mod tests {
         };
         assert_eq!(check(good, "Hello, World!"), Ok(()));
         assert_eq!(check(good, "Hello, World"), Err(Refused::Signature));
-        assert_eq!(check("sha1=757107ea", "Hello, World!"), Err(Refused::Signature));
+        for odd in ["sha1=757107ea", "sha256=757107ea", "", "sha256=", &good.replace("=75", "=+5"), &format!("{good} ")] {
+            assert_eq!(check(odd, "Hello, World!"), Err(Refused::Signature), "{odd}");
+        }
         assert_eq!(verify(&HeaderMap::new(), b"", &secret), Err(Refused::Header));
+    }
+
+    #[test]
+    fn a_delivery_is_read_in_both_of_githubs_content_types() {
+        let read = |kind: &str, body: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, kind.parse().unwrap());
+            super::read::<Delivery>(&headers, body.as_bytes()).map(|delivery| delivery.workflow_run.id)
+        };
+        let json = r#"{"action":"a+b","workflow_run":{"id":7,"run_attempt":1},"repository":{"id":42}}"#;
+        let form = format!("payload={}", json.replace('+', "%2B").replace('"', "%22"));
+        for (kind, body) in
+            [("application/json", json), (FORM, &form), ("Application/X-WWW-Form-Urlencoded; charset=utf-8", &form)]
+        {
+            assert_eq!(read(kind, body).unwrap(), 7, "{kind}");
+        }
+        for (kind, body) in [("application/json", &*form), (FORM, json), (FORM, "payload="), (FORM, &format!("{form}&{form}"))] {
+            assert!(read(kind, body).is_err(), "{kind} {body}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use entryguard_core::domain::{Span, Timestamp};
 use http::{HeaderMap, StatusCode};
+use sha2::{Digest, Sha256};
 
 use crate::chat::NotTaken;
 
@@ -44,7 +45,8 @@ pub async fn signed<State: Send + Sync>(
 /// When a request was signed, as its header says, and in seconds: not long ago.
 pub fn signed_at<'a>(headers: &'a HeaderMap, name: &str, now: Timestamp) -> Result<(&'a str, i64), Refused> {
     let text = only(headers, name)?;
-    let seconds: i64 = text.parse().map_err(|_| Refused::Header)?;
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let seconds: i64 = text.parse().ok().filter(|_| is_number).ok_or(Refused::Header)?;
     if now.as_seconds().abs_diff(seconds) > WINDOW.as_millis().unsigned_abs() / 1000 {
         return Err(Refused::Stale);
     }
@@ -58,6 +60,20 @@ pub fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Refused> 
         (Some(value), None) => value.to_str().map_err(|_| Refused::Header),
         _ => Err(Refused::Header),
     }
+}
+
+/// The bytes of a signature that is written in hexadecimal: two digits for each byte, and nothing else.
+pub fn signature<const LENGTH: usize>(text: &str) -> Result<[u8; LENGTH], Refused> {
+    let mut bytes = [0; LENGTH];
+    hex::decode_to_slice(text, &mut bytes).map_err(|_| Refused::Signature)?;
+    Ok(bytes)
+}
+
+/// The name by which a request is accepted once, made of the very bytes that its signature covers: one signature has many spellings, and
+/// some schemes have many signatures for one message. The time comes first, so that what comes together is stored together.
+pub fn name_of(sender: &str, seconds: i64, covered: &[&[u8]]) -> String {
+    let digest = covered.iter().fold(Sha256::new(), |digest, part| digest.chain_update(part)).finalize();
+    format!("{sender}:{seconds}:{}", hex::encode(digest))
 }
 
 /// A signed request that was accepted before, or of which nobody can say whether it was.
@@ -79,4 +95,30 @@ pub fn unauthorized(sender: &'static str, refused: &Refused) -> Response {
     crate::telemetry::signature_refused(sender);
     tracing::warn!(reason = %refused, sender, "refused a request that claims to be signed");
     StatusCode::UNAUTHORIZED.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_is_read_in_hexadecimal_digits_alone() {
+        assert_eq!(signature("00ffA0"), Ok([0, 255, 160]));
+        for odd in ["", "00ffa", "00ffa000", "+0ffa0", "0 ffa0", "0xffa0", "00ffg0", "00ff\u{a0}", "-0ffa0", "00ffa0 "] {
+            assert_eq!(signature::<3>(odd), Err(Refused::Signature), "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn the_time_of_a_signature_is_digits_alone() {
+        let at = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("t", text.parse().unwrap());
+            signed_at(&headers, "t", Timestamp::from_millis(1_000)).map(|(_, seconds)| seconds)
+        };
+        assert_eq!(at("1"), Ok(1));
+        for odd in ["+1", "-1", "", "1.0", "1 "] {
+            assert_eq!(at(odd), Err(Refused::Header), "{odd:?}");
+        }
+    }
 }

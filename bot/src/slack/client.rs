@@ -8,20 +8,21 @@ use entryguard_core::reply::message::{Markup, Message};
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use secrecy::ExposeSecret;
+use serde::Deserialize;
 use slack_morphism::errors::SlackClientError;
 use slack_morphism::prelude::{
     SlackApiAppsConnectionOpenRequest, SlackApiChatPostEphemeralRequest, SlackApiChatPostMessageRequest,
     SlackApiChatUpdateRequest, SlackApiConversationsInfoRequest, SlackApiPostWebhookMessageRequest, SlackApiToken,
-    SlackApiTokenValue, SlackApiUsersInfoRequest, SlackApiViewsOpenRequest, SlackApiViewsPublishRequest,
-    SlackApiViewsUpdateRequest, SlackClient, SlackClientHyperConnector, SlackClientHyperHttpsConnector, SlackMessageContent,
-    SlackView,
+    SlackApiTokenValue, SlackApiViewsOpenRequest, SlackApiViewsPublishRequest, SlackApiViewsUpdateRequest, SlackClient,
+    SlackClientHyperConnector, SlackClientHyperHttpsConnector, SlackMessageContent, SlackView,
 };
 
-use crate::chat::{Chat, ChatError, Sent};
+use crate::chat::{Chat, ChatError, Limit, Limited, Sent};
 use crate::http::outgoing;
 
 use super::blocks::{self, Mrkdwn};
-use super::standing::{NOT_ALLOWED, Standing};
+use super::standing::NOT_ALLOWED;
+use super::user::SlackUser;
 
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(5);
@@ -35,9 +36,53 @@ const NO_THREAD: [&str; 4] = [
     "thread_not_found",
     "cannot_reply_to_message",
 ];
-/// Slack's answers where it is in trouble itself, with HTTP's 200: what it was asked for is tried again.
-const AWAY: [&str; 6] =
-    ["internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org", "accesslimited"];
+/// Slack's answers where it is in trouble itself, with HTTP's 200: what it was asked for is tried again. A workspace or a channel that is
+/// being moved is as good as away.
+const AWAY: [&str; 9] = [
+    "internal_error",
+    "fatal_error",
+    "service_unavailable",
+    "request_timeout",
+    "team_added_to_org",
+    "org_login_required",
+    "external_channel_migrating",
+    "update_failed",
+    "accesslimited",
+];
+/// Slack's answers where the app may write, but not there.
+const NO_ACCESS: [&str; 12] = [
+    "not_in_channel",
+    "user_not_in_channel",
+    "channel_not_found",
+    "is_archived",
+    "is_inactive",
+    "channel_is_limited_access",
+    "channel_type_not_supported",
+    "method_not_supported_for_channel_type",
+    "posting_to_general_channel_denied",
+    "ekm_access_denied",
+    "team_access_not_granted",
+    "team_not_found",
+];
+/// Two more of them, where it is asked to write something: said of anything else, they are about the token.
+const NO_ACCESS_TO_WRITE: [&str; 2] = ["no_permission", "access_denied"];
+/// How Slack's answers begin where what is written is at fault, wherever it goes.
+const OF_CONTENT: [&str; 12] = [
+    "invalid_",
+    "msg_",
+    "no_text",
+    "too_many_",
+    "metadata_",
+    "markdown_text_conflict",
+    "attachment_payload_limit_exceeded",
+    "as_user_not_supported",
+    "block_mismatch",
+    "json_not_object",
+    "missing_",
+    "unknown_method",
+];
+/// Slack's answers where too much was written: the first two are said of the app, the last one of the whole workspace.
+const TOO_FAST: [&str; 3] = ["ratelimited", "rate_limited", "message_limit_exceeded"];
 
 /// Slack's Web API, as our app.
 pub struct SlackApi {
@@ -47,22 +92,10 @@ pub struct SlackApi {
     app_token: Option<SlackApiToken>,
 }
 
-/// What Slack says of a user.
-#[derive(Debug)]
-pub struct SlackUser {
-    /// Their workspace.
-    pub team: Option<String>,
-    /// Whether their account was deactivated.
-    pub deleted: bool,
-    /// Whether they are a program.
-    pub bot: bool,
-}
-
-impl SlackUser {
-    /// What they are to a workspace. Whoever Slack names no workspace for is not taken for one of ours.
-    pub fn standing(&self, our_team: &str) -> Standing {
-        Standing::of(self.team.as_deref() == Some(our_team), self.deleted, self.bot)
-    }
+/// The answer to a question about a user.
+#[derive(Deserialize)]
+struct UserInfo {
+    user: SlackUser,
 }
 
 impl SlackApi {
@@ -84,7 +117,10 @@ impl SlackApi {
         request.unfurl_media = Some(false);
         request.thread_ts = thread.map(Into::into);
         let session = self.client.open_session(&self.token);
-        let posted = within(CALL, session.chat_post_message(&request)).await.map_err(locked_out)?;
+        let posted = within(CALL, session.chat_post_message(&request)).await.map_err(|error| match thread {
+            None => at_a_place(error),
+            Some(_) => written(error),
+        })?;
         Ok(Sent { channel: posted.channel.0, id: posted.ts.0 })
     }
 
@@ -159,23 +195,16 @@ impl SlackApi {
 
     /// What Slack says of a user. Asked while somebody waits, so not for long.
     pub async fn user(&self, user: &str) -> Result<SlackUser, ChatError> {
-        let request = SlackApiUsersInfoRequest::new(user.into());
         let session = self.client.open_session(&self.token);
-        let user = within(WHILE_ASKED, session.users_info(&request)).await?.user;
-        let flags = user.flags;
-        Ok(SlackUser {
-            team: user.team_id.map(|team| team.0),
-            deleted: user.deleted.unwrap_or(false),
-            bot: flags.is_bot.unwrap_or(false),
-        })
+        let about = [("user", Some(user))];
+        let info = session.http_session_api.http_get::<UserInfo, _, _>("users.info", &about, None);
+        Ok(within(WHILE_ASKED, info).await?.user)
     }
 }
 
 impl Chat for SlackApi {
     type Content = SlackMessageContent;
     const SURFACE: Surface = Surface::Slack;
-    // Its limits are a method's in the workspace, and some are a channel's as well: it does not say which.
-    const LIMITS_EVERYWHERE: bool = true;
 
     fn markup(&self) -> &dyn Markup {
         &Mrkdwn
@@ -219,7 +248,7 @@ impl Chat for SlackApi {
     async fn edit(&self, message: &Sent, content: SlackMessageContent) -> Result<(), ChatError> {
         let request = SlackApiChatUpdateRequest::new(message.channel.as_str().into(), content, message.id.as_str().into());
         let session = self.client.open_session(&self.token);
-        within(CALL, session.chat_update(&request)).await.map(drop).map_err(locked_out)
+        within(CALL, session.chat_update(&request)).await.map(drop).map_err(written)
     }
 }
 
@@ -235,10 +264,20 @@ async fn within<T>(patience: Duration, call: impl Future<Output = Result<T, Slac
     }
 }
 
-/// A token that counts no more refuses no message: a message waits until there is another one, as for a Slack that is away.
-fn locked_out(error: ChatError) -> ChatError {
+/// What an error means for what was to be written. A token that counts no more refuses no message: a message waits until there is another
+/// one, as for a Slack that is away.
+fn written(error: ChatError) -> ChatError {
     match error {
+        ChatError::Refused(why) if NO_ACCESS_TO_WRITE.contains(&why.as_str()) => ChatError::NoAccess(why),
         ChatError::Refused(why) if NOT_ALLOWED.contains(&why.as_str()) => ChatError::Unreachable(why),
+        other => other,
+    }
+}
+
+/// What it means for a message to a channel: one that takes none, for whatever reason that Slack finds, is left for direct messages.
+fn at_a_place(error: ChatError) -> ChatError {
+    match written(error) {
+        ChatError::Refused(why) if !OF_CONTENT.iter().any(|of_content| why.starts_with(of_content)) => ChatError::NoAccess(why),
         other => other,
     }
 }
@@ -250,18 +289,69 @@ fn too_slow(patience: Duration) -> ChatError {
 impl From<SlackClientError> for ChatError {
     fn from(error: SlackClientError) -> Self {
         match error {
-            SlackClientError::RateLimitError(limit) => Self::RateLimited(limit.retry_after),
+            // Slack's limits are a method's in the workspace, and some are a channel's as well: it does not say which.
+            SlackClientError::RateLimitError(limit) => Self::RateLimited(Limit { of: Limited::Chat, wait: limit.retry_after }),
             SlackClientError::ApiError(error) => match error.code.as_str() {
                 code if NO_THREAD.contains(&code) => Self::NoThread(error.code),
-                "not_in_channel" | "channel_not_found" | "is_archived" | "is_inactive" => Self::NoAccess(error.code),
+                code if NO_ACCESS.contains(&code) => Self::NoAccess(error.code),
                 // Channels for announcements, and whatever else an administrator keeps apps from writing to.
                 code if code.starts_with("restricted_action") => Self::NoAccess(error.code),
                 "message_not_found" | "cant_update_message" | "edit_window_closed" => Self::MessageGone(error.code),
-                "ratelimited" | "rate_limited" => Self::RateLimited(None),
+                code if TOO_FAST.contains(&code) => Self::RateLimited(Limit { of: Limited::Chat, wait: None }),
                 code if AWAY.contains(&code) => Self::Unreachable(error.code),
                 _ => Self::Refused(error.code),
             },
             other => Self::Unreachable(other.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use slack_morphism::errors::SlackClientApiError;
+
+    use super::*;
+
+    fn refused(code: &str) -> ChatError {
+        SlackClientError::ApiError(SlackClientApiError::new(code.to_owned())).into()
+    }
+
+    // What Slack's reference of chat.postMessage and chat.update lists, and what has been met besides.
+    #[test]
+    fn a_channel_that_takes_no_message_is_left_for_direct_messages_whatever_slack_calls_it() {
+        for code in NO_ACCESS.into_iter().chain(NO_ACCESS_TO_WRITE).chain([
+            "restricted_action",
+            "restricted_action_read_only_channel",
+            "restricted_action_thread_only_channel",
+            "messages_tab_disabled",
+            "slack_connect_file_link_sharing_blocked",
+            "an_error_of_tomorrow",
+        ]) {
+            assert!(matches!(at_a_place(refused(code)), ChatError::NoAccess(_)), "{code}");
+        }
+        for code in NO_ACCESS.into_iter().chain(NO_ACCESS_TO_WRITE) {
+            assert!(matches!(written(refused(code)), ChatError::NoAccess(_)), "{code}, of an edit");
+        }
+    }
+
+    #[test]
+    fn what_no_other_place_would_take_is_tried_again_or_given_up() {
+        let of_content = ["invalid_blocks", "msg_too_long", "msg_blocks_too_long", "no_text", "too_many_attachments"];
+        for code in of_content {
+            assert!(matches!(at_a_place(refused(code)), ChatError::Refused(_)), "{code}");
+        }
+        for code in AWAY.into_iter().chain(["token_revoked", "account_inactive", "missing_scope", "not_authed"]) {
+            assert!(matches!(at_a_place(refused(code)), ChatError::Unreachable(_)), "{code}");
+        }
+        for code in TOO_FAST {
+            assert!(matches!(at_a_place(refused(code)), ChatError::RateLimited(Limit { of: Limited::Chat, .. })), "{code}");
+        }
+        for code in NO_THREAD {
+            assert!(matches!(written(refused(code)), ChatError::NoThread(_)), "{code}");
+        }
+        // Asked of a user, these are about the token.
+        for code in NO_ACCESS_TO_WRITE {
+            assert!(matches!(refused(code), ChatError::Refused(_)), "{code}");
         }
     }
 }

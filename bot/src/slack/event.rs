@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::leavers::close_for;
 use super::standing::Standing;
+use super::user::SlackUser;
 use super::{SlackState, home};
 use crate::chat::Place;
 
@@ -44,20 +45,10 @@ enum Event {
         tab: String,
     },
     UserChange {
-        user: ChangedUser,
+        user: SlackUser,
     },
     #[serde(other)]
     Other,
-}
-
-#[derive(Deserialize)]
-struct ChangedUser {
-    id: String,
-    team_id: Option<String>,
-    #[serde(default)]
-    deleted: bool,
-    #[serde(default)]
-    is_bot: bool,
 }
 
 /// Takes an event; the answer, where Slack waits for one. Where it fails, Slack sends the event again.
@@ -104,20 +95,22 @@ async fn show_home(state: &SlackState, team: &str, user: String) {
     }
 }
 
-async fn changed(state: &SlackState, team: &str, user: ChangedUser) -> Result<(), EngineError> {
+async fn changed(state: &SlackState, team: &str, user: SlackUser) -> Result<(), EngineError> {
+    let ours = &state.settings.team_id;
     // Where Slack does not name the user's workspace, it is the one that the event is about.
-    let ours = user.team_id.as_deref().unwrap_or(team) == state.settings.team_id;
-    let standing = match Standing::of(ours, user.deleted, user.is_bot) {
-        // It may be an older event that comes again, which must not take back what a newer one said: they are asked about.
-        Standing::Active => match state.api.user(&user.id).await {
-            Ok(said) => said.standing(&state.settings.team_id),
+    let user = user.or_of(team);
+    let standing = match user.standing(ours) {
+        // An older event that comes again must not take back what a newer one said; and of somebody of several workspaces an event, which
+        // tells of each new status of theirs, may name another one than ours. They are asked about.
+        Standing::Active | Standing::Stranger => match state.api.user(&user.id).await {
+            Ok(said) => said.standing(ours),
             Err(error) => {
-                tracing::warn!(user = user.id, %error, "Slack does not say whether a user is back; their next command asks again");
+                tracing::warn!(user = user.id, %error, "Slack does not say what became of a user; their next command asks again");
                 return Ok(());
             }
         },
         gone => gone,
     };
     state.standings.set(&user.id, standing, state.shared.engine.now());
-    close_for(&state.shared.engine, &state.settings.team_id, user.id, standing).await
+    close_for(&state.shared.engine, ours, user.id, standing).await
 }

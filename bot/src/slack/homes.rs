@@ -114,8 +114,8 @@ impl HomesWorker {
     }
 
     async fn draw(&self, user: &str, conversation: &Conversation) {
-        if let Err(ChatError::RateLimited(wait)) = home::publish(&self.state, conversation, user).await {
-            tokio::time::sleep(wait.unwrap_or(GATHER)).await;
+        if let Err(ChatError::RateLimited(limit)) = home::publish(&self.state, conversation, user).await {
+            tokio::time::sleep(limit.wait.unwrap_or(GATHER)).await;
             let _ = home::publish(&self.state, conversation, user).await;
         }
     }

@@ -54,7 +54,7 @@ impl LeaversWorker {
                 // What is open goes on: it was given to somebody who was there, and for a time.
                 Err(error) => {
                     tracing::warn!(user, %error, "Slack does not say what became of a user");
-                    if let ChatError::RateLimited(Some(wait)) = error { wait.max(PACE) } else { PACE }
+                    if let ChatError::RateLimited(limit) = error { limit.wait.unwrap_or(PACE).max(PACE) } else { PACE }
                 }
             };
             tokio::time::sleep(wait).await;

@@ -18,6 +18,7 @@ mod signed;
 mod socket;
 mod standing;
 mod timely;
+mod user;
 
 use std::sync::Arc;
 

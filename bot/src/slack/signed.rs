@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use sha2::Sha256;
 
 use super::SlackState;
-use crate::http::signed::{self, Refused, only, signed_at, unknown_shape};
+use crate::http::signed::{self, Refused, name_of, only, signed_at, unknown_shape};
 
 pub(super) const SENDER: &str = "Slack";
 const TIMESTAMP: &str = "x-slack-request-timestamp";
@@ -44,8 +44,8 @@ impl<T: DeserializeOwned> FromRequest<SlackState> for SignedJson<T> {
 }
 
 async fn verified(request: Request, state: &SlackState) -> Result<(Bytes, String), Response> {
-    let now = state.shared.engine.now();
     signed::signed(request, state, SENDER, |headers, body| {
+        let now = state.shared.engine.now();
         // While the secret is exchanged there are two.
         let secrets = state.settings.signing_secrets.iter();
         let checked = secrets.map(|secret| verify(headers, body, secret.expose_secret(), now));
@@ -54,19 +54,16 @@ async fn verified(request: Request, state: &SlackState) -> Result<(Bytes, String
     .await
 }
 
-/// Checks the request's time and signature; both, if they hold, as the request's name.
+/// Checks the request's time and signature; the request's name, if they hold.
 fn verify(headers: &HeaderMap, body: &[u8], secret: &str, now: Timestamp) -> Result<String, Refused> {
     let (timestamp, seconds) = signed_at(headers, TIMESTAMP, now)?;
-    let signature = only(headers, SIGNATURE)?;
-    let given = signature.strip_prefix("v0=").and_then(|hex| hex::decode(hex).ok()).ok_or(Refused::Signature)?;
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).map_err(|_| Refused::Signature)?;
-    mac.update(b"v0:");
-    mac.update(timestamp.as_bytes());
-    mac.update(b":");
-    mac.update(body);
+    let given = only(headers, SIGNATURE)?.strip_prefix("v0=").ok_or(Refused::Signature)?;
+    let given = signed::signature::<32>(given)?;
+    let covered = [&b"v0:"[..], timestamp.as_bytes(), b":", body];
+    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).map_err(|_| Refused::Signature)?;
+    let mac = covered.iter().fold(mac, |mac, part| mac.chain_update(part));
     mac.verify_slice(&given).map_err(|_| Refused::Signature)?;
-    // In one spelling, so that upper case does not make a replay look new; the time first, so that what comes together is stored together.
-    Ok(format!("{seconds}:{}", hex::encode(given)))
+    Ok(name_of("slack", seconds, &covered))
 }
 
 #[cfg(test)]
@@ -107,7 +104,11 @@ mod tests {
     }
 
     #[test]
-    fn a_request_has_one_name_however_it_is_spelled() {
+    fn i8_a_request_has_one_name_however_its_signature_is_spelled() {
         assert_eq!(check(GOOD, BODY, 0), check(&format!("v0={}", GOOD[3..].to_uppercase()), BODY, 0));
+        // Each of these is read as the same bytes by some reader of hexadecimal numbers.
+        for odd in [GOOD.replace("b503", "b5+3"), GOOD.replace("v0=", "v0= "), format!("{GOOD} "), GOOD.replace("v0=", "V0=")] {
+            assert!(check(&odd, BODY, 0).is_err(), "{odd}");
+        }
     }
 }

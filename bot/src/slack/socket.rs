@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use entryguard_core::random::SystemRandom;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
@@ -12,31 +13,35 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::answers::Answers;
 use super::timely::Asked;
 use super::{SlackState, event, timely};
-use crate::chat::{ChatError, NotTaken};
+use crate::chat::{ChatError, NotTaken, Reconnect};
 use crate::http;
 
 /// Slack pings more often than this; a connection that is silent for longer is dead.
 const SILENCE: Duration = Duration::from_secs(60);
 /// How long opening a connection may take.
 const OPENING: Duration = Duration::from_secs(10);
-/// The longest wait before the next try.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// How long what is left on an old connection is still taken.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How long saying good-bye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// Why Slack ends a connection that it wants to have replaced by another one. All else it does not want at all: `too_many_websockets`
+/// (an app has ten at the most), `link_disabled` (Socket Mode is switched off).
+const REPLACED: [&str; 2] = ["warning", "refresh_requested"];
 
 /// What is said where the answer to a command was lost with the server that gave it.
 const LOST: &str =
     "EntryGuard has taken this command, and its answer was lost on the way. `/entryguard list` shows what came of it.";
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-/// A connection that is being opened.
-type Next = BoxFuture<'static, Socket>;
+/// A connection that is being opened, and how often in a row that came to nothing before.
+type Next = BoxFuture<'static, (Socket, Reconnect)>;
 
 /// Takes Slack's requests from a socket.
 #[derive(Clone)]
@@ -59,12 +64,24 @@ struct Acknowledged {
     written: oneshot::Sender<()>,
 }
 
+/// What is to become of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Goes {
+    /// It goes on.
+    On,
+    /// It goes on until the next one is there.
+    Over,
+    /// Slack does not want it.
+    Away,
+}
+
 /// What Slack sends.
 #[derive(Deserialize)]
 struct Envelope {
     #[serde(rename = "type")]
     kind: String,
     envelope_id: Option<String>,
+    reason: Option<String>,
     #[serde(default)]
     payload: Value,
     #[serde(default)]
@@ -77,28 +94,34 @@ impl SocketWorker {
         Self { state, answers: Arc::default() }
     }
 
-    /// Works for ever. A connection that Slack wants to be rid of is left only once the next one is there.
+    /// Works for ever. A connection that Slack wants to be rid of is left only once the next one is there. There are three at the most:
+    /// one that serves, one that is being opened, one that is being left.
     pub async fn run(self) {
-        let mut next = self.next();
+        let mut left = None;
+        let mut next = self.next(Reconnect::default());
         loop {
-            let socket = next.await;
-            next = self.serve(socket).await;
+            let (socket, reconnect) = next.await;
+            next = self.serve(socket, reconnect, &mut left).await;
         }
     }
 
     /// The next connection, however long it takes.
-    fn next(&self) -> Next {
+    fn next(&self, mut reconnect: Reconnect) -> Next {
         let this = self.clone();
         Box::pin(async move {
-            let mut failures = 0_u32;
+            let mut asked_to_wait = Duration::ZERO;
             loop {
+                tokio::time::sleep(reconnect.wait(&SystemRandom).max(asked_to_wait)).await;
                 match this.open().await {
-                    Ok(socket) => return socket,
+                    Ok(socket) => return (socket, reconnect),
                     Err(error) => {
-                        failures = failures.saturating_add(1);
-                        let wait = Duration::from_millis(500 << failures.min(6)).min(LONGEST_WAIT);
-                        tracing::warn!(%error, wait = ?wait, "Slack's socket could not be opened");
-                        tokio::time::sleep(wait).await;
+                        reconnect.failed();
+                        asked_to_wait = if let ChatError::RateLimited(limit) = error {
+                            limit.wait.unwrap_or_default()
+                        } else {
+                            Duration::ZERO
+                        };
+                        tracing::warn!(%error, "Slack's socket could not be opened; trying again");
                     }
                 }
             }
@@ -120,8 +143,9 @@ impl SocketWorker {
     }
 
     /// Serves one connection until it ends, or until the next one is there that Slack has asked for; that next one, or what becomes it.
-    async fn serve(&self, socket: Socket) -> Next {
+    async fn serve(&self, socket: Socket, mut reconnect: Reconnect, left: &mut Option<JoinHandle<()>>) -> Next {
         let mut line = Line::new(socket);
+        let opened_at = Instant::now();
         // Opened beside the serving: whoever asked over this connection is answered here meanwhile.
         let mut next = None;
         let mut stopping = false;
@@ -138,12 +162,9 @@ impl SocketWorker {
                     stopping = true;
                     continue;
                 }
-                socket = opened(&mut next) => {
-                    let this = self.clone();
-                    tokio::spawn(async move {
-                        let _ = tokio::time::timeout(DRAIN, Box::pin(this.drain(line))).await;
-                    });
-                    return Box::pin(std::future::ready(socket));
+                opened = opened(&mut next) => {
+                    self.leave(line, left);
+                    return Box::pin(std::future::ready(opened));
                 }
                 received = tokio::time::timeout(SILENCE, line.stream.next()), if !stopping => received,
             };
@@ -159,12 +180,36 @@ impl SocketWorker {
                 Ok(Some(Ok(Message::Close(_)) | Err(_)) | None) | Err(_) => break,
                 Ok(Some(Ok(_))) => continue,
             };
-            // Slack says so when it wants to be rid of this connection, and may say it again.
-            if self.receive(&text, &line.acknowledge) {
-                next.get_or_insert_with(|| self.next());
+            match self.receive(&text, &line.acknowledge) {
+                Goes::On => {}
+                // Slack may say it again.
+                Goes::Over if next.is_some() => {}
+                Goes::Over => {
+                    reconnect.ended(opened_at.elapsed());
+                    next = Some(self.next(reconnect));
+                }
+                Goes::Away => {
+                    let _ = tokio::time::timeout(GOODBYE, line.sink.close()).await;
+                    reconnect.failed();
+                    return next.unwrap_or_else(|| self.next(reconnect));
+                }
             }
         }
-        next.unwrap_or_else(|| self.next())
+        next.unwrap_or_else(|| {
+            reconnect.ended(opened_at.elapsed());
+            self.next(reconnect)
+        })
+    }
+
+    /// Leaves a connection, once what is owed there is given. One that was left before has had its time.
+    fn leave(&self, line: Line, left: &mut Option<JoinHandle<()>>) {
+        let this = self.clone();
+        let leaving = tokio::spawn(async move {
+            let _ = tokio::time::timeout(DRAIN, Box::pin(this.drain(line))).await;
+        });
+        if let Some(before) = left.replace(leaving) {
+            before.abort();
+        }
     }
 
     /// Takes what still comes over a connection that is being left, and gives the answers that are still owed there.
@@ -185,17 +230,24 @@ impl SocketWorker {
         }
     }
 
-    /// Takes one message; whether Slack asks for a new connection.
-    fn receive(&self, text: &str, acknowledge: &mpsc::Sender<Acknowledged>) -> bool {
+    /// Takes one message; what is to become of its connection.
+    fn receive(&self, text: &str, acknowledge: &mpsc::Sender<Acknowledged>) -> Goes {
         let envelope: Envelope = match serde_json::from_str(text) {
             Ok(envelope) => envelope,
             Err(error) => {
                 tracing::warn!(%error, "a message on Slack's socket has an unknown shape");
-                return false;
+                return Goes::On;
             }
         };
         match (envelope.kind.as_str(), &envelope.envelope_id) {
-            ("disconnect", _) => true,
+            ("disconnect", _) => {
+                let reason = envelope.reason.unwrap_or_default();
+                if REPLACED.contains(&reason.as_str()) {
+                    return Goes::Over;
+                }
+                tracing::warn!(reason, "Slack does not want this connection; trying again later");
+                Goes::Away
+            }
             (_, Some(id)) => {
                 let (this, id, acknowledge) = (self.clone(), id.clone(), acknowledge.clone());
                 self.state.shared.promised.spawn(async move {
@@ -210,9 +262,9 @@ impl SocketWorker {
                         }
                     }
                 });
-                false
+                Goes::On
             }
-            (_, None) => false,
+            (_, None) => Goes::On,
         }
     }
 
@@ -285,7 +337,7 @@ impl Line {
 }
 
 /// The connection that is being opened; waits for ever where none is.
-async fn opened(next: &mut Option<Next>) -> Socket {
+async fn opened(next: &mut Option<Next>) -> (Socket, Reconnect) {
     match next {
         Some(next) => next.await,
         None => std::future::pending().await,

@@ -79,14 +79,15 @@ impl Standing {
 impl Standings {
     /// The identity of a user who may ask, or why they may not.
     pub async fn who(&self, state: &SlackState, team: &str, user: &str) -> Result<Identity, String> {
-        if team != state.settings.team_id {
-            return Err("This EntryGuard belongs to another Slack workspace; only its members can use it.".to_owned());
-        }
         if user == SLACKBOT {
             Standing::Bot.admits()?;
         }
+        let ours = &state.settings.team_id;
+        if team != ours {
+            self.by_way_of(state, team, user).await?.admits()?;
+        }
         self.of(state, user).await?.admits()?;
-        Ok(Identity::Slack { team: team.to_owned(), user: user.to_owned() })
+        Ok(Identity::Slack { team: ours.clone(), user: user.to_owned() })
     }
 
     /// Takes Slack's word for what became of a user.
@@ -143,6 +144,32 @@ impl Standings {
                 }
             },
         })
+    }
+
+    /// What a user is to our workspace who comes by way of another one. In an Enterprise Grid organization people are of several
+    /// workspaces, and their requests name any of these. Only Slack's present word counts here: the signature says nothing of it.
+    async fn by_way_of(&self, state: &SlackState, team: &str, user: &str) -> Result<Standing, String> {
+        let (now, name) = (state.shared.engine.now(), format!("{team}/{user}"));
+        if let Some((standing, _)) = self.known.last(&name).filter(|(_, until)| *until > now) {
+            return Ok(standing);
+        }
+        let standing = match state.api.user(user).await {
+            Ok(said) => {
+                let standing = said.standing(&state.settings.team_id);
+                if said.comes_from(team) { standing } else { Standing::Stranger }
+            }
+            Err(ChatError::Refused(_)) => Standing::Stranger,
+            Err(error) => {
+                tracing::warn!(user, team, %error, "Slack does not say whether a user of another workspace is of ours, too");
+                return Err(
+                    "Slack does not say right now whether you belong to the workspace that EntryGuard serves. Try again in a \
+                            minute."
+                        .to_owned(),
+                );
+            }
+        };
+        self.put(&name, standing, now.plus(FRESH));
+        Ok(standing)
     }
 
     fn put(&self, user: &str, standing: Standing, until: Timestamp) {

@@ -10,6 +10,7 @@ mod claims;
 mod cursor;
 mod directory;
 mod drift;
+pub mod foreign_text;
 mod hours;
 mod id;
 mod identity;

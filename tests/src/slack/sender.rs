@@ -185,6 +185,11 @@ impl<'a> ToServer<'a> {
         self.try_raw(path, content_type, body).await.expect("the server answers Slack")
     }
 
+    /// What it signs a body with.
+    pub fn signature_of(&self, body: &str) -> String {
+        signature::of(&self.secret, &self.timestamp.unwrap_or_else(unix_seconds).to_string(), body)
+    }
+
     async fn try_raw(&self, path: &str, content_type: &str, body: &str) -> reqwest::Result<(u16, String)> {
         let url = format!("{}{path}", self.server);
         let timestamp = self.timestamp.unwrap_or_else(unix_seconds).to_string();

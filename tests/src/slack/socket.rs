@@ -45,12 +45,23 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream) {
     if socket.send(Message::text(hello)).await.is_err() {
         return;
     }
-    let mut orders = {
+    let (mut orders, unwanted) = {
         let mut state = shared.state();
         state.sockets.opened += 1;
         state.sockets.open += 1;
-        state.sockets.orders.subscribe()
+        state.sockets.most = state.sockets.most.max(state.sockets.open);
+        state.sockets.opened_at.push(std::time::Instant::now());
+        (state.sockets.orders.subscribe(), state.sockets.unwanted)
     };
+    match unwanted {
+        Some("") => {
+            shared.state().sockets.open -= 1;
+            return;
+        }
+        // Slack leaves it to the app to go.
+        Some(reason) => drop(socket.send(Message::text(json!({ "type": "disconnect", "reason": reason }).to_string())).await),
+        None => {}
+    }
     // Once it is announced that the connection ends, nothing more comes over it, and what the app still says is heard for a while.
     let mut ends = None;
     loop {
@@ -88,13 +99,20 @@ pub struct Sockets {
     pub url: String,
     pub opened: u32,
     pub open: u32,
+    /// How many there were at once at the most, and when each was opened.
+    pub most: u32,
+    pub opened_at: Vec<std::time::Instant>,
+    /// Why Slack wants no connection, if it does not; it ends each without a word where there is no reason.
+    pub unwanted: Option<&'static str>,
     pub orders: broadcast::Sender<Order>,
     waiting: Vec<(String, oneshot::Sender<Value>)>,
 }
 
 impl Default for Sockets {
     fn default() -> Self {
-        Self { url: String::new(), opened: 0, open: 0, orders: broadcast::channel(64).0, waiting: Vec::new() }
+        let orders = broadcast::channel(64).0;
+        let (url, opened_at, waiting) = Default::default();
+        Self { url, opened: 0, open: 0, most: 0, opened_at, unwanted: None, orders, waiting }
     }
 }
 

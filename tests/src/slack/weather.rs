@@ -23,6 +23,8 @@ pub struct Weather {
     pub bots: BTreeSet<String>,
     /// Whom Slack names another workspace for than ours, or none.
     pub teams: BTreeMap<String, Option<String>>,
+    /// Who is of several workspaces of an organization, and of which.
+    pub grid: BTreeMap<String, Vec<String>>,
     /// Whom Slack shows to nobody, and what it says instead.
     pub hidden: BTreeMap<String, &'static str>,
     /// Scopes that the app was given besides.

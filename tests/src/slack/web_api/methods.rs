@@ -54,6 +54,12 @@ pub fn user(state: &State, id: &str) -> Value {
         (Some(None), Some(user)) => drop(user.remove("team_id")),
         _ => {}
     }
+    if let Some(teams) = state.weather.grid.get(id) {
+        let names =
+            json!({ "id": id, "enterprise_id": "E0GRID", "enterprise_name": "Acme", "is_admin": false, "is_owner": false });
+        said["user"]["enterprise_user"] = names;
+        said["user"]["enterprise_user"]["teams"] = json!(teams);
+    }
     said
 }
 

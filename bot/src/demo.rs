@@ -1,6 +1,6 @@
 //! `entryguard demo`: the whole product on one machine, with nothing to configure and nothing left behind.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 
 use crate::api::{self, ApiState};
 use crate::cli::DemoOptions;
-use crate::http::{self, Shared};
+use crate::http::{self, Bounds, Places, Shared};
 use crate::serve::told_to_stop;
 use crate::surfaces;
 use crate::web::demo::{self, GuardFile};
@@ -33,7 +33,7 @@ const ADMINISTRATOR: &str = "you";
 
 /// Runs the demo until it is told to stop.
 pub async fn run(options: DemoOptions) -> anyhow::Result<ExitCode> {
-    let listener = listen(options.listen).await?;
+    let listener = listen(options.listen)?;
     let address = listener.local_addr()?;
     let folder = tempfile::Builder::new().prefix("entryguard-demo-").tempdir().context("cannot make a temporary folder")?;
     let guard = folder.path().join("guarded.allow");
@@ -54,29 +54,24 @@ pub async fn run(options: DemoOptions) -> anyhow::Result<ExitCode> {
     let api = api::routes(ApiState::new(shared.clone(), settings.api, None));
     let server = Arc::clone(&shared.server);
     let router = http::base_routes(&server).with_state(shared).merge(pages).merge(api);
-    let router = http::observed(router.fallback(nothing_here), &server, surfaces::too_late);
+    let router = http::observed(router.fallback(nothing_here), &server, surfaces::unanswered);
     let mut workers = workers::start(&wired, settings.sweep);
     let key = key_for_the_terminal(&wired.store, &wired.engine.directory()).await?;
     greet(address, &key);
-    http::serve(listener, router, told_to_stop()?).await;
+    http::serve(listener, router, Places::new(Bounds::PUBLIC, &[]), told_to_stop()?).await;
     workers.shutdown().await;
     wired.store.close().await;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn listen(wanted: Option<SocketAddr>) -> anyhow::Result<TcpListener> {
+fn listen(wanted: Option<SocketAddr>) -> anyhow::Result<TcpListener> {
     if let Some(address) = wanted {
         // Whoever reaches the demo is its administrator.
         ensure!(address.ip().is_loopback(), "the demo listens on this machine alone: give --listen a loopback address");
-        return TcpListener::bind(address)
-            .await
-            .with_context(|| format!("cannot listen on {address}; choose another with --listen"));
+        return http::listen(address).with_context(|| format!("cannot listen on {address}; choose another with --listen"));
     }
-    let localhost = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    match TcpListener::bind((localhost, PORT)).await {
-        Ok(listener) => Ok(listener),
-        Err(_) => TcpListener::bind((localhost, 0)).await.context("no port is free"),
-    }
+    let on_port = |port| http::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    on_port(PORT).or_else(|_| on_port(0)).context("no port is free")
 }
 
 /// The demo's configuration, through the same door as every other.

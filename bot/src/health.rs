@@ -23,7 +23,9 @@ const LARGEST: usize = 64 * 1024;
 /// Asks, and prints the answer.
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
 pub async fn run(options: &HealthOptions) -> anyhow::Result<ExitCode> {
-    let address = reachable(Settings::read_server(&options.config.config)?.listen);
+    let server = Settings::read_server(&options.config.config)?;
+    // Where probes have an address of their own, nothing that fills the other one's connections keeps the answer back.
+    let address = reachable(server.metrics_listen.unwrap_or(server.listen));
     let url = format!("http://{address}/{}", if options.ready { "readyz" } else { "healthz" });
     let asked = tokio::time::timeout(PATIENCE, ask(&url)).await;
     let (status, text) = asked.with_context(|| format!("{url} did not answer within {} s", PATIENCE.as_secs()))??;

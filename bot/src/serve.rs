@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::{self, Shared};
+use crate::http::{self, Bounds, Places, Shared, Unanswered};
 use crate::reload::Reload;
 use crate::surfaces::{self, Apps};
 use crate::telemetry;
@@ -61,13 +61,13 @@ async fn serve(config: &Path, settings: Settings) -> anyhow::Result<ExitCode> {
     let apps = Apps { slack, discord, github, oidc, api, shared_exits };
     let shared = Shared::new(&wired.engine, &server);
     let router = surfaces::start(&wired, shared.clone(), apps, &mut workers).await?;
-    let listener = listen(server.listen).await?;
+    let (listener, places) = (listen(server.listen)?, Places::new(Bounds::PUBLIC, &server.trusted_proxies));
     if let Some(address) = server.metrics_listen {
-        workers.spawn(serve_metrics(listen(address).await?, shared.clone()));
+        workers.spawn(serve_probes(listen(address)?, shared.clone()));
     }
     tracing::info!(listen = %server.listen, url = server.public_url, "serving");
     tokio::select! {
-        () = http::serve(listener, router, stop_taking(told_to_stop()?, shared.stopping.clone())) => {}
+        () = http::serve(listener, router, places, stop_taking(told_to_stop()?, shared.stopping.clone())) => {}
         // They run for ever: one that ended has crashed, and a server that closes nothing any more must not look alive.
         ended = workers.join_next() => bail!("a worker has ended ({ended:?}); start again, which resumes what was in flight"),
     }
@@ -88,15 +88,19 @@ async fn stop_taking(told: impl Future<Output = ()>, stopping: CancellationToken
     stopping.cancel();
 }
 
-async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    http::listen(address).with_context(|| format!("cannot listen on {address}"))
 }
 
-/// Shows the numbers on an address of their own, for as long as the server runs.
-async fn serve_metrics(listener: TcpListener, shared: Shared) {
-    let too_late = |_: &Uri| StatusCode::REQUEST_TIMEOUT.into_response();
-    let router = http::bounded(http::metrics_routes().with_state(shared), too_late);
-    http::serve(listener, router, std::future::pending()).await;
+/// Answers probes and shows the numbers on an address of their own, for as long as the server runs: what fills the other address's
+/// connections must not make the server look dead.
+async fn serve_probes(listener: TcpListener, shared: Shared) {
+    let instead = |_: &Uri, why| match why {
+        Unanswered::TooLate => StatusCode::REQUEST_TIMEOUT.into_response(),
+        Unanswered::TooMuch => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    };
+    let router = http::bounded(http::probe_routes().with_state(shared), instead);
+    http::serve(listener, router, Places::new(Bounds::PROBES, &[]), std::future::pending()).await;
 }
 
 /// Keeps up with what other replicas are told of people. Whatever opens something looks by itself.

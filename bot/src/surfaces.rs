@@ -15,7 +15,7 @@ use crate::api::{self, ApiState};
 use crate::chat::{Chat, DigestWorker, OutboxWorker};
 use crate::discord::{self, DiscordApi, DiscordState, GatewayWorker, LeaversWorker};
 use crate::github::{self, GithubState, Teams, Verifier, WebhookState};
-use crate::http::{self, Shared};
+use crate::http::{self, Shared, Unanswered};
 use crate::slack::{self, HomesWorker, SlackApi, SlackState, SocketWorker};
 use crate::web::oidc::{self, Oidc};
 use crate::web::seen::SealKey;
@@ -61,12 +61,17 @@ pub async fn start(wired: &Wired, shared: Shared, apps: Apps, workers: &mut Join
         router = router.merge(start_github(wired, shared, github, workers)?);
     }
     workers.spawn(digest.run());
-    Ok(http::observed(router.fallback(nothing_here), &server, too_late))
+    Ok(http::observed(router.fallback(nothing_here), &server, unanswered))
 }
 
-/// What is answered where a request took too long: a problem by the API, a page by everything else.
-pub fn too_late(uri: &Uri) -> Response {
-    if api::has(uri.path()) { api::too_late() } else { web::too_late() }
+/// What is answered where a request took too long, or there is no room for it: a problem by the API, a page by everything else.
+pub fn unanswered(uri: &Uri, why: Unanswered) -> Response {
+    match (api::has(uri.path()), why) {
+        (true, Unanswered::TooLate) => api::too_late(),
+        (true, Unanswered::TooMuch) => api::too_much(),
+        (false, Unanswered::TooLate) => web::too_late(),
+        (false, Unanswered::TooMuch) => web::too_much(),
+    }
 }
 
 /// The pages, for whoever has signed in.
@@ -155,15 +160,21 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn whoever_takes_too_long_is_told_in_their_own_way() {
+    async fn a_request_that_is_not_answered_gets_a_problem_or_a_page_instead() {
         for (path, kind) in [
             ("/api/v1/sessions", "application/problem+json"),
             ("/api/v1/", "application/problem+json"),
             ("/sessions", "text/html; charset=utf-8"),
             ("/api/v12", "text/html; charset=utf-8"),
         ] {
-            let answer = too_late(&Uri::from_static(path));
-            assert_eq!((answer.status().as_u16(), answer.headers()["content-type"].to_str().unwrap()), (408, kind), "{path}");
+            for (why, status) in [(Unanswered::TooLate, 408), (Unanswered::TooMuch, 503)] {
+                let answer = unanswered(&Uri::from_static(path), why);
+                assert_eq!(
+                    (answer.status().as_u16(), answer.headers()["content-type"].to_str().unwrap()),
+                    (status, kind),
+                    "{path}"
+                );
+            }
         }
         let body = axum::body::to_bytes(api::too_late().into_body(), 10_000).await.unwrap();
         assert_eq!(serde_json::from_slice::<serde_json::Value>(&body).unwrap()["code"], "timed_out");

@@ -18,6 +18,7 @@ mod waiting;
 mod whoami;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
@@ -35,6 +36,9 @@ use crate::http::Shared;
 
 /// No request of ours is larger.
 const LARGEST_BODY: usize = 16 * 1024;
+
+/// When to send a request again for which there was no room.
+const TOO_MUCH_FOR: Duration = Duration::from_secs(1);
 
 /// What the API's handlers may use.
 #[derive(Clone)]
@@ -102,6 +106,12 @@ pub fn too_late() -> Response {
     let detail = "The request took too long to arrive or to be answered, and was broken off. What it asked for may have been done all the \
                   same: look, or send a start again with its `Idempotency-Key`.";
     Problem::new(codes::TIMED_OUT, detail).into_response()
+}
+
+/// The answer to what there is no memory or no connection for.
+pub fn too_much() -> Response {
+    let detail = "The server reads too much at once, so nothing of this request was done. Send it again in a moment.";
+    Problem::new(codes::UNAVAILABLE, detail).after(TOO_MUCH_FOR).into_response()
 }
 
 async fn nothing_here() -> Problem {

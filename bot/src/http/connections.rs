@@ -1,58 +1,87 @@
-//! Connections: so many and no more, each of which has to say soon what it wants. Whoever holds them open must not keep the process
-//! from opening others, for it closes rules through those.
+//! Connections: so many and no more (see [`places`](super::places)), each of which has to say soon what it wants, in few bytes. Whoever
+//! holds them open or fills them must not take the process's files and memory, for it closes rules with those.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::serve::Listener;
-use axum::{Extension, Router};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use http::{HeaderValue, Request, Response, header};
+use hyper::body::{Body as _, Incoming};
+use hyper::server::conn::http1::Builder;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
 
 use super::DRAIN;
 use super::impatient::Impatient;
+use super::metered::{Held, Metered, REQUEST, Sending};
+use super::places::{Kind, Place, Places};
 
-/// How many there may be; others wait. A process often has no more than 1,024 files, and needs some of its own.
-const AT_ONCE: usize = 900;
 /// How long everybody is waited for.
 #[derive(Clone, Copy)]
 struct Patience {
     /// How long one may take to say what it wants, or say nothing between two requests.
     to_speak: Duration,
+    /// The same on a spare place.
+    on_a_spare_place: Duration,
     /// How long one may take nothing of what it is sent.
     to_take: Duration,
 }
 
 /// Proxies keep a connection for a minute. How long a request may take in between is [`observed`](super::observed)'s.
-const OURS: Patience = Patience { to_speak: Duration::from_secs(75), to_take: Duration::from_secs(60) };
+const OURS: Patience =
+    Patience { to_speak: Duration::from_secs(75), on_a_spare_place: Duration::from_secs(5), to_take: Duration::from_secs(60) };
+/// What one connection may buffer, either way: no head of a request may be larger.
+const BUFFER: usize = 16 * 1024;
+/// What the system may buffer for one connection, either way; it counts in a container's memory, too.
+const SYSTEM_BUFFER: u32 = 32 * 1024;
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 1024;
+/// What asks how the server is. It is answered also where nothing else is.
+const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
+/// Listens on an address, with small buffers for each connection.
+pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.set_recv_buffer_size(SYSTEM_BUFFER)?;
+    socket.set_send_buffer_size(SYSTEM_BUFFER)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// Serves until `shutdown` resolves, and then lets what was begun end, within bounds: a request that never ends must not keep the
 /// next process from starting.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
-    serve_within(OURS, listener, router, shutdown).await;
+pub async fn serve(listener: TcpListener, router: Router, places: Arc<Places>, shutdown: impl Future<Output = ()>) {
+    serve_within(OURS, listener, router, places, shutdown).await;
 }
 
-async fn serve_within(patience: Patience, mut listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
-    let (places, mut shutdown) = (Arc::new(Semaphore::new(AT_ONCE)), pin!(shutdown));
+async fn serve_within(
+    patience: Patience,
+    mut listener: TcpListener,
+    router: Router,
+    places: Arc<Places>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let (router, mut shutdown) = (TowerToHyperService::new(router), pin!(shutdown));
     let (stop, stopping) = watch::channel(());
     loop {
-        let (place, (connection, peer)) = tokio::select! {
-            // It is never closed.
-            accepted = async { (Arc::clone(&places).acquire_owned().await.ok(), Listener::accept(&mut listener).await) } => accepted,
+        let (connection, peer) = tokio::select! {
+            accepted = Listener::accept(&mut listener) => accepted,
             () = &mut shutdown => break,
         };
-        let router = router.clone().layer(Extension(ConnectInfo::<SocketAddr>(peer)));
-        let (stopping, place) = (stopping.clone(), place);
-        tokio::spawn(async move {
-            serve_one(connection, router, patience, stopping).await;
-            drop(place);
-        });
+        // Without a place it is closed at once: waiting in the backlog it would keep a probe from being heard.
+        let Some(place) = places.take(peer.ip()).map(Arc::new) else { continue };
+        let (router, stopping) = (router.clone(), stopping.clone());
+        tokio::spawn(serve_one(connection, peer, router, place, patience, stopping));
     }
     drop((listener, stopping));
     // Each keeps a receiver until it has ended.
@@ -61,12 +90,28 @@ async fn serve_within(patience: Patience, mut listener: TcpListener, router: Rou
 }
 
 /// Plain HTTP/1.1: what speaks anything newer stands before us, and speaks this as well.
-async fn serve_one(connection: TcpStream, router: Router, patience: Patience, mut stopping: watch::Receiver<()>) {
-    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(patience.to_speak);
-    let connection = Impatient::new(connection, patience.to_take);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(connection), TowerToHyperService::new(router)));
+async fn serve_one(
+    connection: TcpStream,
+    peer: SocketAddr,
+    router: TowerToHyperService<Router>,
+    place: Arc<Place>,
+    patience: Patience,
+    mut stopping: watch::Receiver<()>,
+) {
+    let is_spare = place.kind() == Kind::Spare;
+    let to_speak = if is_spare { patience.on_a_spare_place } else { patience.to_speak };
+    let mut builder = Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(to_speak).keep_alive(!is_spare).max_buf_size(BUFFER);
+    let connection = Impatient::new(connection, patience.to_take).in_place(Arc::clone(&place));
+    let here = Arc::clone(&place);
+    let service = service_fn(move |request| {
+        let (router, place) = (router.clone(), Arc::clone(&here));
+        async move { Ok::<_, Infallible>(answer(router, place, peer, request).await) }
+    });
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(connection), service));
     let ended = tokio::select! {
+        biased;
+        () = place.closed() => return,
         ended = connection.as_mut() => ended,
         _ = stopping.changed() => {
             connection.as_mut().graceful_shutdown();
@@ -74,85 +119,43 @@ async fn serve_one(connection: TcpStream, router: Router, patience: Patience, mu
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(error, "a connection broke");
+        tracing::debug!(%error, "a connection broke");
     }
+}
+
+/// Answers a request, whose bytes count until then. One that is refused bytes or has no regular place says so in the words of its path
+/// (see [`bounded`](super::bounded)), and ends its connection.
+async fn answer(
+    router: TowerToHyperService<Router>,
+    place: Arc<Place>,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Response<Sending> {
+    let is_whole = request.body().is_end_stream();
+    if !(if is_whole { place.works() } else { place.awaits_bytes() }) {
+        // The connection was closed before the request came, and its task ends by itself.
+        std::future::pending::<()>().await;
+    }
+    let held = Arc::new(Held::none(Arc::clone(&place)));
+    let is_probe = PROBES.contains(&request.uri().path());
+    if place.kind() == Kind::Spare && !is_probe {
+        held.refuse();
+    }
+    if !is_probe && !held.is_refused() {
+        // Where that fails, it is refused by what is around the routes.
+        let _ = held.draw(REQUEST).await;
+    }
+    let mut request = request.map(|body| Metered::new(body, Arc::clone(&held)));
+    request.extensions_mut().insert(ConnectInfo(peer));
+    request.extensions_mut().insert(Arc::clone(&held));
+    let mut response = router.call(request).await.unwrap_or_else(|never| match never {});
+    place.works();
+    if held.is_refused() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response.map(|body: Body| Sending::new(body, place))
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::routing::get;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
-    use super::*;
-
-    /// More than there may be under way.
-    const LARGE: usize = 64 * 1024 * 1024;
-
-    async fn serving(patience: Patience) -> (SocketAddr, tokio::sync::oneshot::Sender<()>) {
-        let hold = get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.ip().to_string());
-        let router = Router::new().route("/", hold).route("/slow", get(async || tokio::time::sleep(DRAIN / 10).await));
-        let router = router.route("/large", get(async || vec![7_u8; LARGE]));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        tokio::spawn(serve_within(patience, listener, router, async { drop(stopped.await) }));
-        (address, stop)
-    }
-
-    /// What comes back for these bytes, until the server closes.
-    async fn said(address: SocketAddr, bytes: &[u8]) -> String {
-        let mut connection = TcpStream::connect(address).await.unwrap();
-        connection.write_all(bytes).await.unwrap();
-        let mut heard = String::new();
-        connection.read_to_string(&mut heard).await.unwrap();
-        heard
-    }
-
-    #[tokio::test]
-    async fn whoever_says_nothing_is_let_go() {
-        let soon = Duration::from_millis(500);
-        let (address, _stop) = serving(Patience { to_speak: soon, ..OURS }).await;
-        for begun in ["", "P", "GET / HTTP/1.1\r\nhost: a\r\n", "PRI * HTTP/2"] {
-            let heard = tokio::time::timeout(soon * 20, said(address, begun.as_bytes())).await;
-            assert!(heard.is_ok(), "{begun:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn whoever_asks_and_takes_nothing_is_let_go_and_a_slow_one_is_not() {
-        let soon = Duration::from_millis(500);
-        let (address, _stop) = serving(Patience { to_take: soon, ..OURS }).await;
-        let ask = async || {
-            let mut connection = TcpStream::connect(address).await.unwrap();
-            connection.write_all(b"GET /large HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
-            connection
-        };
-        let (mut stuck, mut slow) = (ask().await, ask().await);
-        let (mut heard, mut part) = (0, vec![0; LARGE / 16]);
-        loop {
-            match slow.read(&mut part).await.unwrap() {
-                0 => break,
-                more => heard += more,
-            }
-            tokio::time::sleep(soon / 50).await;
-        }
-        assert!(heard > LARGE, "{heard}");
-        tokio::time::sleep(soon * 2).await;
-        let mut rest = Vec::new();
-        // What was under way may still come; the rest does not.
-        let _ = tokio::time::timeout(soon * 20, stuck.read_to_end(&mut rest)).await.expect("it was let go");
-        assert!(rest.len() < LARGE, "{}", rest.len());
-    }
-
-    #[tokio::test]
-    async fn what_was_begun_ends_and_then_so_does_the_server() {
-        let (address, stop) = serving(OURS).await;
-        let whole = said(address, b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
-        assert!(whole.starts_with("HTTP/1.1 200 ") && whole.ends_with("127.0.0.1"), "{whole}");
-        let slow = tokio::spawn(said(address, b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n"));
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        stop.send(()).unwrap();
-        assert!(slow.await.unwrap().starts_with("HTTP/1.1 200 "));
-        assert!(TcpStream::connect(address).await.is_err());
-    }
-}
+#[path = "connections_tests.rs"]
+mod tests;

@@ -2,11 +2,14 @@
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
+
+use super::places::Place;
 
 /// Breaks where a write gets nowhere for so long. What gets on, however slowly, may take as long as it likes.
 pub struct Impatient<C> {
@@ -14,18 +17,36 @@ pub struct Impatient<C> {
     patience: Duration,
     /// Since nothing more was taken.
     stuck: Option<Pin<Box<Sleep>>>,
+    /// Who has to know that it is stuck.
+    place: Option<Arc<Place>>,
 }
 
 impl<C> Impatient<C> {
     /// The same connection, with so much patience.
     pub const fn new(connection: C, patience: Duration) -> Self {
-        Self { connection, patience, stuck: None }
+        Self { connection, patience, stuck: None, place: None }
+    }
+
+    /// The same, which tells its place when it is stuck.
+    pub fn in_place(self, place: Arc<Place>) -> Self {
+        Self { place: Some(place), ..self }
+    }
+
+    fn tell(&self, stuck: bool) {
+        if let Some(place) = &self.place {
+            place.is_stuck(stuck);
+        }
     }
 
     fn unless_stuck(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if written.is_ready() {
-            self.stuck = None;
+            if self.stuck.take().is_some() {
+                self.tell(false);
+            }
             return written;
+        }
+        if self.stuck.is_none() {
+            self.tell(true);
         }
         let patience = self.patience;
         ready!(self.stuck.get_or_insert_with(|| Box::pin(sleep(patience))).as_mut().poll(context));

@@ -1,14 +1,17 @@
 //! The HTTP server: one router, made of the surfaces that the configuration has.
 
+mod bounds;
 pub mod client_address;
 mod connections;
 pub mod cookies;
 mod health;
 mod impatient;
+mod metered;
 mod metrics;
 mod observed;
 mod origin;
 pub mod outgoing;
+mod places;
 pub mod request_id;
 mod security_headers;
 pub mod signed;
@@ -23,9 +26,11 @@ use entryguard_core::engine::Engine;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use connections::serve;
-pub use observed::{acknowledged, bounded, observed};
+pub use bounds::Bounds;
+pub use connections::{listen, serve};
+pub use observed::{Unanswered, acknowledged, bounded, observed};
 pub use origin::SameOrigin;
+pub use places::Places;
 pub use security_headers::{LivePage, PRIVATE, Page};
 use streams::Streams;
 
@@ -58,9 +63,9 @@ pub fn base_routes(server: &ServerSettings) -> Router<Shared> {
     if server.metrics_listen.is_none() { routes.merge(metrics::routes()) } else { routes }
 }
 
-/// The numbers alone, for an address of their own.
-pub fn metrics_routes() -> Router<Shared> {
-    metrics::routes()
+/// What asks how the server is, for an address of its own: probes and numbers.
+pub fn probe_routes() -> Router<Shared> {
+    health::routes().merge(metrics::routes())
 }
 
 /// How long what was begun may take to end.

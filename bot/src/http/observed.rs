@@ -14,6 +14,7 @@ use metrics::{counter, histogram};
 use tower_http::request_id::{PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
 use tracing::{Instrument, field};
 
+use super::metered::Held;
 use super::request_id::{self, OwnIds};
 
 /// What no route of ours is for.
@@ -22,17 +23,26 @@ const UNMATCHED: &str = "unmatched";
 /// once it begins.
 const TO_ANSWER: Duration = Duration::from_secs(90);
 
-/// What is answered where a request was neither there nor answered in time.
-pub type TooLate = fn(&Uri) -> Response;
-
-/// The same routes, each request with an id, a span and numbers, and an end.
-pub fn observed(router: Router, server: &Arc<ServerSettings>, too_late: TooLate) -> Router {
-    observed_within(TO_ANSWER, router, server, too_late)
+/// Why a request is not answered by what it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unanswered {
+    /// It was neither there nor answered in time.
+    TooLate,
+    /// The server has no memory or no connection to spare for it.
+    TooMuch,
 }
 
-fn observed_within(patience: Duration, router: Router, server: &Arc<ServerSettings>, too_late: TooLate) -> Router {
+/// What is answered then, in the words of the path.
+pub type Instead = fn(&Uri, Unanswered) -> Response;
+
+/// The same routes, each request with an id, a span and numbers, and an end.
+pub fn observed(router: Router, server: &Arc<ServerSettings>, instead: Instead) -> Router {
+    observed_within(TO_ANSWER, router, server, instead)
+}
+
+fn observed_within(patience: Duration, router: Router, server: &Arc<ServerSettings>, instead: Instead) -> Router {
     // From the inside out: the last layer sees a request first.
-    bounded_within(patience, router, too_late)
+    bounded_within(patience, router, instead)
         .layer(from_fn(observe))
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(SetRequestIdLayer::x_request_id(OwnIds))
@@ -40,17 +50,26 @@ fn observed_within(patience: Duration, router: Router, server: &Arc<ServerSettin
 }
 
 /// The same end alone, for what others watch.
-pub fn bounded(router: Router, too_late: TooLate) -> Router {
-    bounded_within(TO_ANSWER, router, too_late)
+pub fn bounded(router: Router, instead: Instead) -> Router {
+    bounded_within(TO_ANSWER, router, instead)
 }
 
-fn bounded_within(patience: Duration, router: Router, too_late: TooLate) -> Router {
-    router.layer(from_fn(move |request, next| in_time(patience, too_late, request, next)))
+fn bounded_within(patience: Duration, router: Router, instead: Instead) -> Router {
+    router.layer(from_fn(move |request, next| in_time(patience, instead, request, next)))
 }
 
-async fn in_time(patience: Duration, too_late: TooLate, request: Request, next: Next) -> Response {
-    let uri = request.uri().clone();
-    tokio::time::timeout(patience, next.run(request)).await.unwrap_or_else(|_| too_late(&uri))
+async fn in_time(patience: Duration, instead: Instead, request: Request, next: Next) -> Response {
+    let (uri, held) = (request.uri().clone(), request.extensions().get::<Arc<Held>>().cloned());
+    let is_refused = || held.as_ref().is_some_and(|held| held.is_refused());
+    if is_refused() {
+        return instead(&uri, Unanswered::TooMuch);
+    }
+    let answered = tokio::time::timeout(patience, next.run(request)).await;
+    // Whatever read the body knows no more than that it broke off.
+    if is_refused() {
+        return instead(&uri, Unanswered::TooMuch);
+    }
+    answered.unwrap_or_else(|_| instead(&uri, Unanswered::TooLate))
 }
 
 async fn name(State(server): State<Arc<ServerSettings>>, request: Request, next: Next) -> Response {
@@ -136,7 +155,7 @@ mod tests {
 
     use super::*;
 
-    fn late(uri: &Uri) -> Response {
+    fn late(uri: &Uri, _: Unanswered) -> Response {
         (StatusCode::REQUEST_TIMEOUT, format!("{} {}", uri.path(), request_id::current().unwrap_or_default())).into_response()
     }
 

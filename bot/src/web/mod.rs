@@ -48,6 +48,12 @@ pub fn too_late() -> Response {
     problem::problem(StatusCode::REQUEST_TIMEOUT, "Too late", why)
 }
 
+/// The answer to what there is no memory or no connection for.
+pub fn too_much() -> Response {
+    let why = "The server reads too much at once, so nothing of this was done. Send it again in a moment.";
+    problem::problem(StatusCode::SERVICE_UNAVAILABLE, "Not now", why)
+}
+
 /// The routes of every page that a member may see, and of those behind their links.
 pub fn member_routes() -> Router<WebState> {
     sessions::routes().merge(confirm::routes()).merge(seen::routes()).merge(admin::routes()).merge(assets::routes())

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use entryguard_tests::{Chance, Database, Server, SmallDisk, Wire, World};
-use futures_util::future::{join, join3, join_all};
+use futures_util::future::{join, join_all, join3};
 
 /// One way to break something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Counts {
     fn add(&self, fault: Fault) {
         self.of[fault as usize].fetch_add(1, Ordering::Relaxed);
         let total = self.total();
-        if total % 100 == 0 {
+        if total.is_multiple_of(100) {
             println!("{total} faults so far");
         }
     }
@@ -87,7 +87,8 @@ impl Counts {
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let each = Fault::ALL.into_iter().zip(&self.of).map(|(fault, count)| (fault, count.load(Ordering::Relaxed)));
-        let each: Vec<_> = each.filter(|(_, count)| *count > 0).map(|(fault, count)| format!("{count} {}", fault.name())).collect();
+        let each: Vec<_> =
+            each.filter(|(_, count)| *count > 0).map(|(fault, count)| format!("{count} {}", fault.name())).collect();
         write!(f, "{} faults ({})", self.total(), each.join(", "))
     }
 }

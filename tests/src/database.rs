@@ -25,6 +25,21 @@ pub struct OwnDatabase {
     postgres: Option<String>,
 }
 
+/// Files of SQLite's that are not where they belong.
+#[derive(Debug)]
+pub struct TakenAway {
+    moves: Vec<(String, String)>,
+}
+
+impl TakenAway {
+    /// Puts them back, in the place of what the server may have made there since.
+    pub fn put_back(self) {
+        for (from, to) in &self.moves {
+            std::fs::rename(to, from).expect("it was moved there");
+        }
+    }
+}
+
 impl Database {
     /// Makes one. SQLite's file goes into `place`.
     pub async fn make(self, place: &Path) -> OwnDatabase {
@@ -75,6 +90,15 @@ impl OwnDatabase {
             }
             (None, path) => drop(std::fs::copy(copy, path.expect("SQLite's")).expect("the copy is put in place")),
         }
+    }
+
+    /// Moves SQLite's files away, as a script that tidies up would: what has them open still has them.
+    pub fn take_away(&self) -> TakenAway {
+        let path = self.url.strip_prefix("sqlite://").expect("a file can be taken away");
+        let moves = ["-wal", "-shm", ""].map(|end| (format!("{path}{end}"), format!("{path}{end}.away")));
+        // SQLite makes the two beside the file as it needs them.
+        let moves = moves.into_iter().filter(|(from, to)| std::fs::rename(from, to).is_ok()).collect();
+        TakenAway { moves }
     }
 
     /// Removes it from the shared Postgres, whoever is still connected.

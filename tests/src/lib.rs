@@ -29,9 +29,11 @@ mod records;
 mod server;
 mod services;
 mod slack;
+mod small_disk;
 mod step;
 mod unique;
 mod watch;
+mod wire;
 mod world;
 
 pub use act::{Act, ActRan, guide_workflows, readme_workflows};
@@ -41,7 +43,7 @@ pub use chromium::{Chromium, Look};
 pub use clock::{unix_millis, unix_seconds};
 pub use collector::{CollectedSpan, Collector};
 pub use crowd::Crowd;
-pub use database::{Database, OwnDatabase};
+pub use database::{Database, OwnDatabase, TakenAway};
 pub use discord::{DiscordAnswer, DiscordDouble, DiscordMessage, text_as_sent as text_in_discord};
 pub use eventually::{SOON, eventually};
 pub use figure::show_figure;
@@ -60,10 +62,12 @@ pub use services::{moto_address, postgres_address, tools as search_path};
 pub use slack::{
     Edit, Message, SlackAnswer, SlackDouble, Thread, ToServer, button, buttons, link_in, text_of, what_slack_refuses,
 };
+pub use small_disk::SmallDisk;
 pub use step::{Job, Step, StepRan};
 pub use unique::unique;
 pub use watch::{Findings, Watch};
-pub use world::{Browser, Form, Page, Ran, Started, World, WorldBuilder};
+pub use wire::Wire;
+pub use world::{Browser, Form, Page, Ran, Started, Wires, World, WorldBuilder};
 
 /// Makes of each `async fn name(database: Database)` two tests: `name::on_sqlite` and `name::on_postgres`.
 #[macro_export]

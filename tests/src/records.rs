@@ -65,6 +65,11 @@ impl Records {
 
     /// Every wish that there ever was, in order of the sessions' starts.
     pub async fn wishes(&mut self) -> Vec<Wish> {
+        self.try_wishes().await.expect("the database answers")
+    }
+
+    /// The same while the database may not answer.
+    pub async fn try_wishes(&mut self) -> Result<Vec<Wish>, sqlx::Error> {
         let sql = "SELECT sessions.id AS session, resource, address, status, expires_at, ended_at
                    FROM session_rules JOIN sessions ON sessions.id = session_rules.session ORDER BY started_at, resource, address";
         let wish = |row: &AnyRow| Wish {
@@ -75,7 +80,7 @@ impl Records {
             expires_at: row.get("expires_at"),
             ended_at: row.get("ended_at"),
         };
-        self.rows(sql).await.iter().map(wish).collect()
+        Ok(sqlx::query(sql).fetch_all(&mut self.connection).await?.iter().map(wish).collect())
     }
 
     /// How many sessions have ever been started.

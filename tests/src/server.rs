@@ -109,6 +109,11 @@ impl Server {
         self.wait_until_ready().await;
     }
 
+    /// Has this in its environment from its next start on.
+    pub fn always_with(&mut self, name: &str, value: &str) {
+        self.setup.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Starts it again, killing it first where it still runs, with this on top of its environment, and does not wait for anything:
     /// it may not live so long.
     pub fn start_over(&mut self, environment: &[(&str, &str)]) {

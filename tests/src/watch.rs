@@ -25,6 +25,8 @@ pub struct Watch {
 pub struct Findings {
     /// How often it looked.
     pub looks: usize,
+    /// How often it could not look, because the database did not answer.
+    pub blind_looks: usize,
     /// The program's rules that it saw, and the groups that they were on.
     pub rules: BTreeMap<String, GroupId>,
     /// Rules that were there when every session that had wanted them had been over for longer than the watch's patience.
@@ -59,9 +61,14 @@ impl Watch {
 
 /// One look. What was wanted is read before the cloud and after it: what is wanted in both was wanted in between.
 async fn look(findings: &mut Findings, ec2: &Ec2, groups: &[GroupId], records: &mut Records, patience: Duration) {
-    let (asked_at, before) = (unix_millis(), records.wishes().await);
+    let (asked_at, before) = (unix_millis(), records.try_wishes().await);
     let rules = ec2.rules_of_all(groups).await;
-    let (after, answered_at) = (records.wishes().await, unix_millis());
+    let (after, answered_at) = (records.try_wishes().await, unix_millis());
+    // A database that does not answer says nothing of what is wanted.
+    let (Ok(before), Ok(after)) = (before, after) else {
+        findings.blind_looks += 1;
+        return;
+    };
     findings.looks += 1;
     let is_for = |rule: &Rule, wish: &Wish| rule.group == group_of(wish, groups) && is_host(&rule.cidr, &wish.address);
     for wish in before.iter().filter(|wish| wish.status == "APPLIED") {

@@ -5,8 +5,9 @@ mod builder;
 mod config;
 mod form;
 mod people;
+mod wires;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -15,6 +16,7 @@ pub use browser::{Browser, Page};
 pub use builder::WorldBuilder;
 pub use form::Form;
 pub use people::Started;
+pub use wires::Wires;
 
 use crate::database::{Database, OwnDatabase};
 use crate::discord::DiscordDouble;
@@ -24,8 +26,10 @@ use crate::proxy::Proxy;
 use crate::records::Records;
 use crate::server::{ACCESS_KEY, Server, Setup};
 use crate::slack::{SlackDouble, Thread};
+use crate::small_disk::SmallDisk;
 use crate::unique::unique;
 use crate::watch::Watch;
+use crate::wire::Wire;
 
 /// Everything around one test; the parts are there to be told to misbehave.
 #[derive(Debug)]
@@ -47,6 +51,10 @@ pub struct World {
     /// How long a session may take from its end until its thread says so. The firewall is closed long before: its rule is looked for
     /// again and again before it is taken for gone.
     pub until_over: Duration,
+    /// What leads to the cloud and to Postgres, where the world was built with it.
+    pub wires: Option<Wires>,
+    /// Where SQLite's file is, where the world was built with one.
+    pub disk: Option<SmallDisk>,
     setup: Setup,
     config: String,
     database: OwnDatabase,
@@ -152,6 +160,11 @@ impl World {
         text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect()
     }
 
+    /// A folder that is removed with the world.
+    pub fn folder(&self) -> &Path {
+        self.place.path()
+    }
+
     /// The `[database] url`.
     pub fn database_url(&self) -> &str {
         &self.database.url
@@ -202,10 +215,20 @@ impl World {
     /// Starts a replica: the same configuration on another port, to which its links lead, with credentials of a name of its own. Only
     /// Postgres serves two.
     pub async fn another_server(&self) -> Server {
+        self.replica(&self.config).await
+    }
+
+    /// The same with connections to the database that this wire leads to.
+    pub async fn another_server_through(&self, database: &Wire) -> Server {
+        let wires = self.wires.as_ref().expect("the world has wires");
+        self.replica(&self.config.replace(&wires.database_url, &wires.database_url_through(database))).await
+    }
+
+    async fn replica(&self, like: &str) -> Server {
         let port = crate::loopback::free_port();
         let [config, log] = ["toml", "log"].map(|kind| self.place.path().join(format!("replica-{port}.{kind}")));
         let address = |port| format!("127.0.0.1:{port}\"");
-        std::fs::write(&config, self.config.replace(&address(self.setup.port), &address(port))).unwrap();
+        std::fs::write(&config, like.replace(&address(self.setup.port), &address(port))).unwrap();
         let mut setup = Setup { config, port, log, ..self.setup.clone() };
         setup.environment.push((ACCESS_KEY.to_owned(), format!("replica-{port}")));
         Server::start(setup).await

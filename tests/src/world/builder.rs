@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::World;
 use super::config::{self, Member, Peers, Role};
+use super::wires::Wires;
 use crate::database::Database;
 use crate::discord::DiscordDouble;
 use crate::eventually::SOON;
@@ -15,6 +16,7 @@ use crate::proxy::Proxy;
 use crate::server::{ACCESS_KEY, Server, Setup};
 use crate::services::moto_address;
 use crate::slack::SlackDouble;
+use crate::small_disk::SmallDisk;
 use crate::unique::unique;
 
 /// A world to be. Without roles of its own, one role gives every member every resource.
@@ -29,13 +31,16 @@ pub struct WorldBuilder {
     max_sessions: u32,
     extra: String,
     discord: bool,
+    wires: bool,
+    small_disk: Option<u32>,
 }
 
 impl WorldBuilder {
     pub(super) fn new(database: Database) -> Self {
         let durations = ["1h", "2h", "4h", "8h", "12h", "24h"].map(str::to_owned).to_vec();
         let (files, members, roles, extra) = (Vec::new(), Vec::new(), Vec::new(), String::new());
-        Self { database, groups: 0, files, members, roles, durations, max_sessions: 3, extra, discord: false }
+        let (discord, wires, small_disk) = (false, false, None);
+        Self { database, groups: 0, files, members, roles, durations, max_sessions: 3, extra, discord, wires, small_disk }
     }
 
     /// With `n` security groups in moto, the resources `group-1`, `group-2`, …, each for SSH.
@@ -47,6 +52,16 @@ impl WorldBuilder {
     pub fn with_file(mut self, resource: &str) -> Self {
         self.files.push(resource.to_owned());
         self
+    }
+
+    /// With connections to the cloud, and to Postgres, that a test can cut.
+    pub fn through_wires(self) -> Self {
+        Self { wires: true, ..self }
+    }
+
+    /// With SQLite's file on a file system of this size, which a test can fill; on the usual one where none can be mounted.
+    pub fn on_a_small_disk(self, megabytes: u32) -> Self {
+        Self { small_disk: Some(megabytes), ..self }
     }
 
     /// With a member whom Slack knows as `slack_user`.
@@ -127,9 +142,15 @@ impl WorldBuilder {
         let groups = make_groups(&ec2, self.groups).await;
         let (proxy, slack) = (Proxy::before(&moto_address()).await, SlackDouble::open().await);
         let discord = DiscordDouble::open().await;
-        let database = self.database.make(place.path()).await;
+        let disk = self.small_disk.and_then(|megabytes| SmallDisk::at(&place.path().join("disk"), megabytes));
+        let database = self.database.make(disk.as_ref().map_or(place.path(), SmallDisk::place)).await;
+        let wires = if self.wires { Some(Wires::before(proxy.address(), &database.url).await) } else { None };
         let port = free_port();
-        let peers = Peers { port, database: &database.url, slack: &slack.api_url(), cloud: proxy.address() };
+        let (database_url, cloud) = match &wires {
+            Some(wires) => (wires.database_url.as_str(), wires.cloud_address.as_str()),
+            None => (database.url.as_str(), proxy.address()),
+        };
+        let peers = Peers { port, database: database_url, slack: &slack.api_url(), cloud };
         let mut config = self.config(place.path(), &peers, &groups);
         if self.discord {
             config.push_str(&crate::world::config::discord(&discord.api_url()));
@@ -138,7 +159,8 @@ impl WorldBuilder {
         let server = Server::start(setup.clone()).await;
         slack.install(&server.address());
         discord.install(&server.address());
-        World { server, ec2, proxy, slack, discord, groups, patience: SOON, until_over: SOON, setup, config, database, place }
+        let (patience, until_over) = (SOON, SOON);
+        World { server, ec2, proxy, slack, discord, groups, patience, until_over, wires, disk, setup, config, database, place }
     }
 
     fn config(&self, place: &Path, peers: &Peers, groups: &[GroupId]) -> String {

@@ -118,7 +118,7 @@ impl Replica {
             let clock = world.folder().join(format!("clock-{number}"));
             std::fs::write(&clock, "0s").expect("a file of ours");
             server.always_with("ENTRYGUARD_CLOCK_FILE", clock.to_str().expect("a path of ours"));
-            server.always_with(STORE_PATIENCE.0, STORE_PATIENCE.1);
+            server.always_with(OFFLINE_AFTER.0, OFFLINE_AFTER.1);
             server.restart().await;
             replicas.push(Self { server, clock, database: wire });
         }
@@ -156,7 +156,7 @@ impl Replica {
 
     async fn loses_its_database(&self, world: &World, counts: &Counts, chance: &mut Chance) {
         counts.add(Fault::DatabaseGone);
-        let outage = outage(chance);
+        let outage = long_outage(chance);
         if let Some(wire) = &self.database {
             wire.cut();
             tokio::time::sleep(outage).await;
@@ -172,14 +172,18 @@ impl Replica {
 async fn fills_up(disk: &SmallDisk, counts: &Counts, chance: &mut Chance) {
     counts.add(Fault::DiskFull);
     disk.fill();
-    tokio::time::sleep(outage(chance)).await;
+    tokio::time::sleep(long_outage(chance)).await;
     disk.make_room();
 }
 
-/// How long the server goes on after the last transaction that came good before it closes by the tags alone: debug builds read it.
-const STORE_PATIENCE: (&str, &str) = ("ENTRYGUARD_STORE_PATIENCE", "3s");
+/// How long the database fails before rules are closed by their tags alone: a debug build reads it.
+const OFFLINE_AFTER: (&str, &str) = ("ENTRYGUARD_OFFLINE_AFTER", "3s");
 
-/// Long enough, now and then, that rules are closed without the database.
+/// How long a database is gone: now and then long enough that rules are closed without it, 30 s after the ends on their tags.
+fn long_outage(chance: &mut Chance) -> Duration {
+    if chance.one_in(20) { chance.between(Duration::from_secs(40), Duration::from_secs(50)) } else { outage(chance) }
+}
+
 fn outage(chance: &mut Chance) -> Duration {
     let longest = if chance.one_in(4) { 8_000 } else { 2_000 };
     chance.between(Duration::from_millis(100), Duration::from_millis(longest))

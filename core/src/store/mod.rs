@@ -21,6 +21,7 @@ mod leases;
 mod notify;
 mod open;
 mod openings;
+mod own_files;
 mod panics;
 mod posts;
 mod quarantine;

@@ -119,7 +119,7 @@ pub fn set(response: &mut Response, cookie: Option<http::HeaderValue>) {
 
 /// What the button has to bring back: for this link, in this browser.
 fn form_token(secret: &str, token: &str) -> FormToken {
-    FormKey::shared(&SecretString::from(secret)).token_for(&format!("sign in by {token}"))
+    FormKey::of_cookie(&SecretString::from(secret)).token_for(&format!("sign in by {token}"))
 }
 
 fn question(signing_in: &SigningIn, token: &str, form_token: &FormToken, now: Option<&Visitor>) -> Response {

@@ -57,8 +57,8 @@ async fn serve(config: &Path, settings: Settings) -> anyhow::Result<ExitCode> {
     workers.spawn(reload.run());
     workers.spawn(catch_up(Arc::clone(&wired.engine)));
     workers.spawn(webhook::run(Arc::clone(&wired.engine), told));
-    let Settings { slack, discord, github, oidc, api, shared_exits, .. } = settings;
-    let apps = Apps { slack, discord, github, oidc, api, shared_exits };
+    let Settings { slack, discord, github, oidc, api, shared_exits, seal_secret, .. } = settings;
+    let apps = Apps { slack, discord, github, oidc, api, seal_secret, shared_exits };
     let shared = Shared::new(&wired.engine, &server);
     let router = surfaces::start(&wired, shared.clone(), apps, &mut workers).await?;
     let (listener, places) = (listen(server.listen)?, Places::new(Bounds::PUBLIC, &server.trusted_proxies));

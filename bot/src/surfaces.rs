@@ -9,6 +9,7 @@ use axum::response::Response;
 use entryguard_core::config::{ApiSettings, DiscordSettings, GithubSettings, OidcSettings, SlackSettings};
 use entryguard_core::domain::SharedExit;
 use entryguard_core::provider::Verify;
+use secrecy::SecretString;
 use tokio::task::JoinSet;
 
 use crate::api::{self, ApiState};
@@ -39,6 +40,8 @@ pub struct Apps {
     pub oidc: Option<OidcSettings>,
     /// What callers of the API may ask of it.
     pub api: ApiSettings,
+    /// The part of the pages' seals that is not in the database, if the configuration has it.
+    pub seal_secret: Option<SecretString>,
     /// Ways out that many people share, which the pages warn of.
     pub shared_exits: Vec<SharedExit>,
 }
@@ -84,7 +87,7 @@ async fn pages(wired: &Wired, shared: &Shared, apps: &Apps) -> anyhow::Result<Ro
     let state = WebState {
         shared: shared.clone(),
         recognition: Recognition::SignedIn(Arc::new(ways)),
-        seal_key: SealKey::shared(&wired.engine.seal_key().await?),
+        seal_key: SealKey::shared(&wired.engine.seal_key(apps.seal_secret.as_ref()).await?),
         shared_exits: apps.shared_exits.clone().into(),
         verify: Arc::clone(&wired.reconciler) as Arc<dyn Verify>,
     };

@@ -17,3 +17,4 @@ pub mod reconcile;
 pub mod reply;
 pub mod serverless;
 pub mod store;
+pub mod trusted_file;

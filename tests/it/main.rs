@@ -10,6 +10,7 @@ mod api_keys;
 mod api_routes;
 mod api_schema;
 mod approval;
+mod attacks;
 mod audit;
 mod client;
 mod commands;

@@ -146,7 +146,11 @@ async fn the_numbers_have_an_address_of_their_own_where_the_configuration_says_s
     let answer = own("/metrics").await.unwrap();
     assert_eq!(answer.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     assert!(answer.text().await.unwrap().contains("entryguard_sessions{state=\"live\"} 0"));
+    for probe in ["/healthz", "/readyz"] {
+        assert_eq!(own(probe).await.unwrap().status(), 200, "{probe}: probes, too");
+    }
     assert_eq!(own("/").await.unwrap().status(), 404, "and nothing else is there");
+    assert_eq!(world.entryguard(&["health"]).await.code, Some(0), "it asks there");
     world.finish().await;
 }
 

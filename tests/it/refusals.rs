@@ -40,7 +40,7 @@ on_both_databases! {
             let page = world.browser("52.10.20.30").open(&link).await;
             assert_eq!(page.status, 200);
             let header = |name: &str| page.headers[name].to_str().unwrap().to_owned();
-            assert_eq!((header("referrer-policy"), header("cache-control")), ("no-referrer".into(), "no-store".into()));
+            assert_eq!((header("referrer-policy"), header("cache-control")), ("same-origin".into(), "no-store".into()));
             assert!(header("content-security-policy").starts_with("default-src 'none'"));
         }
         nothing_changed(&world).await;

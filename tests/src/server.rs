@@ -57,6 +57,13 @@ impl Server {
         format!("http://127.0.0.1:{}", self.setup.port)
     }
 
+    /// How much memory it has, in MiB, besides what is only read from the program's file: of that a debug build has a multiple.
+    pub fn resident_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the server runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("its memory");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
+    }
+
     /// What it wrote so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.setup.log).unwrap_or_default()

@@ -5,7 +5,7 @@
 
 use axum::extract::{Form, Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use entryguard_core::domain::{Identity, Surface};
+use entryguard_core::domain::{Identity, Span, Surface};
 use entryguard_core::engine::{EngineError, JoinCode, Joining};
 use entryguard_core::random::{self, SystemRandom};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -16,11 +16,14 @@ use sha2::{Digest, Sha256};
 use super::GithubState;
 use super::oauth::{Login, authorize_url, login_of};
 use super::sealed::{seal, unseal};
-use crate::http::{Page, SameOrigin, cookies};
+use crate::http::cookies::{self, CookieName};
+use crate::http::{Page, SameOrigin};
 use crate::web::layout::page;
 use crate::web::problem::problem;
 
-const COOKIE: &str = "entryguard_link";
+const COOKIE: CookieName = CookieName::new("__Host-entryguard-link");
+/// How long somebody may take at GitHub.
+const LIFE: Span = Span::from_minutes(10);
 
 /// What GitHub leads back with.
 #[derive(Deserialize)]
@@ -59,7 +62,7 @@ pub async fn begin(State(state): State<GithubState>, Path(code): Path<String>) -
         }
     };
     let mut response = Page { status: StatusCode::OK, markup: page("Join your GitHub login", None, &content) }.into_response();
-    response.headers_mut().extend(visit.cookie(&state.shared.server.public_url).map(|cookie| (header::SET_COOKIE, cookie)));
+    response.headers_mut().extend(visit.cookie().map(|cookie| (header::SET_COOKIE, cookie)));
     response
 }
 
@@ -142,10 +145,8 @@ impl Visit {
         hex::encode(Sha256::digest(format!("entryguard link {}", self.secret)))
     }
 
-    fn cookie(&self, public_url: &str) -> Option<HeaderValue> {
-        let secure = if public_url.starts_with("https://") { "; Secure" } else { "" };
-        let value = format!("{}.{}", self.secret, self.code.expose());
-        format!("{COOKIE}={value}; Path=/link/github; Max-Age=600; HttpOnly; SameSite=Lax{secure}").parse().ok()
+    fn cookie(&self) -> Option<HeaderValue> {
+        cookies::kept(COOKIE, &format!("{}.{}", self.secret, self.code.expose()), LIFE)
     }
 
     fn of(headers: &HeaderMap) -> Option<Self> {

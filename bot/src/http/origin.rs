@@ -13,8 +13,6 @@ use crate::web::problem::problem;
 pub enum SameOrigin {
     /// A page of ours.
     Ours,
-    /// A page that does not say which, as ours do not over plain HTTP: whoever admits it needs another proof.
-    Unnamed,
     /// No browser: a command line has no other pages that could send something.
     NoBrowser,
 }
@@ -27,8 +25,7 @@ fn same_origin(headers: &HeaderMap, ours: &[&str]) -> Option<SameOrigin> {
         (Some("same-origin"), _) => Some(SameOrigin::Ours),
         (Some(_), _) => None,
         (None, Some(origin)) if ours.contains(&origin) => Some(SameOrigin::Ours),
-        // Browsers leave the other header out over plain HTTP, and our pages' no-referrer policy makes this one `null`.
-        (None, Some("null")) => Some(SameOrigin::Unnamed),
+        // `null` is what a page says that has no name: a sandboxed frame, a file, a page that hides where it is. Ours has one.
         (None, Some(_)) => None,
         (None, None) => Some(SameOrigin::NoBrowser),
     }
@@ -67,6 +64,8 @@ mod tests {
         assert_eq!(origin(&[("sec-fetch-site", "same-site")]), None);
         assert_eq!(origin(&[("sec-fetch-site", "none")]), None);
         assert_eq!(origin(&[("origin", "https://evil.example.com")]), None);
+        assert_eq!(origin(&[("origin", "null")]), None, "a sandboxed frame, or a page that hides where it is");
+        assert_eq!(origin(&[("origin", "")]), None);
         assert_eq!(origin(&[("sec-fetch-site", "cross-site"), ("origin", "https://entryguard.example.com")]), None);
     }
 
@@ -75,7 +74,6 @@ mod tests {
         assert_eq!(origin(&[("sec-fetch-site", "same-origin"), ("origin", "null")]), Some(SameOrigin::Ours));
         assert_eq!(origin(&[("origin", "https://entryguard.example.com")]), Some(SameOrigin::Ours));
         assert_eq!(origin(&[("origin", "https://ipv6.example.com")]), Some(SameOrigin::Ours));
-        assert_eq!(origin(&[("origin", "null")]), Some(SameOrigin::Unnamed));
         assert_eq!(origin(&[]), Some(SameOrigin::NoBrowser));
     }
 }

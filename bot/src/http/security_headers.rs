@@ -26,7 +26,8 @@ const CONTENT_SECURITY_POLICY: &str =
 
 /// What every answer for people has.
 pub const PRIVATE: [(HeaderName, &str); 4] = [
-    (header::REFERRER_POLICY, "no-referrer"),
+    // Another site is told nothing, and a form of ours says where it is from: without any name it is refused.
+    (header::REFERRER_POLICY, "same-origin"),
     (header::CACHE_CONTROL, "no-store"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),

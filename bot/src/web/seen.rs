@@ -147,6 +147,12 @@ impl SealKey {
         Self(Sha512::digest(secret.expose_secret()).into())
     }
 
+    /// A key for something else, of this one.
+    pub fn derived(&self, purpose: &str, of: &str) -> [u8; 64] {
+        let hash = Sha512::new().chain_update(self.0).chain_update(format!("entryguard {purpose}\0{of}"));
+        hash.finalize().into()
+    }
+
     /// An address that was seen, for the visitor of this ticket alone. It has only characters that a URL may have.
     pub fn seal(&self, address: HostAddress, ticket: &str, now: Timestamp) -> String {
         let (address, until) = (address.to_string(), now.plus(LIFE).as_seconds());

@@ -23,12 +23,13 @@ use super::oidc::Oidc;
 use super::parts::moment;
 use super::problem::problem;
 use super::visitor::{FormKey, FormToken, Visitor, WebState};
-use crate::http::{Page, SameOrigin, cookies};
+use crate::http::cookies::{self, CookieName};
+use crate::http::{Page, SameOrigin};
 
 /// What a signed-in browser shows.
-pub const SIGNED_IN: &str = "__Host-entryguard";
+pub const SIGNED_IN: CookieName = CookieName::new("__Host-entryguard");
 /// What shows that a browser was shown the page with the button.
-const SHOWN: &str = "__Host-entryguard-sign-in";
+const SHOWN: CookieName = CookieName::new("__Host-entryguard-sign-in");
 /// As long as a link works.
 const SHOWN_FOR: Span = Span::from_minutes(10);
 /// The form has one token in it.
@@ -79,8 +80,8 @@ async fn sign_in(
     State(state): State<WebState>,
     Path(token): Path<String>,
     headers: HeaderMap,
-    // Over plain HTTP a page of ours has no name (`SameOrigin::Unnamed`), and a program has none either: the token that only this browser
-    // was given, in a cookie that no other site can set, says the same more surely.
+    // A program says nothing of where it sends from: the token that only this browser was given, in a cookie that no other site can set,
+    // says the same more surely.
     _origin: SameOrigin,
     visitor: Result<Visitor, Response>,
     InForm(agreed): InForm<Agreed>,
@@ -119,7 +120,7 @@ pub fn set(response: &mut Response, cookie: Option<http::HeaderValue>) {
 
 /// What the button has to bring back: for this link, in this browser.
 fn form_token(secret: &str, token: &str) -> FormToken {
-    FormKey::shared(&SecretString::from(secret)).token_for(&format!("sign in by {token}"))
+    FormKey::of_cookie(&SecretString::from(secret)).token_for(&format!("sign in by {token}"))
 }
 
 fn question(signing_in: &SigningIn, token: &str, form_token: &FormToken, now: Option<&Visitor>) -> Response {

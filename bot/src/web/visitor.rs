@@ -93,11 +93,17 @@ impl FormKey {
         Self(bytes(random))
     }
 
-    /// A key that all replicas know.
-    pub fn shared(secret: &SecretString) -> Self {
+    /// The key of a browser that keeps its secret itself.
+    pub fn of_cookie(secret: &SecretString) -> Self {
         let mut key = [0; 64];
         key.iter_mut().zip(secret.expose_secret().bytes()).for_each(|(place, byte)| *place = byte);
         Self(key)
+    }
+
+    /// A browser's key, which all replicas know: made of what the database has for it, and of what pages are sealed with, so that the
+    /// database alone is not enough.
+    pub fn shared(secret: &SecretString, seal_key: &SealKey) -> Self {
+        Self(seal_key.derived("form key", secret.expose_secret()))
     }
 
     /// The token for the pages of whoever is recognized by this.
@@ -171,8 +177,7 @@ impl<T: DeserializeOwned> FromRequest<WebState> for Sent<T> {
         }
         let (mut parts, body) = request.into_parts();
         let visitor = Visitor::from_request_parts(&mut parts, state).await?;
-        // Over plain HTTP, on this machine, our pages have no name (`SameOrigin::Unnamed`), and a program sends none: the form's token,
-        // which no page elsewhere can read, is the other proof.
+        // A program says nothing of where it sends from: the form's token, which no page elsewhere can read, is the other proof.
         SameOrigin::from_request_parts(&mut parts, state).await?;
         let Ok(client) = ClientAddress::from_request_parts(&mut parts, state).await;
         let sent = InForm::from_request(Request::from_parts(parts, body), state).await?;
@@ -199,12 +204,13 @@ async fn recognized(parts: &Parts, state: &WebState, by_itself: bool) -> Result<
             let caller = here.map_err(|why| problem(StatusCode::FORBIDDEN, "Not from here", why))?;
             Ok(Visitor { caller, form_token: key.token_for("this machine"), browser: None })
         }
-        Recognition::SignedIn(ways) => whoever_signed_in(parts, &state.shared, ways, by_itself).await,
+        Recognition::SignedIn(ways) => whoever_signed_in(parts, state, ways, by_itself).await,
     }
 }
 
 /// Whoever has signed in. Who they are is looked up at each request, so a sign-in is worth nothing once its member is gone.
-async fn whoever_signed_in(parts: &Parts, shared: &Shared, ways: &WaysIn, by_itself: bool) -> Result<Visitor, Response> {
+async fn whoever_signed_in(parts: &Parts, state: &WebState, ways: &WaysIn, by_itself: bool) -> Result<Visitor, Response> {
+    let shared = &state.shared;
     let Some(cookie) = cookies::sent(&parts.headers, SIGNED_IN).and_then(WebCookie::from_request) else {
         return Err(not_signed_in(parts, ways));
     };
@@ -214,7 +220,11 @@ async fn whoever_signed_in(parts: &Parts, shared: &Shared, ways: &WaysIn, by_its
             if let (Some(renewed), Some(carried)) = (renewed, parts.extensions.get::<RenewedCookie>()) {
                 carried.put(cookies::kept(SIGNED_IN, &renewed.expose(), shared.engine.stays_signed_in()));
             }
-            Ok(Visitor { caller, form_token: FormKey::shared(&form_key).token_for("pages"), browser: Some(browser) })
+            Ok(Visitor {
+                caller,
+                form_token: FormKey::shared(&form_key, &state.seal_key).token_for("pages"),
+                browser: Some(browser),
+            })
         }
         Err(EngineError::SignedOut | EngineError::NoSignIn) => Err(not_signed_in(parts, ways)),
         Err(error) => Err(refusal(&error)),
@@ -277,6 +287,14 @@ mod tests {
         for host in ["rebound.example.com:8080", "127.0.0.1.example.com", "", "10.0.0.1:8080"] {
             assert!(!is_this_machine(host), "{host}");
         }
+    }
+
+    #[test]
+    fn i8_what_the_database_has_of_a_browser_makes_no_form_token_by_itself() {
+        let secret = SecretString::from("of the database");
+        let token = |seal: &str| FormKey::shared(&secret, &SealKey::shared(&SecretString::from(seal))).token_for("pages");
+        assert!(token("ours").is(&token("ours").0));
+        assert!(!token("ours").is(&token("theirs").0));
     }
 
     #[test]

@@ -59,6 +59,7 @@ pub(super) struct Server {
     pub(super) ipv6_url: Option<String>,
     pub(super) trusted_proxies: Vec<IpNet>,
     pub(super) metrics_listen: Option<SocketAddr>,
+    pub(super) key: Option<SecretSource>,
 }
 
 impl Default for Server {
@@ -70,6 +71,7 @@ impl Default for Server {
             ipv6_url: None,
             trusted_proxies: Vec::new(),
             metrics_listen: None,
+            key: None,
         }
     }
 }

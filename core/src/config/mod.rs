@@ -5,6 +5,7 @@ mod error;
 mod file;
 mod restart;
 mod schedule;
+mod seal_secret;
 mod secret;
 mod settings;
 mod webhook;

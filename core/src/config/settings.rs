@@ -13,7 +13,7 @@ use super::directory::directory;
 use super::file::{self, DatabaseUrl, File};
 use super::restart::RestartOnly;
 use super::webhook::{WebhookSettings, webhooks};
-use super::{ConfigError, secret::SecretSource};
+use super::{ConfigError, seal_secret, secret::SecretSource};
 use crate::domain::{Directory, LaterReads, RoleIdentity, SharedExit, Span, Timestamp, WebLimits};
 use crate::store::StoreUrl;
 
@@ -24,6 +24,8 @@ pub struct Settings {
     pub server: ServerSettings,
     /// Where the database is.
     pub database: StoreUrl,
+    /// The part of the pages' seals that is not in the database, if the configuration has it.
+    pub seal_secret: Option<SecretString>,
     /// The Slack app, if there is one.
     pub slack: Option<SlackSettings>,
     /// The Discord app, if there is one.
@@ -235,13 +237,22 @@ impl Settings {
         roles_can_be_looked_up(&file.role, discord.as_ref(), github.as_ref())?;
         let web = web_limits(&file.web)?;
         let oidc = file.oidc.take().map(|oidc| oidc_settings(oidc, &server, env)).transpose()?;
+        let database = database_url(&file.database.url, env)?;
+        let seal_secret = match seal_secret::own_key(file.server.key.take(), env)? {
+            Some(key) => Some(key),
+            None if database.is_postgres() => {
+                seal_secret::of_secrets(database.text(), slack.as_ref(), discord.as_ref(), github.as_ref(), oidc.as_ref())
+            }
+            None => None,
+        };
         let emails_from = oidc.as_ref().filter(|oidc| oidc.match_email).map(|oidc| oidc.host.clone());
         Ok(Self {
             server,
             web,
             shared_exits: shared_exits(std::mem::take(&mut file.web.shared_exits)),
             oidc,
-            database: database_url(&file.database.url, env)?,
+            database,
+            seal_secret,
             slack,
             discord,
             github,

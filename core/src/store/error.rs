@@ -36,6 +36,26 @@ pub enum StoreError {
         /// What the system said.
         reason: std::io::Error,
     },
+    /// A file of the database that may be another account's.
+    #[error("{} cannot be kept to EntryGuard's own user: {reason}", path.display())]
+    NotPrivate {
+        /// The file.
+        path: PathBuf,
+        /// What is in the way.
+        reason: String,
+    },
+    /// A file of the database that others may use, and whose rights are not ours to change.
+    #[error(
+        "{} may be used by other accounts (mode {mode:04o}), and its rights cannot be changed: give it to EntryGuard's user (chown), and take \
+         the rights of others away (chmod 0600)",
+        path.display()
+    )]
+    OpenToOthers {
+        /// The file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
     /// Neither SQLite nor Postgres.
     #[error("the database URL must begin with sqlite:// or postgres://")]
     UnknownUrl,

@@ -24,6 +24,7 @@ mod notify;
 mod open;
 mod open_rules;
 mod openings;
+mod own_files;
 mod panics;
 mod posts;
 mod quarantine;

@@ -1,6 +1,6 @@
 //! Opening the database: the URL, the lock, the pragmas; as its server, or beside it.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use sqlx::{AnyPool, Executor, Row};
 
 use super::database_file::DatabaseFile;
 use super::dialect::Dialect;
-use super::{Store, StoreError, StoreTime, Trials, tables};
+use super::{Store, StoreError, StoreTime, Trials, own_files, tables};
 use crate::clock::Clock;
 use crate::random::Random;
 
@@ -35,11 +35,26 @@ impl StoreUrl {
         }
     }
 
-    fn sqlite_path(&self) -> PathBuf {
-        let text = self.0.expose_secret();
-        let path = text.trim_start_matches("sqlite:").trim_start_matches("//");
-        PathBuf::from(path.split('?').next().unwrap_or(path))
+    /// Whether it is a Postgres, which several servers may share.
+    pub fn is_postgres(&self) -> bool {
+        matches!(self.dialect(), Ok(Dialect::Postgres))
     }
+
+    /// The URL, password and all.
+    pub(crate) const fn text(&self) -> &SecretString {
+        &self.0
+    }
+
+    fn sqlite_path(&self) -> PathBuf {
+        sqlite_path_of(&self.0)
+    }
+}
+
+/// Where the database's file is that such a URL names.
+pub(super) fn sqlite_path_of(url: &SecretString) -> PathBuf {
+    let text = url.expose_secret();
+    let path = text.trim_start_matches("sqlite:").trim_start_matches("//");
+    PathBuf::from(path.split('?').next().unwrap_or(path))
 }
 
 impl Store {
@@ -49,6 +64,7 @@ impl Store {
         let dialect = url.dialect()?;
         let (pool, lock, path) = match dialect {
             Dialect::Sqlite => {
+                own_files::make_private(&url.sqlite_path())?;
                 let path = real_path(&url.sqlite_path());
                 let lock = lock_beside(&path)?;
                 (sqlite_pool(&path, "rwc", AS_SERVER).await?, Some(lock), Some(path))
@@ -174,7 +190,7 @@ fn lock_beside(database: &Path) -> Result<File, StoreError> {
     name.push(".lock");
     let path = PathBuf::from(name);
     let failed = |reason| StoreError::Lock { path: path.clone(), reason };
-    let file = OpenOptions::new().create(true).write(true).truncate(false).open(&path).map_err(failed)?;
+    let file = own_files::open_private(&path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse(database.to_owned())),

@@ -8,11 +8,11 @@ use http::{HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
-use crate::http::cookies;
+use crate::http::cookies::{self, CookieName};
 use crate::web::next::Next;
 
 /// What holds an attempt.
-pub const ATTEMPT: &str = "__Host-entryguard-oidc";
+pub const ATTEMPT: CookieName = CookieName::new("__Host-entryguard-oidc");
 /// How long somebody may take at the issuer.
 const LIFE: Span = Span::from_minutes(10);
 

@@ -4,12 +4,15 @@
 //! leaves a file that its reader has not read, and only the retry can know.
 
 use std::io;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use entryguard_core::domain::{AllowlistFile, DeploymentId, FileFormat, ProviderRuleId, ResourceName, RulePart};
 use entryguard_core::provider::{Addition, Allowlist, Health, ProviderError, Remark, Removal, SeenRule};
+use entryguard_core::trusted_file::Untrusted;
 
 use crate::block::{Document, Entry};
+use crate::own_thread::OwnThread;
 use crate::{after_change, format, rewrite};
 
 /// A file of allowed addresses.
@@ -19,12 +22,14 @@ pub struct FileAllowlist {
     owner: DeploymentId,
     resource: ResourceName,
     parts: [RulePart; 1],
+    thread: Arc<OwnThread>,
 }
 
 impl FileAllowlist {
     /// The file; `owner` marks the entries that it makes, between the markers of `resource`.
     pub fn new(file: &AllowlistFile, owner: DeploymentId, resource: &ResourceName) -> Self {
-        Self { file: file.clone(), owner, resource: resource.clone(), parts: [RulePart(String::new())] }
+        let thread = OwnThread::of(&file.path);
+        Self { file: file.clone(), owner, resource: resource.clone(), parts: [RulePart(String::new())], thread }
     }
 
     fn shown(&self) -> String {
@@ -35,9 +40,9 @@ impl FileAllowlist {
         ProviderError::Local { what: self.shown(), reason: reason.to_string() }
     }
 
-    fn io(&self, error: &io::Error) -> ProviderError {
-        match error.kind() {
-            io::ErrorKind::PermissionDenied => {
+    fn refused(&self, error: &Untrusted) -> ProviderError {
+        match error {
+            Untrusted::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 self.local(&format!("{error}; let EntryGuard's user read the file and write in its folder"))
             }
             _ => self.local(error),
@@ -45,9 +50,9 @@ impl FileAllowlist {
     }
 
     fn read(&self) -> Result<Document, ProviderError> {
-        let content = rewrite::read(&self.file.path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => ProviderError::Missing { what: format!("the folder of {}", self.shown()) },
-            _ => self.io(&error),
+        let content = rewrite::read(&self.file.path).map_err(|error| match error.is_missing() {
+            true => ProviderError::Missing { what: format!("the folder of {}", self.shown()) },
+            false => self.refused(&error),
         })?;
         Document::parse(&content, &self.resource).map_err(|damaged| self.local(&damaged))
     }
@@ -62,20 +67,24 @@ impl FileAllowlist {
             let before = document.clone();
             let found = change(&mut document);
             if document != before {
-                rewrite::replace(&this.file.path, &document.render(&this.resource)).map_err(|error| this.io(&error))?;
+                rewrite::replace(&this.file.path, &document.render(&this.resource)).map_err(|error| this.refused(&error))?;
             }
             Ok(found)
         })
         .await
     }
 
-    /// Works on a thread where waiting for the disk holds up nobody.
+    /// Works on the file's own thread, where waiting for the disk holds up nobody else.
     async fn on_disk<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> Result<T, ProviderError> + Send + 'static,
     ) -> Result<T, ProviderError> {
         let this = self.clone();
-        tokio::task::spawn_blocking(move || work(&this)).await.map_err(|error| self.local(&error))?
+        let done = self.thread.run(move || work(&this)).await;
+        done.map_err(|why| ProviderError::Unreachable {
+            provider: "the file system",
+            reason: format!("{}: {why}", self.shown()),
+        })?
     }
 
     async fn put_in_force(&self) -> Result<(), ProviderError> {
@@ -100,7 +109,7 @@ impl FileAllowlist {
 
     fn check(&self) -> Result<Health, ProviderError> {
         let rules = self.look()?;
-        rewrite::check_replaceable(&self.file.path).map_err(|error| self.io(&error))?;
+        let warnings = rewrite::check_replaceable(&self.file.path).map_err(|error| self.refused(&error))?;
         if !after_change::can_be_found(&self.file.after_change) {
             return Err(self.local(&format!(
                 "the command after a change, `{}`, is not a program that can be run",
@@ -108,7 +117,7 @@ impl FileAllowlist {
             )));
         }
         let ours = rules.iter().filter(|rule| rule.mark.is_some()).count();
-        Ok(Health { summary: format!("{} addresses, {ours} of them ours", rules.len()), warnings: Vec::new() })
+        Ok(Health { summary: format!("{} addresses, {ours} of them ours", rules.len()), warnings })
     }
 }
 

@@ -72,7 +72,8 @@ async fn a_command_that_fails_is_shown_and_runs_again_with_the_retry() {
     let script = format!("test -e {} || {{ echo the reader is away >&2; exit 3; }}", ready.display());
     let file = allowlist(&path, &["sh", "-c", &script]);
     let error = file.add(&[addition("one")]).await.unwrap_err();
-    assert!(error.outlives_observation() && error.to_string().contains("the reader is away"), "{error}");
+    assert!(error.outlives_observation() && error.to_string().contains("exit status: 3"), "{error}");
+    assert!(!error.to_string().contains("the reader is away"), "what a command says is for the log: {error}");
     std::fs::write(&ready, "").unwrap();
     file.add(&[addition("one")]).await.unwrap();
     std::fs::remove_file(&ready).unwrap();
@@ -154,4 +155,17 @@ async fn verifying_finds_what_would_fail_later() {
     assert_eq!(health.summary, "0 addresses, 0 of them ours");
     assert!(allowlist(&folder.path().join("allow"), &["no-such-program"]).verify().await.is_err());
     assert!(allowlist(&folder.path().join("missing/allow"), &[]).verify().await.is_err());
+}
+
+#[tokio::test]
+async fn what_is_no_file_or_has_no_end_is_refused_at_once_and_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("allow");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let refused = allowlist(&path, &[]).observe().await.unwrap_err();
+    assert!(refused.to_string().contains("is a pipe and not a regular file"), "{refused}");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::File::create(&path).unwrap().set_len(3 << 30).unwrap();
+    let refused = allowlist(&path, &[]).add(&[addition("one")]).await.unwrap_err();
+    assert!(refused.to_string().contains("more than is read of it"), "{refused}");
 }

@@ -4,6 +4,8 @@ mod after_change;
 mod allowlist;
 mod block;
 mod format;
+mod in_place;
+mod own_thread;
 mod rewrite;
 
 pub use allowlist::FileAllowlist;

@@ -102,3 +102,31 @@ async fn no_bucket_is_drawn_on_that_is_empty() {
     until_says(&world, parent.id, &["1 of 1 closed", "Closed, "]).await;
     world.finish().await;
 }
+
+#[tokio::test]
+async fn an_old_message_that_takes_no_edits_waits_by_itself_and_as_long_as_it_is_told() {
+    let world = team(Database::Sqlite).start().await;
+    let parent = start(&world, ANA).await;
+    until_says(&world, parent.id, &["1 of 1 open"]).await;
+    world.discord.limit_edits_of(parent.id, Duration::from_secs(600));
+    world.discord.to_server().press(ANA, &parent, "Stop").await;
+    until_says(&world, parent.id, &["1 of 1 closed", "Closed, "]).await;
+    // The channel goes on: there is a new session in it.
+    let answer = world.discord.to_server().command(ANA, "start", &[("duration", "1h")]).await;
+    world.confirm(&answer.link(), HOME).await;
+    let newer = eventually("the channel shows another session", SOON, async || {
+        let all = world.discord.messages_in(DiscordDouble::CHANNEL);
+        let newer = all.iter().find(|message| message.id != parent.id && message.says("ACTIVE"));
+        newer.cloned().ok_or_else(|| format!("{all:#?}"))
+    })
+    .await;
+    until_says(&world, newer.id, &["1 of 1 open"]).await;
+    assert!(world.discord.edits_tried_of(parent.id) <= 1, "the header says a second, and the body ten minutes");
+    world.discord.to_server().press(ANA, &newer, "Extend +2h").await;
+    until_says(&world, newer.id, &["Extended by ana"]).await;
+    world.discord.limit_edits_of(newer.id, Duration::from_secs(4));
+    world.discord.to_server().press(ANA, &newer, "Stop").await;
+    until_says(&world, DiscordDouble::CHANNEL, &["CANCELLED", "closed in"]).await;
+    assert!(world.discord.edits_tried_of(newer.id) <= 3, "{} tries", world.discord.edits_tried_of(newer.id));
+    world.finish().await;
+}

@@ -485,3 +485,71 @@ async fn a_channel_sees_one_edit_a_second_however_many_sessions_change() {
     assert!(!spans.is_empty() && spans.iter().all(|span| span.as_millis() >= 2_400), "{spans:?}");
     world.finish().await;
 }
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+#[tokio::test]
+async fn i8_slacks_look_at_the_certificate_is_answered_and_nothing_else_that_bears_no_signature() {
+    const CHECK: &str = "ssl_check=1&token=gIkuvaNzQIHg97ATvDxqgjtO";
+    let world = World::on(Database::Sqlite).with_groups(1).member("ana", "U111").start().await;
+    let browser = world.browser(HOME);
+    let send = async |method: reqwest::Method, path: &str, body: &str| {
+        let request = browser.request(method, &format!("{}{path}", world.server.address()));
+        browser.send(request.header("Content-Type", FORM).body(body.to_owned())).await.status
+    };
+    for path in ["/slack/commands", "/slack/interactions", "/slack/events"] {
+        assert_eq!(send(reqwest::Method::POST, path, CHECK).await, 200, "{path}");
+        assert_eq!(send(reqwest::Method::GET, &format!("{path}?{CHECK}"), "").await, 200, "{path}");
+        assert_eq!(send(reqwest::Method::GET, path, "").await, 405, "{path}");
+        for other in ["", "ssl_check=0", "team_id=T0123456&channel_id=C0DEPLOYS&user_id=U111&text=list", &"x".repeat(5_000)] {
+            assert_eq!(send(reqwest::Method::POST, path, other).await, 401, "{path} {other}");
+        }
+    }
+    assert_eq!(world.slack.to_server().raw("/slack/commands", FORM, CHECK).await, (200, String::new()), "a signed one");
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn an_event_that_is_repeated_at_once_is_acknowledged_and_done_once() {
+    let world = World::on(Database::Sqlite).with_groups(1).member("ana", "U111").start().await;
+    let slack = || world.slack.to_server().at(entryguard_tests::unix_seconds());
+    let challenge = json!({ "type": "url_verification", "token": "t", "challenge": "3eZbrw1aBm2rZgRNFdxV" }).to_string();
+    let answered = slack().raw("/slack/events", "application/json", &challenge).await;
+    assert_eq!(answered, (200, r#"{"challenge":"3eZbrw1aBm2rZgRNFdxV"}"#.to_owned()));
+    world.start_session("U111", "1h", HOME).await;
+    world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
+    let gone = json!({ "type": "user_change", "user": { "id": "U111", "team_id": SlackDouble::TEAM, "deleted": true } });
+    // The very same request, with what Slack adds to one that it repeats.
+    let same = slack();
+    for retry in 0..3 {
+        assert_eq!(same.clone().again(retry).event("Ev0GONE", gone.clone()).await.0, 200, "{retry}");
+    }
+    world.wait_until_group_allows(&world.groups[0], &[]).await;
+    assert_eq!(world.entryguard(&["audit", "export"]).await.stdout.matches("member.left").count(), 1);
+    let limited = json!({ "type": "app_rate_limited", "team_id": SlackDouble::TEAM, "minute_rate_limited": 1_518_467_820 });
+    assert_eq!(slack().raw("/slack/events", "application/json", &limited.to_string()).await.0, 200);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_reason_is_shown_as_it_was_typed_and_without_what_nobody_sees() {
+    let world = World::on(Database::Sqlite).with_groups(1).member("ana", "U111").start().await;
+    let answer = world.slack.command("U111", "start 1.5h because R&D load < 5 \u{202e}\u{200b}x\u{e0041}\u{2066}y").await;
+    let link = world.link_after(&answer).await;
+    world.confirm(&link, HOME).await;
+    let thread = world.wait_until_thread_says_all(&["R&amp;D load &lt; 5 xy", "1h 30m"]).await;
+    assert!(!thread.text().contains("&amp;amp;"), "{}", thread.text());
+    world.slack.to_server().shortcut("U111", "entryguard_start").await;
+    let modal = until_modal_says(&world, "U111", "For how long?").await;
+    let mut values = filled("1h", "link", "");
+    values["reason"]["reason"]["value"] = json!("A&B <3 &amp;");
+    let submitted = world.slack.to_server().submit("U111", &modal, values).await;
+    let link = entryguard_tests::link_in(&submitted.body["view"]).expect("a link");
+    world.confirm(&link, HOME).await;
+    eventually("a direct message has the reason", SOON, async || {
+        let messages = world.slack.direct_messages_to("U111");
+        if messages.iter().any(|message| message.says("A&amp;B &lt;3 &amp;amp;")) { Ok(()) } else { Err(format!("{messages:?}")) }
+    })
+    .await;
+    world.finish().await;
+}

@@ -111,16 +111,19 @@ async fn a_channel_that_is_lost_or_read_only_meanwhile_is_left_for_direct_messag
 }
 
 #[tokio::test]
-async fn where_a_channel_is_read_only_from_the_beginning_the_member_is_told_directly() {
+async fn where_a_channel_takes_no_message_from_the_beginning_the_member_is_told_directly() {
     let world = with_one_file(Database::Sqlite).await;
-    world.slack.close_channel(SlackDouble::CHANNEL, "restricted_action_thread_only_channel");
-    world.start_session("U111", "1h", HOME).await;
-    eventually("a direct message says ACTIVE", SOON, async || {
-        let all = world.slack.direct_messages_to("U111");
-        let told = |message: &Message| message.says("ACTIVE") && message.says("Sent to you directly");
-        if all.iter().any(told) { Ok(()) } else { Err(format!("{all:#?}")) }
-    })
-    .await;
+    let codes = ["restricted_action_thread_only_channel", "ekm_access_denied", "no_permission", "an_error_of_tomorrow"];
+    for (before, error) in codes.into_iter().enumerate() {
+        world.slack.close_channel(SlackDouble::CHANNEL, error);
+        world.start_session("U111", "1h", HOME).await;
+        eventually("a direct message says ACTIVE", SOON, async || {
+            let all = world.slack.direct_messages_to("U111");
+            let told = |message: &&Message| message.says("ACTIVE") && message.says("Sent to you directly");
+            if all.iter().filter(told).count() > before { Ok(()) } else { Err(format!("{error}: {all:#?}")) }
+        })
+        .await;
+    }
     world.finish().await;
 }
 

@@ -48,6 +48,9 @@ struct State {
     // How many calls of a kind there may be in how many milliseconds, where that is narrow; when each began, and how many there were.
     narrow: Option<(u32, u64)>,
     windows: BTreeMap<String, (Instant, u32)>,
+    // Messages that take no edits until then, and how often an edit of each message was tried.
+    old_until: BTreeMap<u64, Instant>,
+    edits_tried: BTreeMap<u64, u32>,
     // Threads that nobody wrote in for long, and those of them that were locked.
     archived: BTreeSet<u64>,
     locked: BTreeSet<u64>,
@@ -208,6 +211,18 @@ impl DiscordDouble {
     /// From now on, there may be so many calls of a kind to a channel in so many milliseconds.
     pub fn narrow_buckets(&self, calls: u32, milliseconds: u64) {
         self.shared.state().narrow = Some((calls, milliseconds));
+    }
+
+    /// A message is older than an hour, and takes no edits for so long.
+    pub fn limit_edits_of(&self, message: u64, wait: std::time::Duration) {
+        let mut state = self.shared.state();
+        state.edits_tried.remove(&message);
+        state.old_until.insert(message, Instant::now() + wait);
+    }
+
+    /// How often an edit of it was tried since.
+    pub fn edits_tried_of(&self, message: u64) -> u32 {
+        self.shared.state().edits_tried.get(&message).copied().unwrap_or_default()
     }
 
     /// A thread goes into the archive, because nobody wrote in it.

@@ -1,5 +1,6 @@
 //! What the API takes and gives of sessions, field by field.
 
+use entryguard_core::command::Allowed;
 use entryguard_core::domain::{EndReason, HostAddress, Member, RuleStatus, SessionRule, SessionStatus, Span, Timestamp};
 use entryguard_core::store::SessionView;
 use serde::{Deserialize, Serialize};
@@ -173,10 +174,13 @@ fn rule_statuses() -> Object {
 }
 
 /// A length of time, said in one of two ways.
-pub fn duration(text: Option<&str>, hours: Option<u32>) -> Result<Option<Span>, Problem> {
+pub fn duration(text: Option<&str>, hours: Option<u32>, allowed: &Allowed) -> Result<Option<Span>, Problem> {
     match (text, hours) {
         (Some(_), Some(_)) => Err(Problem::malformed("Give `duration` or `durationHours`, and not both.")),
-        (Some(text), None) => text.parse().map(Some).map_err(|error| Problem::malformed(format!("duration: {error}"))),
+        (Some(text), None) => {
+            let wrong = |error| Problem::malformed(format!("duration: {}.", allowed.advice(&error)));
+            text.parse().map(Some).map_err(wrong)
+        }
         (None, Some(0)) => Err(Problem::malformed("durationHours: at least 1.")),
         (None, Some(hours)) => Ok(Some(Span::from_hours(i64::from(hours)))),
         (None, None) => Ok(None),

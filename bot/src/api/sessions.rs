@@ -39,7 +39,7 @@ pub async fn start(
     let (addresses, learnt_by) = addresses(&body, client)?;
     let once = idempotency(&headers, run.as_ref(), &body, addresses)?;
     let key = body.key.as_deref().map(SessionKey::parse).transpose().map_err(|error| Problem::malformed(error.to_string()))?;
-    let duration = duration(body.duration.as_deref(), body.duration_hours)?;
+    let duration = duration(body.duration.as_deref(), body.duration_hours, &state.shared.engine.allowed(&caller))?;
     let reason = reason_from(body.reason.as_deref().unwrap_or_default());
     let reason = reason.map_err(|error| Problem::malformed(format!("{error}.")))?;
     let break_glass = body.break_glass;
@@ -156,7 +156,7 @@ pub async fn extend(
     Named(id): Named,
     Body(body): Body<ExtendBody>,
 ) -> Result<Json<ExtendedBody>, Problem> {
-    let by = duration(body.duration.as_deref(), body.duration_hours)?;
+    let by = duration(body.duration.as_deref(), body.duration_hours, &state.shared.engine.allowed(&caller))?;
     let extended = state.shared.engine.extend(&caller, &Which::Named(id), by).await?;
     let capped_by = extended.capped_by.map(|limit| limit.set_by.to_string());
     Ok(Json(ExtendedBody::new(shown(&state, &extended.view), capped_by)))

@@ -2,6 +2,7 @@
 //! registered.
 
 use entryguard_core::config::DiscordSettings;
+use entryguard_core::domain::foreign_text::one_line;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serenity::http::{Http, Route};
@@ -50,7 +51,7 @@ async fn look(settings: &DiscordSettings, public_url: &str) -> Result<AppHealth,
         (Some(url), Some(_)) if *url == endpoint => {}
         _ => warnings.push(format!("the app's Interactions Endpoint URL is not {endpoint}")),
     }
-    Ok(AppHealth::Valid(app.name, warnings))
+    Ok(AppHealth::Valid(one_line(&app.name), warnings))
 }
 
 /// Whether the channel for reports is one of the server's that the app sees.

@@ -1,6 +1,7 @@
 //! `/entryguard …`: from Discord's typed options to the chat language, which is the same everywhere, and what to offer meanwhile.
 
 use entryguard_core::command::{Command, CommandError, Conversation, reason_from};
+use entryguard_core::domain::foreign_text::one_line;
 use entryguard_core::domain::{HostAddress, Span};
 use entryguard_core::engine::Engine;
 use entryguard_core::reply::{Card, Reply};
@@ -25,10 +26,11 @@ pub fn read(data: &CommandData) -> Result<Command, CommandError> {
 
 /// Each option is what it says, whatever somebody writes in it: a reason is a reason from its first word to its last.
 fn start(options: &[ResolvedOption<'_>]) -> Result<Command, CommandError> {
-    let duration = given(options, "duration").map(str::parse).transpose()?;
-    let words = given(options, "ip").unwrap_or_default().split([' ', ',', ';']).filter(|word| !word.is_empty());
+    let duration = given(options, "duration").map(|text| text.parse()).transpose()?;
+    let addresses = given(options, "ip").unwrap_or_default();
+    let words = addresses.split([' ', ',', ';']).filter(|word| !word.is_empty());
     let addresses = words.map(HostAddress::parse).collect::<Result<_, _>>()?;
-    let reason = given(options, "reason").map(reason_from).transpose()?.flatten();
+    let reason = given(options, "reason").map(|text| reason_from(&text)).transpose()?.flatten();
     let break_glass =
         options.iter().any(|option| matches!(option.value, ResolvedValue::Boolean(true)) && option.name == BREAK_GLASS);
     Ok(Command::Start { duration, addresses, reason, break_glass })
@@ -38,12 +40,12 @@ fn start(options: &[ResolvedOption<'_>]) -> Result<Command, CommandError> {
 fn text(name: &str, options: &[ResolvedOption<'_>]) -> String {
     let options =
         ["whose", "what", "session", "code", "identity", "duration"].into_iter().filter_map(|option| given(options, option));
-    std::iter::once(name).chain(options).collect::<Vec<_>>().join(" ")
+    std::iter::once(name.to_owned()).chain(options).collect::<Vec<_>>().join(" ")
 }
 
-fn given<'a>(options: &[ResolvedOption<'a>], wanted: &str) -> Option<&'a str> {
+fn given(options: &[ResolvedOption<'_>], wanted: &str) -> Option<String> {
     options.iter().find(|option| option.name == wanted).and_then(|option| match option.value {
-        ResolvedValue::String(text) => Some(text),
+        ResolvedValue::String(text) => Some(one_line(text)),
         _ => None,
     })
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use entryguard_core::config::GithubLoginSettings;
+use entryguard_core::domain::foreign_text::one_line;
 use http::header::ACCEPT;
 use octocrab::Octocrab;
 use octocrab::auth::ExchangeWebFlowCodeBuilder;
@@ -40,7 +41,8 @@ pub async fn login_of(settings: &GithubLoginSettings, public_url: &str, code: &s
     let exchange = ExchangeWebFlowCodeBuilder::new(&client, &id, &settings.client_secret, code).redirect_uri(&redirect);
     let token = exchange.send().await?.access_token;
     let client = Octocrab::builder().base_uri(settings.api_url.as_str())?.user_access_token(token);
-    client.set_read_timeout(Some(CALL)).build()?.get("/user", None::<&()>).await
+    let Login { id, login } = client.set_read_timeout(Some(CALL)).build()?.get("/user", None::<&()>).await?;
+    Ok(Login { id, login: one_line(&login) })
 }
 
 fn callback(public_url: &str) -> String {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use entryguard_core::config::SlackSettings;
+use entryguard_core::domain::foreign_text::one_line;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -61,7 +62,8 @@ async fn judge(settings: &SlackSettings, identity: Identity, scopes: &[String]) 
         let why = "add it under OAuth & Permissions, and install the app again";
         return AppHealth::Invalid(format!("the app lacks the scope {}; {why}", missing.join(", ")));
     }
-    let summary = format!("@{} in {}", identity.user.unwrap_or_default(), identity.team.unwrap_or_default());
+    let (user, team) = (identity.user.unwrap_or_default(), identity.team.unwrap_or_default());
+    let summary = one_line(&format!("@{user} in {team}"));
     match reach(settings, scopes).await {
         Ok(warnings) => AppHealth::Valid(summary, warnings),
         Err(why) => AppHealth::Invalid(why),

@@ -7,7 +7,7 @@ use slack_morphism::prelude::SlackMessageContent;
 
 use crate::chat::Place;
 
-use super::{SlackState, reply};
+use super::{SlackState, reply, typed};
 
 /// What Slack sends for a command.
 #[derive(Deserialize)]
@@ -15,7 +15,7 @@ pub struct SlashCommand {
     team_id: String,
     channel_id: String,
     pub(super) user_id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "typed::text")]
     text: String,
     pub(super) response_url: Option<String>,
 }

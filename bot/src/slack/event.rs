@@ -23,6 +23,12 @@ pub enum EventRequest {
     },
     /// Something happened.
     EventCallback(Callback),
+    /// More has happened within a minute than Slack tells of.
+    AppRateLimited {
+        /// In which minute, in seconds since the epoch.
+        #[serde(default)]
+        minute_rate_limited: i64,
+    },
     /// Anything else.
     #[serde(other)]
     Other,
@@ -55,6 +61,10 @@ enum Event {
 pub async fn answer(state: &SlackState, request: EventRequest) -> Result<Option<Value>, ()> {
     match request {
         EventRequest::UrlVerification { challenge } => Ok(Some(json!({ "challenge": challenge }))),
+        EventRequest::AppRateLimited { minute_rate_limited } => {
+            tracing::warn!(minute_rate_limited, "Slack left out events; who has something open is asked for every five minutes");
+            Ok(None)
+        }
         EventRequest::Other => Ok(None),
         EventRequest::EventCallback(callback) => take(state, callback).await.map(|()| None).map_err(|error| {
             tracing::error!(error = ?error, "an event could not be taken; Slack sends it again");

@@ -14,6 +14,7 @@ use slack_morphism::prelude::{
 };
 
 use super::blocks::{self, context};
+use super::typed;
 
 /// The modal's name, by which Slack gives it back.
 pub const CALLBACK: &str = "entryguard_start";
@@ -34,6 +35,7 @@ pub type Values = HashMap<String, HashMap<String, Value>>;
 /// What was chosen or typed.
 #[derive(Debug, Default, Deserialize)]
 pub struct Value {
+    #[serde(default, deserialize_with = "typed::maybe")]
     value: Option<String>,
     selected_option: Option<Choice>,
     #[serde(default)]

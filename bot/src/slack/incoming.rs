@@ -12,7 +12,7 @@ use super::event::EventRequest;
 use super::signed::{SENDER, Signed, SignedJson};
 use super::timely::Asked;
 use super::{SlackState, event, timely};
-use crate::chat::{NotTaken, once};
+use crate::chat::NotTaken;
 use crate::http::signed::{not_taken, unknown_shape};
 
 /// An interaction's form: one field, with JSON in it.
@@ -34,12 +34,12 @@ pub async fn interactions(State(state): State<SlackState>, Signed(form, name): S
     }
 }
 
-/// Takes an event.
-pub async fn events(State(state): State<SlackState>, SignedJson(request, name): SignedJson<EventRequest>) -> Response {
-    match once(&state.shared.engine, &name, event::answer(&state, request)).await {
-        Ok(Err(())) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-        Ok(Ok(answer)) => respond(Ok(answer)),
-        Err(why) => not_taken(SENDER, why),
+/// Takes an event. Slack repeats one that it saw no acknowledgement of, the first time nearly at once: such a request may be the very same
+/// as the one before, and is not refused. What counts is the event's own name, by which it is accepted once.
+pub async fn events(State(state): State<SlackState>, SignedJson(request): SignedJson<EventRequest>) -> Response {
+    match event::answer(&state, request).await {
+        Err(()) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        Ok(answer) => respond(Ok(answer)),
     }
 }
 

@@ -16,14 +16,17 @@ pub mod manifest;
 mod reply;
 mod signed;
 mod socket;
+mod ssl_check;
 mod standing;
 mod timely;
+mod typed;
 mod user;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn;
 use axum::routing::post;
 use entryguard_core::config::SlackSettings;
 
@@ -59,9 +62,10 @@ pub fn routes(state: SlackState) -> Router {
         return Router::new();
     }
     Router::new()
-        .route("/slack/commands", post(incoming::commands))
-        .route("/slack/interactions", post(incoming::interactions))
-        .route("/slack/events", post(incoming::events))
+        .route("/slack/commands", post(incoming::commands).get(ssl_check::by_get))
+        .route("/slack/interactions", post(incoming::interactions).get(ssl_check::by_get))
+        .route("/slack/events", post(incoming::events).get(ssl_check::by_get))
+        .layer(from_fn(ssl_check::unsigned))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
         .with_state(state)
 }

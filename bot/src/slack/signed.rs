@@ -2,32 +2,36 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use entryguard_core::domain::Timestamp;
 use hmac::{Hmac, KeyInit, Mac};
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 use sha2::Sha256;
 
 use super::SlackState;
+use super::ssl_check::SslCheck;
 use crate::http::signed::{self, Refused, name_of, only, signed_at, unknown_shape};
 
 pub(super) const SENDER: &str = "Slack";
 const TIMESTAMP: &str = "x-slack-request-timestamp";
-const SIGNATURE: &str = "x-slack-signature";
+pub(super) const SIGNATURE: &str = "x-slack-signature";
 
 /// A form that Slack signed within the last minutes, and its name: whoever acts on it accepts it by that, once.
 pub struct Signed<T>(pub T, pub String);
 
-/// JSON that Slack signed within the last minutes, and its name.
-pub struct SignedJson<T>(pub T, pub String);
+/// JSON that Slack signed within the last minutes. It may have come before, and has a name of its own to tell by.
+pub struct SignedJson<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequest<SlackState> for Signed<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &SlackState) -> Result<Self, Response> {
         let (body, name) = verified(request, state).await?;
+        if SslCheck::is_in(&body) {
+            return Err(StatusCode::OK.into_response());
+        }
         let read = serde_urlencoded::from_bytes(&body).map_err(|error| unknown_shape(SENDER, &error))?;
         Ok(Self(read, name))
     }
@@ -37,9 +41,8 @@ impl<T: DeserializeOwned> FromRequest<SlackState> for SignedJson<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &SlackState) -> Result<Self, Response> {
-        let (body, name) = verified(request, state).await?;
-        let read = serde_json::from_slice(&body).map_err(|error| unknown_shape(SENDER, &error))?;
-        Ok(Self(read, name))
+        let (body, _) = verified(request, state).await?;
+        serde_json::from_slice(&body).map(Self).map_err(|error| unknown_shape(SENDER, &error))
     }
 }
 

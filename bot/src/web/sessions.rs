@@ -88,7 +88,8 @@ fn start_request(state: &WebState, sent: &Sent<StartForm>) -> Result<StartReques
     let addresses = addresses(state, sent, &sent.form.shown)?;
     let duration = sent.form.duration.as_deref().map(str::parse::<Span>).transpose();
     let reason = reason_from(sent.form.reason.as_deref().unwrap_or_default()).map_err(|error| format!("{error}."))?;
-    let duration = duration.map_err(|error: SpanError| error.to_string())?;
+    let allowed = state.shared.engine.allowed(&sent.visitor.caller);
+    let duration = duration.map_err(|error: SpanError| format!("{}.", allowed.advice(&error)))?;
     let break_glass = sent.form.break_glass.is_some();
     Ok(StartRequest { reason, break_glass, ..StartRequest::seen(duration, addresses) })
 }

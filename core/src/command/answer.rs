@@ -27,7 +27,11 @@ impl Engine {
     pub async fn answer_read(&self, conversation: &Conversation, read: Result<Command, CommandError>) -> Reply {
         match read {
             Ok(command) => self.answer(conversation, command).await,
-            Err(error) => Reply::Refused(sentence(&error)),
+            Err(error) => {
+                let caller = self.caller(&conversation.identity, conversation.surface);
+                let allowed = caller.map(|caller| self.allowed(&caller)).unwrap_or_default();
+                Reply::Refused(format!("{}.", error.advising(&allowed)))
+            }
         }
     }
 
@@ -125,7 +129,3 @@ fn as_seen_by(caller: &Caller, mut card: Card) -> Card {
 const EVERYBODYS: u32 = 20;
 /// Sessions in one list: what a chat message can hold and a person reads.
 pub(super) const LISTED: usize = 10;
-
-fn sentence(error: &CommandError) -> String {
-    format!("{error}.")
-}

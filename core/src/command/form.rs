@@ -1,5 +1,6 @@
 //! The form for a new session: what it offers, and what comes of it. Each field that is wrong says so where it stands.
 
+use super::advice::Allowed;
 use super::answer::{Conversation, LISTED};
 use crate::domain::{Addresses, HostAddress, LearntBy, Span, Timestamp};
 use crate::engine::{Caller, Engine, EngineError, OfferRequest, StartRequest};
@@ -100,8 +101,10 @@ impl Engine {
 
     /// Takes a form: a reply, or what is wrong with it.
     pub async fn submit_form(&self, conversation: &Conversation, form: &FilledForm) -> Result<Reply, Vec<FieldError>> {
-        let (duration, reason, addresses) = read(form)?;
-        let caller = match self.caller(&conversation.identity, conversation.surface) {
+        let caller = self.caller(&conversation.identity, conversation.surface);
+        let allowed = caller.as_ref().map(|caller| self.allowed(caller)).unwrap_or_default();
+        let (duration, reason, addresses) = read(form, &allowed)?;
+        let caller = match caller {
             Ok(caller) => caller,
             Err(error) => return Ok(Reply::Refused(error.to_string())),
         };
@@ -174,10 +177,10 @@ const TWO_WAYS: &str =
 type Read = (Span, Option<String>, Option<Addresses>);
 
 /// Reads every field, so that all that is wrong is said at once.
-fn read(form: &FilledForm) -> Result<Read, Vec<FieldError>> {
+fn read(form: &FilledForm, allowed: &Allowed) -> Result<Read, Vec<FieldError>> {
     let mut wrong = Vec::new();
     let mut note = |field, why: String| wrong.push(FieldError { field, why: reply::as_typed(&why) });
-    let duration = form.duration.parse().map_err(|error: crate::domain::SpanError| note(Field::Duration, error.to_string())).ok();
+    let duration = form.duration.parse().map_err(|error| note(Field::Duration, allowed.advice(&error))).ok();
     let reason = super::parse::reason_from(&form.reason).map_err(|error| note(Field::Reason, error.to_string())).ok();
     let addresses = match form.way {
         AddressWay::Link | AddressWay::SameAsLast { .. } if form.addresses.trim().is_empty() => Some(None),
@@ -224,14 +227,14 @@ mod tests {
     fn an_address_that_was_written_is_never_passed_over_for_another() {
         for way in [AddressWay::Link, AddressWay::SameAsLast { confirmed_at: None }] {
             for written in ["93.184.216.34", " 2606:2800:220:1::1 ", "the office"] {
-                let wrong = read(&form(way, written)).unwrap_err();
+                let wrong = read(&form(way, written), &Allowed::default()).unwrap_err();
                 assert_eq!(wrong, [FieldError { field: Field::Addresses, why: TWO_WAYS.to_owned() }], "{way:?} {written}");
             }
             for empty in ["", " \n"] {
-                assert_eq!(read(&form(way, empty)).unwrap().2, None, "{way:?}");
+                assert_eq!(read(&form(way, empty), &Allowed::default()).unwrap().2, None, "{way:?}");
             }
         }
-        let by_hand = read(&form(AddressWay::ByHand, "93.184.216.34, 2606:2800:220:1::1")).unwrap().2;
+        let by_hand = read(&form(AddressWay::ByHand, "93.184.216.34, 2606:2800:220:1::1"), &Allowed::default()).unwrap().2;
         assert_eq!(by_hand.map(|addresses| addresses.iter().count()), Some(2));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! [`Reply`]: crate::reply::Reply
 
+mod advice;
 mod answer;
 mod form;
 mod nearest;
@@ -12,6 +13,7 @@ mod words;
 use crate::domain::{ConfirmationId, HostAddress, Identity, PanicScope, Span, Timestamp};
 use crate::engine::{JoinCode, Verdict, Which};
 
+pub use advice::Allowed;
 pub use answer::Conversation;
 pub use form::{AddressWay, Field, FieldError, FilledForm};
 pub use parse::{CommandError, is_verb, reason_from};

@@ -4,7 +4,8 @@ use std::str::FromStr;
 
 use super::words::{Words, addresses_in, bare, duration_at_the_end};
 use super::{Command, nearest};
-use crate::domain::{AddressRefused, HostAddress, IdentityError, PanicScope, SpanError};
+use crate::domain::foreign_text::one_line;
+use crate::domain::{AddressRefused, HostAddress, IdentityError, PanicScope, SpanError, is_number};
 use crate::engine::{JoinCode, Verdict, Which};
 
 /// Why a text is no command.
@@ -85,6 +86,8 @@ impl FromStr for Command {
     type Err = CommandError;
 
     fn from_str(text: &str) -> Result<Self, CommandError> {
+        let text = one_line(text);
+        let text = text.as_str();
         let mut words = Words::new(text);
         // Whoever begins with a duration wants a session.
         if words.peek().is_some_and(|word| word.eq_ignore_ascii_case("for")) || words.clone().duration() != Ok(None) {
@@ -147,7 +150,7 @@ fn start(text: &str) -> Result<Command, CommandError> {
                 duration = duration.or(both.map(|(_, span)| span));
                 reason = reason_from(both.map_or(text, |(text, _)| text))?;
             }
-            number if number.chars().all(|c| c.is_ascii_digit()) => return Err(SpanError::NoUnit(number.to_owned()).into()),
+            number if is_number(number) => return Err(SpanError::NoUnit(number.to_owned()).into()),
             _ => {
                 let said = nearest::Said { duration, addresses: &addresses, break_glass };
                 let example = nearest::start(&said, word, words.rest);
@@ -201,15 +204,14 @@ fn unlink(mut words: Words<'_>) -> Result<Command, CommandError> {
     words.end("unlink", "unlink discord:GUILD/USER").map(|()| Command::Unlink(identity))
 }
 
-/// A reason as everybody may give one: on one line, and not longer than anybody reads.
+/// A reason as everybody may give one: on one line, so that it cannot pass for lines of ours; of what is seen alone; and not longer than
+/// anybody reads.
 pub fn reason_from(text: &str) -> Result<Option<String>, CommandError> {
-    let length = text.chars().count();
+    let line = one_line(text);
+    let length = line.chars().count();
     if length > LONGEST_REASON {
         return Err(CommandError::ReasonTooLong(length));
     }
-    // On one line, so that it cannot pass for lines of ours; and what is not to be seen says nothing to anybody.
-    let line = text.replace(char::is_control, " ");
-    let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
     Ok((!line.is_empty()).then_some(line))
 }
 

@@ -85,7 +85,7 @@ const VOCABULARY: [&str; 18] = [
 ];
 
 /// Durations as people write them, and how many minutes they are.
-const SPELLINGS: [(&str, i64); 19] = [
+const SPELLINGS: [(&str, i64); 27] = [
     ("2h", 120),
     ("2h,", 120),
     ("2 Hours", 120),
@@ -105,6 +105,14 @@ const SPELLINGS: [(&str, i64); 19] = [
     ("forty-five minutes", 45),
     ("a day", 1440),
     ("1h30m", 90),
+    ("1.5h", 90),
+    ("1.5 hours", 90),
+    ("0.5h,", 30),
+    (".5 hours", 30),
+    ("1:30", 90),
+    ("1:30 hours", 90),
+    ("1h30", 90),
+    ("2.5 hours and 30 minutes", 180),
 ];
 
 #[test]
@@ -146,6 +154,8 @@ fn a_reason_that_has_numbers_stays_a_reason() {
         "the hour of need",
         "half of the fleet",
         "Anna for Bo",
+        "version 1.5",
+        "the 1:1 with Bo",
     ] {
         assert_eq!(started(&format!("start 2h for {reason}")), (Some(120), 0, Some(reason.into())));
         assert_eq!(started(&format!("start for {reason}")), (None, 0, Some(reason.into())));

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::domain::{Span, SpanError};
+use crate::domain::{Span, SpanError, is_number};
 
 /// The words of a text, with a look ahead.
 #[derive(Clone)]
@@ -77,15 +77,19 @@ impl<'a> Words<'a> {
     fn part(&mut self) -> Option<(String, Option<&'static str>)> {
         let mut ahead = self.clone();
         let word = bare(ahead.next()?).to_ascii_lowercase();
-        let digits = word.chars().all(|c| c.is_ascii_digit());
-        let part = if word.starts_with(|c: char| c.is_ascii_digit()) && !digits {
+        let digits = is_number(&word);
+        let part = if word.starts_with(|c: char| c.is_ascii_digit() || c == '.') && !digits {
+            // `1:30 hours` says no more than `1:30`.
+            if word.contains(':') && ahead.clone().unit() == Some("h") {
+                ahead.next();
+            }
             (word, None)
         } else if word == "half" {
             ahead.skip(&["a"]);
             ahead.skip(&["an"]);
             (half_of(ahead.unit()?)?.to_owned(), None)
         } else {
-            let count = if digits && !word.is_empty() { word } else { number(&word)?.to_owned() };
+            let count = if digits { word } else { number(&word)?.to_owned() };
             let mut halves = ahead.clone();
             let half = halves.take(&["and", "a", "half"]).then(|| halves.unit()).flatten();
             match (ahead.unit(), half.and_then(|unit| Some((unit, half_of(unit)?)))) {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::ConfigError;
 use super::file::{self, File, Remember, ResourceProvider, ResourceType};
+use crate::domain::foreign_text::one_line;
 use crate::domain::{
     AllowlistFile, ApprovalRule, Approver, AssumedRole, ClaimPattern, Credential, CredentialName, Directory, FileFormat,
     Identity, Member, Network, Organization, Ports, REMEMBERED_FOR, Resource, ResourceKind, Role, RoleName, SecurityGroup, Span,
@@ -39,7 +40,7 @@ pub(super) fn directory(file: File) -> Result<Directory, ConfigError> {
     }
     one_member_an_identity(&members)?;
     claims_pin_a_repository(&members)?;
-    let organization = Organization { name: file.organization.name, tier };
+    let organization = Organization { name: one_line(&file.organization.name), tier };
     let directory =
         Directory { organization, members, roles, resources, credentials, schedules: BTreeMap::new(), emails_from: None };
     let schedules = super::schedule::schedules(file.schedule, &directory)?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::ConfigError;
 use super::directory::{by_name, missing, unknown};
 use super::file::{self, RoleHours};
+use crate::domain::foreign_text::one_line;
 use crate::domain::{Addresses, Directory, HostAddress, Hours, MemberName, RoleName, Schedule, ScheduleName, Ticks, Timestamp};
 
 /// Sessions of one schedule that may run at once: more is a slip in its cron expression.
@@ -60,6 +61,7 @@ fn schedule(schedule: file::Schedule, directory: &Directory) -> Result<Schedule,
     if starts_too_often(&ticks, duration) {
         return Err(senseless(format!("cron: `{cron}` starts more than {MOST_AT_ONCE} sessions within one of {duration}")));
     }
+    let reason = reason.map(|reason| one_line(&reason)).filter(|reason| !reason.is_empty());
     Ok(Schedule { name, ticks, member, role, addresses, duration, reason })
 }
 

@@ -70,6 +70,6 @@ pub use session::{Approval, EndReason, Ending, RuleEvent, Session, SessionRule};
 pub use shared_exit::SharedExit;
 pub use status::{RuleStatus, SessionStatus, session_status};
 pub use terms::{ApprovalRule, ApprovalTerms, Approver, REMEMBERED_FOR, Terms};
-pub use time::{Span, SpanError, Timestamp};
+pub use time::{Span, SpanError, Timestamp, is_number};
 pub use web::{CookieTimes, CookieWorth, ShownCookie, WebLimits};
 pub use zone::{NoZone, Zone};

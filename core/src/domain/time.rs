@@ -68,7 +68,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// A length of time that reads `90m`, `2h` or `1d`.
+/// A length of time that reads `90m`, `2h`, `1.5h`, `1:30` (an hour and a half) or `1d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Span(i64);
@@ -133,15 +133,52 @@ impl fmt::Display for Span {
 /// Why a text is no duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SpanError {
-    /// The unit is missing: `2` could be hours or minutes.
-    #[error("`{0}` has no unit; write `{0}h` for hours or `{0}m` for minutes")]
+    /// The unit of this number is missing: `2` could be hours or minutes.
+    #[error("{}", self.advising(Span(LONGEST * 1000), USUAL))]
     NoUnit(String),
     /// Not a duration at all.
-    #[error("`{0}` is not a duration; write for example `90m`, `2h` or `1d`")]
+    #[error("{}", self.advising(Span(LONGEST * 1000), USUAL))]
     NotADuration(String),
     /// No time, or more than anybody could mean.
-    #[error("`{0}` is out of range; write for example `90m`, `2h` or `1d`")]
+    #[error("{}", self.advising(Span(LONGEST * 1000), USUAL))]
     OutOfRange(String),
+}
+
+/// A year, in seconds: far beyond every limit, and small enough that no sum with a time can overflow.
+const LONGEST: i64 = 31_536_000;
+/// The units that are advised for a number without one.
+const UNITS: [(&str, &str); 2] = [("h", "hours"), ("m", "minutes")];
+/// What is advised where nobody knows better.
+const USUAL: Span = Span::from_hours(2);
+
+impl SpanError {
+    /// What is wrong, and what to write instead: no more than `longest`, and `usual` where that leaves no example.
+    pub fn advising(&self, longest: Span, usual: Span) -> String {
+        let fits = |text: &String| text.parse::<Span>().is_ok_and(|span| span <= longest);
+        let (text, problem) = match self {
+            Self::NoUnit(text) => (text, "has no unit"),
+            Self::NotADuration(text) => (text, "is not a duration"),
+            Self::OutOfRange(text) => (text, "is out of range"),
+        };
+        let units = if matches!(self, Self::NoUnit(_)) { &UNITS[..] } else { &[] };
+        let units = units
+            .iter()
+            .map(|(unit, name)| (format!("{text}{unit}"), name))
+            .filter(|(text, _)| fits(text))
+            .map(|(text, name)| format!("`{text}` for {name}"))
+            .collect::<Vec<_>>();
+        if !units.is_empty() {
+            return format!("`{text}` {problem}; write {}", units.join(" or "));
+        }
+        let examples: Vec<_> = ["90m", "2h", "1d"].into_iter().map(str::to_owned).filter(fits).collect();
+        let examples = if examples.is_empty() { vec![usual.to_string()] } else { examples };
+        let examples: Vec<_> = examples.into_iter().map(|example| format!("`{example}`")).collect();
+        let listed = match examples.split_last() {
+            Some((last, before)) if !before.is_empty() => format!("{} or {last}", before.join(", ")),
+            _ => examples.concat(),
+        };
+        format!("`{text}` {problem}; write for example {listed}")
+    }
 }
 
 impl FromStr for Span {
@@ -149,40 +186,93 @@ impl FromStr for Span {
 
     fn from_str(text: &str) -> Result<Self, SpanError> {
         let text = text.trim();
-        let mut rest = text;
-        let mut total: i64 = 0;
+        let not_a_duration = || SpanError::NotADuration(text.to_owned());
+        let out_of_range = || SpanError::OutOfRange(text.to_owned());
+        let mut total = clock(text).unwrap_or(0);
+        let mut rest = if total > 0 { "" } else { text };
+        let mut before = "";
         while !rest.is_empty() {
-            let (amount, unit, after) = split_part(rest).ok_or_else(|| SpanError::NotADuration(text.to_owned()))?;
-            let seconds = match unit.to_ascii_lowercase().as_str() {
-                "s" | "sec" | "secs" | "second" | "seconds" => 1,
-                "m" | "min" | "mins" | "minute" | "minutes" => 60,
-                "h" | "hr" | "hrs" | "hour" | "hours" => 3_600,
-                "d" | "day" | "days" => 86_400,
-                "" => return Err(SpanError::NoUnit(text.to_owned())),
-                _ => return Err(SpanError::NotADuration(text.to_owned())),
+            let part = Part::split_off(rest).ok_or_else(not_a_duration)?;
+            let seconds = match (part.unit.to_ascii_lowercase().as_str(), before) {
+                ("s" | "sec" | "secs" | "second" | "seconds", _) => 1,
+                ("m" | "min" | "mins" | "minute" | "minutes", _) => 60,
+                ("h" | "hr" | "hrs" | "hour" | "hours", _) => 3_600,
+                ("d" | "day" | "days", _) => 86_400,
+                // `1h30`: there is nothing else that the two digits could be.
+                ("", "h" | "H") if part.is_minutes() => 60,
+                ("", _) => return Err(SpanError::NoUnit(part.number.to_owned())),
+                _ => return Err(not_a_duration()),
             };
-            let part = amount.checked_mul(seconds).and_then(|part| total.checked_add(part));
-            total = part.ok_or_else(|| SpanError::OutOfRange(text.to_owned()))?;
-            rest = after;
+            let length = part.times(seconds).and_then(|length| total.checked_add(length));
+            total = length.ok_or_else(out_of_range)?;
+            before = if part.is_joined { part.unit } else { "" };
+            rest = part.rest;
         }
-        // A year: far beyond every limit, and small enough that no sum with a time can overflow.
         match total {
-            1..=31_536_000 => Ok(Self::from_seconds(total)),
-            0 if text.is_empty() => Err(SpanError::NotADuration(text.to_owned())),
-            _ => Err(SpanError::OutOfRange(text.to_owned())),
+            1..=LONGEST => Ok(Self::from_seconds(total)),
+            0 if text.is_empty() => Err(not_a_duration()),
+            _ => Err(out_of_range()),
         }
     }
 }
 
-/// Splits `2h30m` into `2`, `h` and `30m`.
-fn split_part(text: &str) -> Option<(i64, &str, &str)> {
-    let text = text.trim_start();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let amount = text[..digits].parse().ok()?;
-    let unit_and_rest = text[digits..].trim_start();
-    let letters = unit_and_rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(unit_and_rest.len());
-    let (unit, rest) = unit_and_rest.split_at(letters);
-    Some((amount, unit, rest.trim_start()))
+/// `1:30` and `1:30:00` are hours, minutes and seconds, in seconds.
+fn clock(text: &str) -> Option<i64> {
+    let mut parts = text.strip_suffix(['h', 'H']).unwrap_or(text).trim_end().split(':');
+    let (hours, minutes, seconds) = (parts.next()?, parts.next()?, parts.next());
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let sixtieths = |text: &str| text.parse().ok().filter(|number: &i64| text.len() == 2 && is_number(text) && *number < 60);
+    if parts.next().is_some() || hours.len() > 3 || !is_number(hours) {
+        return None;
+    }
+    let hours: i64 = hours.parse().ok()?;
+    Some(hours * 3_600 + sixtieths(minutes)? * 60 + seconds.map_or(Some(0), sixtieths)?)
+}
+
+/// A number and its unit, as in `1.5h`.
+struct Part<'a> {
+    number: &'a str,
+    unit: &'a str,
+    rest: &'a str,
+    // Whether what follows follows without a space.
+    is_joined: bool,
+}
+
+impl<'a> Part<'a> {
+    /// Splits `2h30m` into `2`, `h` and `30m`.
+    fn split_off(text: &'a str) -> Option<Self> {
+        let text = text.trim_start();
+        let (number, unit_and_rest) = text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len()));
+        if !is_number(number) {
+            return None;
+        }
+        let unit_and_rest = unit_and_rest.trim_start();
+        let letters = unit_and_rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(unit_and_rest.len());
+        let (unit, rest) = unit_and_rest.split_at(letters);
+        Some(Self { number, unit, rest: rest.trim_start(), is_joined: !rest.starts_with(char::is_whitespace) })
+    }
+
+    fn is_minutes(&self) -> bool {
+        self.number.len() == 2 && self.number.parse::<u8>().is_ok_and(|minutes| minutes < 60)
+    }
+
+    /// So many times `seconds`, without what is left below a second.
+    fn times(&self, seconds: i64) -> Option<i64> {
+        let (whole, fraction) = self.number.split_once('.').unwrap_or((self.number, ""));
+        let whole: i64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
+        // The product of nine digits and a day in seconds is far from overflowing.
+        let fraction = &fraction[..fraction.len().min(9)];
+        let scale = 10_i64.pow(u32::try_from(fraction.len()).ok()?);
+        let below: i64 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
+        whole.checked_mul(seconds)?.checked_add(below * seconds / scale)
+    }
+}
+
+/// Whether a text is a number as people write one: `2`, `1.5`, `.5`.
+pub fn is_number(text: &str) -> bool {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    digits(whole) && digits(fraction) && !fraction.is_empty() && (text.contains('.') || !whole.is_empty())
 }
 
 impl TryFrom<String> for Span {
@@ -202,10 +292,75 @@ mod tests {
         for (text, minutes) in [("90m", 90), ("2h", 120), ("1d", 1440), ("2 hours", 120), ("1h30m", 90), (" 1h 30 min ", 90)] {
             assert_eq!(text.parse(), Ok(Span::from_minutes(minutes)), "{text}");
         }
-        assert_eq!("2".parse::<Span>(), Err(SpanError::NoUnit("2".into())));
-        for text in ["", "h", "-2h", "2x", "0h", "1.5h", "99999999999999999999h", "400d"] {
+        for (text, minutes) in [
+            ("1.5h", 90),
+            ("1.5 Hours", 90),
+            ("0.5h", 30),
+            (".5h", 30),
+            ("0.25d", 360),
+            ("1.50h", 90),
+            ("1:30", 90),
+            ("01:30", 90),
+            ("0:45", 45),
+            ("1:30h", 90),
+            ("1:30:00", 90),
+            ("10:00", 600),
+            ("1h30", 90),
+            ("1d 1.5h", 1530),
+        ] {
+            assert_eq!(text.parse(), Ok(Span::from_minutes(minutes)), "{text}");
+        }
+        assert_eq!("1.3333h".parse(), Ok(Span::from_seconds(4799)), "nothing is promised that was not asked for");
+        for text in [
+            "",
+            "h",
+            "-2h",
+            "2x",
+            "0h",
+            "0.0h",
+            "0:00",
+            "99999999999999999999h",
+            "400d",
+            "1.h",
+            ".h",
+            "1..5h",
+            "1.5.5h",
+            "1,5h",
+            "1:5",
+            "1:75",
+            "1:30:60",
+            "1:30:00:00",
+            ":30",
+            "1:",
+            "1000:00",
+            "1:+3",
+            "+1:30",
+            "1h300",
+            "1e2h",
+            "1:30m",
+            "2606:28::1",
+            "٢h",
+        ] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
+        for (text, number) in [("2", "2"), ("1.5", "1.5"), ("1h 30", "30"), ("1h75", "75"), ("1m30", "30")] {
+            assert_eq!(text.parse::<Span>(), Err(SpanError::NoUnit(number.into())), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_an_error_advises_is_a_duration_and_no_longer_than_it_may_be() {
+        let advice = |text: &str, longest: &str, usual: &str| {
+            text.parse::<Span>().unwrap_err().advising(longest.parse().unwrap(), usual.parse().unwrap())
+        };
+        insta::assert_snapshot!(advice("2", "4h", "2h"), @"`2` has no unit; write `2h` for hours or `2m` for minutes");
+        insta::assert_snapshot!(advice("1.5", "4h", "2h"), @"`1.5` has no unit; write `1.5h` for hours or `1.5m` for minutes");
+        insta::assert_snapshot!(advice("30", "4h", "2h"), @"`30` has no unit; write `30m` for minutes");
+        insta::assert_snapshot!(advice("900", "4h", "2h"), @"`900` has no unit; write for example `90m` or `2h`");
+        insta::assert_snapshot!(advice("0", "30m", "20m"), @"`0` has no unit; write for example `20m`");
+        insta::assert_snapshot!(advice("1,5h", "1h", "45m"), @"`1,5h` is not a duration; write for example `45m`");
+        insta::assert_snapshot!(advice("400d", "48h", "2h"), @"`400d` is out of range; write for example `90m`, `2h` or `1d`");
+        insta::assert_snapshot!("1:5".parse::<Span>().unwrap_err().to_string(), @"`1:5` is not a duration; write for example `90m`, `2h` or `1d`");
     }
 
     #[test]

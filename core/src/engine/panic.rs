@@ -7,6 +7,7 @@ use serde_json::json;
 use super::apart::{changed_of_each, past_unreadable};
 use super::{Engine, EngineError, end_session};
 use crate::crash_point;
+use crate::domain::foreign_text::one_line;
 use crate::domain::{
     Actor, AuditAction, AuditEvent, CLOSED_AT_ONCE, EndReason, Ending, HostAddress, MemberName, Panic, PanicId, PanicScope,
     Resource, ResourceName, RuleEvent, SessionId,
@@ -34,6 +35,7 @@ pub async fn close_at_once(
     reason: Option<String>,
     random: &dyn Random,
 ) -> Result<PanicClosed, StoreError> {
+    let reason = reason.map(|reason| one_line(&reason)).filter(|reason| !reason.is_empty());
     let mut tx = store.begin().await?;
     let at = tx.now();
     let by = actor.name().to_owned();

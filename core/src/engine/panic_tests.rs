@@ -86,6 +86,19 @@ fn member(name: &str) -> PanicScope {
 }
 
 #[tokio::test]
+async fn an_operators_reason_is_one_line_of_what_is_seen() {
+    let world = World::new().await;
+    let store = &world.on.engine.store;
+    let close = async |scope: PanicScope, reason: &str| {
+        close_at_once(store, &scope, &Actor::System, Some(reason.to_owned()), &SystemRandom).await.unwrap();
+    };
+    close(PanicScope::All, "x\u{1b}[31m\neverything closed by root\u{202e}\u{200b}").await;
+    close(member("bo"), "\u{200b}\n").await;
+    let reasons: BTreeSet<_> = panics_in_force(store).await.unwrap().into_iter().map(|panic| panic.reason).collect();
+    assert_eq!(reasons, BTreeSet::from([None, Some("x everything closed by root".to_owned())]));
+}
+
+#[tokio::test]
 async fn i1_a_session_that_cannot_be_closed_keeps_none_of_its_batch_open() {
     let world = World::new().await;
     let mut all = Vec::new();

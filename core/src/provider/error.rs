@@ -1,10 +1,24 @@
 //! What can go wrong with a provider, and whether it is worth another try.
 
+use crate::domain::foreign_text::one_line;
+
+/// No provider's word is longer where people read it.
+const LONGEST: usize = 600;
+
+/// A provider's own words, as terminals, pages and chats may show them: an error is shown and recorded by its text alone.
+fn shown(text: &str) -> String {
+    let line = one_line(text);
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
 /// Why a provider did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
     /// No answer, or none that made sense; it may have been done all the same.
-    #[error("{provider} did not answer ({reason}); EntryGuard keeps trying")]
+    #[error("{provider} did not answer ({}); EntryGuard keeps trying", shown(.reason))]
     Unreachable {
         /// Who.
         provider: &'static str,
@@ -12,7 +26,7 @@ pub enum ProviderError {
         reason: String,
     },
     /// Too many calls.
-    #[error("{provider} is throttling its API ({code}); EntryGuard keeps trying")]
+    #[error("{provider} is throttling its API ({}); EntryGuard keeps trying", shown(.code))]
     Throttled {
         /// Who.
         provider: &'static str,
@@ -23,7 +37,7 @@ pub enum ProviderError {
     #[error("a rule of the same shape is there already")]
     Duplicate,
     /// The list changed, but what reads it has not taken the change.
-    #[error("{what} was changed, but the change is not in force: {reason}")]
+    #[error("{} was changed, but the change is not in force: {}", shown(.what), shown(.reason))]
     NotInForce {
         /// The list.
         what: String,
@@ -31,13 +45,13 @@ pub enum ProviderError {
         reason: String,
     },
     /// The resource is not there.
-    #[error("{what} does not exist; correct the resource in the configuration")]
+    #[error("{} does not exist; correct the resource in the configuration", shown(.what))]
     Missing {
         /// The resource, in the provider's words.
         what: String,
     },
     /// The credential may not do it.
-    #[error("{what} was denied ({code}); give the credential the rights that `entryguard iam-policy` prints")]
+    #[error("{} was denied ({}); give the credential the rights that `entryguard iam-policy` prints", shown(.what), shown(.code))]
     Denied {
         /// What was asked for.
         what: String,
@@ -45,7 +59,7 @@ pub enum ProviderError {
         code: String,
     },
     /// The provider's limit on the list is reached.
-    #[error("{quota} is reached on {what}; remove rules that nobody needs, or ask the provider for more")]
+    #[error("{quota} is reached on {}; remove rules that nobody needs, or ask the provider for more", shown(.what))]
     QuotaReached {
         /// The quota's name.
         quota: &'static str,
@@ -53,7 +67,7 @@ pub enum ProviderError {
         what: String,
     },
     /// Refused for another reason.
-    #[error("{what} was refused: {reason}")]
+    #[error("{} was refused: {}", shown(.what), shown(.reason))]
     Rejected {
         /// What was asked for.
         what: String,
@@ -61,7 +75,7 @@ pub enum ProviderError {
         reason: String,
     },
     /// Our own side cannot do it: a file cannot be written, a credential cannot be had.
-    #[error("{what}: {reason}")]
+    #[error("{}: {}", shown(.what), shown(.reason))]
     Local {
         /// What was tried.
         what: String,
@@ -111,5 +125,36 @@ impl ProviderError {
     /// Whether what the list shows proves nothing, because its reader may still go by the old one.
     pub const fn outlives_observation(&self) -> bool {
         matches!(self, Self::NotInForce { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_providers_words_reach_nobody_but_as_one_line_of_what_is_seen() {
+        let reason = "bad \u{1b}[31mRED\u{1b}[0m \u{1b}]0;title\u{7}\r\ngood\u{202e}\u{200b}".to_owned();
+        let error = ProviderError::NotInForce { what: "/etc/allow\u{1b}[2K".to_owned(), reason };
+        assert_eq!(error.to_string(), "/etc/allow was changed, but the change is not in force: bad RED ]0;title good");
+        let error = ProviderError::Rejected { what: "adding".to_owned(), reason: "x".repeat(5_000) };
+        assert_eq!(error.to_string().chars().count(), "adding was refused: ".len() + LONGEST + 1);
+        let texts = |text: &str| {
+            let text = || text.to_owned();
+            [
+                ProviderError::Unreachable { provider: "AWS", reason: text() },
+                ProviderError::Throttled { provider: "AWS", code: text() },
+                ProviderError::NotInForce { what: text(), reason: text() },
+                ProviderError::Missing { what: text() },
+                ProviderError::Denied { what: text(), code: text() },
+                ProviderError::QuotaReached { quota: "rules", what: text() },
+                ProviderError::Rejected { what: text(), reason: text() },
+                ProviderError::Local { what: text(), reason: text() },
+            ]
+        };
+        for error in texts("a\u{9b}31mb\n\u{2066}c") {
+            let said = error.to_string();
+            assert!(!said.contains(char::is_control) && !said.contains('\u{2066}') && said.contains("a 31mb c"), "{said:?}");
+        }
     }
 }

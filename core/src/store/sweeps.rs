@@ -7,6 +7,7 @@ use sqlx::any::AnyRow;
 
 use super::rows::Reader;
 use super::{StoreError, Tx};
+use crate::domain::foreign_text::one_line;
 use crate::domain::{AuditId, Drift, DriftKind, ProviderRuleId, ResourceName, Span, Timestamp};
 use crate::random::Random;
 
@@ -78,7 +79,7 @@ impl Tx {
             .bind(drift.at.as_millis())
             .bind(drift.kind.as_str())
             .bind(drift.resource.as_ref().map(ResourceName::as_str))
-            .bind(&drift.what)
+            .bind(one_line(&drift.what))
             .execute(&mut *self.inner)
             .await?;
         Ok(())

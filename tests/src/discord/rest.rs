@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::extract::{Path, Query, State as Given};
 use axum::http::{HeaderMap, StatusCode};
@@ -82,6 +83,10 @@ async fn edit(
     refused(&mut state, &headers).map_or(Ok(()), Err)?;
     judge_it(&mut state, EDIT, &body);
     there(&state, channel).map_or(Ok(()), Err)?;
+    *state.edits_tried.entry(id).or_default() += 1;
+    if let Some(left) = state.old_until.get(&id).and_then(|until| until.checked_duration_since(Instant::now())) {
+        return Err(too_old(left));
+    }
     if state.archived.contains(&channel) {
         return Err(refusal(StatusCode::BAD_REQUEST, 50083, "Thread is archived"));
     }
@@ -330,6 +335,13 @@ fn judge_it(state: &mut State, call: &'static str, body: &Value) {
     if body["allowed_mentions"]["parse"] != json!([]) {
         state.violations.push(format!("mentions are allowed: {}", body["allowed_mentions"]));
     }
+}
+
+/// The edits of a message that is older than an hour are limited by themselves; the header says less than the body.
+fn too_old(left: Duration) -> Response {
+    let message = "Maximum number of edits to messages older than 1 hour reached. Try again later.";
+    let body = json!({ "message": message, "code": 30046, "retry_after": left.as_secs_f64() + 0.1, "global": false });
+    (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "1"), ("x-ratelimit-scope", "shared")], Json(body)).into_response()
 }
 
 fn refusal(status: StatusCode, code: u32, message: &str) -> Response {

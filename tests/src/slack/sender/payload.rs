@@ -18,8 +18,13 @@ pub struct Sent {
     pub trigger: String,
 }
 
+/// What somebody typed, as Slack writes it.
+fn escaped(typed: &str) -> String {
+    typed.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
 pub fn command(sent: &Sent, text: &str) -> Vec<(String, String)> {
-    let name = sent.user.to_lowercase();
+    let (name, text) = (sent.user.to_lowercase(), escaped(text));
     let fields = [
         ("token", "gIkuvaNzQIHg97ATvDxqgjtO"),
         ("team_id", &sent.team),
@@ -29,7 +34,7 @@ pub fn command(sent: &Sent, text: &str) -> Vec<(String, String)> {
         ("user_id", &sent.user),
         ("user_name", &name),
         ("command", "/entryguard"),
-        ("text", text),
+        ("text", &text),
         ("api_app_id", "AAPP"),
         ("is_enterprise_install", "false"),
         ("response_url", &sent.response_url),
@@ -96,7 +101,13 @@ pub fn event(team: &str, id: &str, event: &Value) -> Value {
     })
 }
 
-pub fn submission(sent: &Sent, view: &Value, values: Value) -> Value {
+pub fn submission(sent: &Sent, view: &Value, mut values: Value) -> Value {
+    let blocks = values.as_object_mut().into_iter().flat_map(serde_json::Map::values_mut);
+    for element in blocks.filter_map(Value::as_object_mut).flat_map(serde_json::Map::values_mut) {
+        if let Some(typed) = element["value"].as_str() {
+            element["value"] = json!(escaped(typed));
+        }
+    }
     let mut payload = envelope(sent, "view_submission");
     payload["view"] = view.clone();
     payload["view"]["state"] = json!({ "values": values });

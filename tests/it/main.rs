@@ -14,6 +14,7 @@ mod audit;
 mod client;
 mod commands;
 mod crash_points;
+mod database_away;
 mod discord;
 mod discord_in_time;
 mod discord_register;

@@ -10,7 +10,6 @@ mod audit_check;
 mod audit_search;
 mod buckets;
 mod confirmations;
-mod database_file;
 mod departed;
 mod deployment;
 mod dialect;
@@ -39,6 +38,7 @@ mod tables;
 mod time;
 mod trial;
 mod turns;
+mod watched_file;
 mod web_sessions;
 mod webhooks;
 

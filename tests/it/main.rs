@@ -15,6 +15,7 @@ mod audit;
 mod client;
 mod commands;
 mod crash_points;
+mod database_away;
 mod discord;
 mod discord_in_time;
 mod discord_register;

@@ -75,7 +75,7 @@ pub enum StoreError {
     },
     /// No answer in time.
     #[error("the database did not answer within {} s; see whether it runs and can be reached", .0.as_secs())]
-    NoAnswer(std::time::Duration),
+    TrialTimedOut(std::time::Duration),
     /// What was written together with others was not written.
     #[error("the database did not take it; try again")]
     Interrupted,

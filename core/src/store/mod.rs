@@ -11,7 +11,6 @@ mod audit_check;
 mod audit_search;
 mod buckets;
 mod confirmations;
-mod database_file;
 mod departed;
 mod deployment;
 mod dialect;
@@ -41,6 +40,7 @@ mod tables;
 mod time;
 mod trial;
 mod turns;
+mod watched_file;
 mod web_sessions;
 mod webhooks;
 

@@ -9,8 +9,8 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{AnyPool, Executor, Row};
 
-use super::database_file::DatabaseFile;
 use super::dialect::Dialect;
+use super::watched_file::WatchedFile;
 use super::{Store, StoreError, StoreTime, Trials, own_files, tables};
 use crate::clock::Clock;
 use crate::random::Random;
@@ -174,8 +174,8 @@ async fn postgres_pool(url: &StoreUrl, connections: u32) -> Result<AnyPool, Stor
     Ok(pool.connect_with(options).await?)
 }
 
-fn watch(path: &Path) -> Result<DatabaseFile, StoreError> {
-    DatabaseFile::open(path).map_err(|error| StoreError::FileLost { path: path.to_owned(), why: error.to_string() })
+fn watch(path: &Path) -> Result<WatchedFile, StoreError> {
+    WatchedFile::open(path).map_err(|error| StoreError::FileLost { path: path.to_owned(), why: error.to_string() })
 }
 
 /// One file has one lock, by whatever name it is reached.

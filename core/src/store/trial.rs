@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::database_file::DatabaseFile;
+use super::watched_file::WatchedFile;
 use super::{Store, StoreError};
 use crate::domain::Span;
 
@@ -28,7 +28,7 @@ pub enum StoreFailure {
 /// What the trials have shown.
 #[derive(Debug)]
 pub(super) struct Trials {
-    file: Option<Arc<DatabaseFile>>,
+    file: Option<Arc<WatchedFile>>,
     shown: Mutex<Shown>,
 }
 
@@ -47,7 +47,7 @@ enum Failing {
 
 impl Trials {
     /// Trials of a database that was opened just now; with its file, where it is one.
-    pub(super) fn new(file: Option<DatabaseFile>) -> Self {
+    pub(super) fn new(file: Option<WatchedFile>) -> Self {
         Self { file: file.map(Arc::new), shown: Mutex::new(Shown { last_success: Instant::now(), failing: None }) }
     }
 
@@ -72,7 +72,7 @@ impl Store {
     /// The database did not take the commit within five seconds, or its file is not the one that was opened.
     pub async fn try_commit(&self) -> Result<(), StoreError> {
         let tried = tokio::time::timeout(LONGEST_TRIAL, self.look_and_commit()).await;
-        let tried = tried.unwrap_or(Err(StoreError::NoAnswer(LONGEST_TRIAL)));
+        let tried = tried.unwrap_or(Err(StoreError::TrialTimedOut(LONGEST_TRIAL)));
         self.trials.note(&tried);
         tried
     }
@@ -165,17 +165,24 @@ mod tests {
         assert!(matches!(error, StoreError::FileLost { .. }), "{error}");
     }
 
+    async fn alter(store: &Store, sql: &'static str) {
+        let mut tx = store.begin().await.unwrap();
+        sqlx::query(sql).execute(&mut *tx.inner).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
     #[tokio::test]
     async fn a_database_without_room_has_failed_although_it_can_be_read() {
         let folder = tempfile::tempdir().unwrap();
         let (store, _) = opened(&folder).await;
         store.try_commit().await.unwrap();
-        // As a full disk does: reads succeed, and writes do not.
-        sqlx::query("PRAGMA query_only = ON").execute(&store.pool).await.unwrap();
+        // As on a full disk: transactions begin, reads succeed, and writes do not.
+        let refuse = "CREATE TRIGGER full BEFORE UPDATE ON commit_trials BEGIN SELECT RAISE(ABORT, 'full'); END";
+        alter(&store, refuse).await;
         store.begin().await.unwrap().next_due().await.unwrap();
         store.try_commit().await.unwrap_err();
         assert!(matches!(store.failure(), Some(StoreFailure::Refuses(_))));
-        sqlx::query("PRAGMA query_only = OFF").execute(&store.pool).await.unwrap();
+        alter(&store, "DROP TRIGGER full").await;
         store.try_commit().await.unwrap();
         assert_eq!(store.failure(), None);
     }

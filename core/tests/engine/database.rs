@@ -41,6 +41,34 @@ impl Kind {
 }
 
 impl Database {
+    /// Takes it away from the processes that run on it, as a lost disk or a lost network does, until it is given back.
+    pub async fn take_away(&self) {
+        match &self.postgres {
+            Some(name) => {
+                administer(&format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS false")).await;
+                let others = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+                administer(&others).await;
+            }
+            None => std::fs::rename(self.file(), self.file_aside()).unwrap(),
+        }
+    }
+
+    /// Gives it back as it was.
+    pub async fn give_back(&self) {
+        match &self.postgres {
+            Some(name) => administer(&format!("ALTER DATABASE {name} WITH ALLOW_CONNECTIONS true")).await,
+            None => std::fs::rename(self.file_aside(), self.file()).unwrap(),
+        }
+    }
+
+    fn file(&self) -> &str {
+        self.url.strip_prefix("sqlite://").expect("SQLite's file")
+    }
+
+    fn file_aside(&self) -> String {
+        format!("{}.aside", self.file())
+    }
+
     /// Removes it from the shared Postgres.
     pub async fn drop_it(&self) {
         if let Some(name) = &self.postgres {

@@ -11,6 +11,7 @@ mod histories;
 mod invariants;
 mod model;
 mod moving;
+mod offline;
 mod process;
 mod seeded;
 mod step;

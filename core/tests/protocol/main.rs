@@ -2,7 +2,8 @@
 //!
 //! The model is written a second time and small, but it takes the code's steps: each [`moves::Action`] names the file and the
 //! function that it stands for, and a transaction or a call of the code is one step here. Whoever changes one changes the other.
-//! [`sessions`] is what is wanted, [`pass`] what a worker does about it, [`cloud`] what comes of that.
+//! [`sessions`] is what is wanted, [`pass`] what a worker does about it, [`cloud`] what comes of that. What a replica does that has lost
+//! its database is a model of its own, with time in it: [`offline`].
 //!
 //! A fault is a worker that dies, a lease taken over from a worker that goes on, an answer or a list that does not come, or an
 //! OK to a removal that was not done. A call whose sender has given up or died is done at any later time, or never.
@@ -13,6 +14,7 @@
 
 mod cloud;
 mod moves;
+mod offline;
 mod pass;
 mod sessions;
 mod world;

@@ -6,17 +6,18 @@
 //! which resource to read first ([`agenda`]). The providers' limits are kept by buckets in memory ([`pace`]).
 //!
 //! **No rule is removed before its time, and none whose tag was moved.** Both of two reads have to show a tag that has been over for
-//! [`MARGIN`], the second one right before the removal. Between that read and the removal no tag can move: an extension is refused once
-//! the session's time is over, and a tag that has been over for [`LATEST_MOVE`] is not moved any more (`plan`), whoever still has
-//! the database. The twenty seconds between the two are for a call under way, a provider's stale list, and clocks that differ.
+//! [`MARGIN`], the second one right before the removal. An extension is refused once the session's time is over, and its tag moves within
+//! seconds, so half a minute after its end a tag does not move any more, whoever still has the database. Only where a provider has refused
+//! for half a minute to move it is there a window of one call, between the answer of the second read and the removal. A rule that is lost
+//! in it is found missing by the replica that has the database, and made again.
+//!
+//! Two replicas may do this at once, and one beside others that have the database: removing a rule that is gone is no error.
 
 mod agenda;
 mod close;
 mod memory;
 mod pace;
 mod report;
-#[cfg(test)]
-mod tests;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -31,9 +32,7 @@ use memory::Memory;
 /// For how long no commit has to have succeeded before a replica closes without the database.
 const STORE_PATIENCE: Span = Span::from_seconds(30);
 /// For how long a tag has to be over before its rule is removed without the database.
-pub(super) const MARGIN: Span = Span::from_seconds(30);
-/// For how long a tag may be over and still be moved. What is wanted longer than that gets a new rule.
-pub(super) const LATEST_MOVE: Span = Span::from_seconds(10);
+const MARGIN: Span = Span::from_seconds(30);
 
 /// What a replica needs to close without the database.
 #[derive(Debug, Default)]

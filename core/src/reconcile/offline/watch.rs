@@ -10,12 +10,12 @@ use futures_util::stream::FuturesUnordered;
 
 use super::super::worker::{logged, report};
 use super::super::{Reconciler, measure};
+use super::Waits;
 use super::agenda::{Agenda, Next};
 use super::close::Looked;
 use super::memory::Place;
 use super::pace::Pace;
 use super::report::Outage;
-use super::{MARGIN, Waits};
 use crate::domain::{HeldRule, OpeningId, ResourceName, RuleOwner, Span, Timestamp};
 use crate::provider::SeenRule;
 use crate::store::{OpenRule, StoreError};
@@ -37,7 +37,13 @@ impl Reconciler {
         tokio::join!(self.watch_the_database(Waits::of_this_process()), self.keep_memory());
     }
 
-    pub(super) async fn watch_the_database(&self, waits: Waits) {
+    /// The same for tests: once no commit has succeeded for `store`, it closes what has been overdue for `margin`.
+    #[cfg(any(test, feature = "testing"))]
+    pub async fn close_without_database_after(&self, store: Span, margin: Span) {
+        tokio::join!(self.watch_the_database(Waits { store, margin }), self.keep_memory());
+    }
+
+    async fn watch_the_database(&self, waits: Waits) {
         let mut unreported: Option<Outage> = None;
         loop {
             let failing = self.store.failing_for();
@@ -181,6 +187,3 @@ impl Reconciler {
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
-
-/// The margin that the rest of the protocol counts on; a shorter one is for tests alone.
-const _: () = assert!(MARGIN.as_millis() > super::LATEST_MOVE.as_millis());

@@ -15,7 +15,7 @@ const MAGIC: [u8; 16] = *b"SQLite format 3\0";
 /// It is held open until the process ends, and never opened a second time: POSIX takes **all** of a process's locks on a file away when
 /// the process closes any descriptor of it, and SQLite relies on its own.
 #[derive(Debug)]
-pub(super) struct DatabaseFile {
+pub(super) struct WatchedFile {
     path: PathBuf,
     log: PathBuf,
     file: File,
@@ -23,7 +23,7 @@ pub(super) struct DatabaseFile {
     has_log: bool,
 }
 
-impl DatabaseFile {
+impl WatchedFile {
     /// The file at a path that SQLite has opened and written to.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let mut log = path.as_os_str().to_owned();

@@ -1,0 +1,94 @@
+//! The database is gone for good under the running server: what is overdue by its tag is closed, and what is wanted stays.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use entryguard_tests::{Database, World, eventually};
+use serde_json::Value;
+
+const HOME: &str = "93.184.216.34";
+const CAFE: &str = "93.184.216.35";
+const HOME_CIDR: &str = "93.184.216.34/32";
+const CAFE_CIDR: &str = "93.184.216.35/32";
+/// What the server would wait half a minute for.
+const SOONER: [(&str, &str); 2] = [("ENTRYGUARD_OFFLINE_AFTER", "1s"), ("ENTRYGUARD_OFFLINE_MARGIN", "3s")];
+const LONG_AGO: &str = "2020-01-01T00:00:00Z";
+
+/// A world in which two sessions are open, of a server that has little patience with its database.
+async fn two_sessions(database: Database) -> World {
+    let mut world = World::on(database).with_groups(1).member("ana", "U111").member("bo", "U222").start().await;
+    world.patience = Duration::from_secs(60);
+    world.server.restart_with(&SOONER).await;
+    world.start_session("U111", "1h", HOME).await;
+    world.start_session("U222", "1h", CAFE).await;
+    world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR, CAFE_CIDR]).await;
+    world.wait_until_thread_says("ACTIVE").await;
+    world
+}
+
+async fn readiness(world: &World) -> Result<Value, String> {
+    let answer = reqwest::get(format!("{}/readyz", world.server.address())).await.map_err(|error| error.to_string())?;
+    let text = answer.text().await.map_err(|error| error.to_string())?;
+    serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))
+}
+
+/// One session's time is over, as its rule says; the other one's is not.
+async fn what_is_overdue_is_closed_and_what_is_wanted_stays(world: World) {
+    eventually("it closes without the database", world.patience, async || {
+        let ready = readiness(&world).await?;
+        if ready["offline"].is_string() && ready["ready"] == false { Ok(()) } else { Err(ready.to_string()) }
+    })
+    .await;
+    let rules = world.rules_of(&world.groups[0]).await;
+    assert_eq!(rules.len(), 2, "nothing is cut early: {rules:#?}");
+    let over = rules.iter().find(|rule| rule.cidr == HOME_CIDR).unwrap();
+    let tag = [("ResourceId.1", over.id.as_str()), ("Tag.1.Key", "entryguard:expires-at"), ("Tag.1.Value", LONG_AGO)];
+    let (status, answer) = world.ec2.try_ask("CreateTags", &tag).await;
+    assert_eq!(status, 200, "{answer}");
+    world.wait_until_group_allows(&world.groups[0], &[CAFE_CIDR]).await;
+    eventually("the log tells of the rule", world.patience, async || {
+        let log = world.server.log();
+        if log.contains("removed a rule whose time was over, without the database") { Ok(()) } else { Err(log) }
+    })
+    .await;
+    let metrics = reqwest::get(format!("{}/metrics", world.server.address())).await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("entryguard_offline 1\n"), "{metrics}");
+    assert!(metrics.contains("entryguard_rules_closed_offline_total 1\n"), "{metrics}");
+    world.finish().await;
+}
+
+/// SQLite's file, and what lies beside it.
+fn files(world: &World) -> Vec<PathBuf> {
+    let path = world.database_url().strip_prefix("sqlite://").unwrap();
+    ["", "-wal", "-shm"].map(|end| PathBuf::from(format!("{path}{end}"))).to_vec()
+}
+
+fn overwrite(file: &Path) {
+    let length = std::fs::metadata(file).unwrap().len();
+    let garbage = vec![0xa5; usize::try_from(length).unwrap()];
+    let mut opened = std::fs::OpenOptions::new().write(true).open(file).unwrap();
+    std::io::Write::write_all(&mut opened, &garbage).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i1_closing_goes_on_after_the_database_file_was_deleted() {
+    let world = two_sessions(Database::Sqlite).await;
+    for file in files(&world) {
+        std::fs::remove_file(file).unwrap();
+    }
+    what_is_overdue_is_closed_and_what_is_wanted_stays(world).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i1_closing_goes_on_after_the_database_file_was_overwritten() {
+    let world = two_sessions(Database::Sqlite).await;
+    files(&world).iter().for_each(|file| overwrite(file));
+    what_is_overdue_is_closed_and_what_is_wanted_stays(world).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i1_closing_goes_on_after_postgres_has_gone_for_good() {
+    let world = two_sessions(Database::Postgres).await;
+    world.database().drop_it().await;
+    what_is_overdue_is_closed_and_what_is_wanted_stays(world).await;
+}

@@ -30,6 +30,7 @@ mod server;
 mod services;
 mod slack;
 mod step;
+mod tcp_proxy;
 mod unique;
 mod watch;
 mod world;
@@ -61,6 +62,7 @@ pub use slack::{
     Edit, Message, SlackAnswer, SlackDouble, Thread, ToServer, button, buttons, link_in, text_of, what_slack_refuses,
 };
 pub use step::{Job, Step, StepRan};
+pub use tcp_proxy::TcpProxy;
 pub use unique::unique;
 pub use watch::{Findings, Watch};
 pub use world::{Browser, Form, Page, Ran, Started, World, WorldBuilder};

@@ -24,6 +24,7 @@ use crate::proxy::Proxy;
 use crate::records::Records;
 use crate::server::{ACCESS_KEY, Server, Setup};
 use crate::slack::{SlackDouble, Thread};
+use crate::tcp_proxy::TcpProxy;
 use crate::unique::unique;
 use crate::watch::Watch;
 
@@ -36,6 +37,8 @@ pub struct World {
     pub ec2: Ec2,
     /// What stands between the server and the cloud.
     pub proxy: Proxy,
+    /// What stands between the server and its Postgres, where the world has it.
+    pub tcp_proxy: Option<TcpProxy>,
     /// Slack.
     pub slack: SlackDouble,
     /// Discord, where the world has it.

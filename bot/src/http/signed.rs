@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use entryguard_core::domain::{Span, Timestamp};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header};
 
 use crate::chat::NotTaken;
 
@@ -64,7 +64,7 @@ pub fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Refused> 
 pub fn not_taken(sender: &'static str, why: NotTaken) -> Response {
     match why {
         NotTaken::Repeated => unauthorized(sender, &Refused::Replayed),
-        NotTaken::Unchecked => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        NotTaken::Unchecked(_) => (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")]).into_response(),
     }
 }
 

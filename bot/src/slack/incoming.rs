@@ -12,7 +12,7 @@ use super::event::EventRequest;
 use super::signed::{SENDER, Signed, SignedJson};
 use super::timely::Asked;
 use super::{SlackState, event, timely};
-use crate::chat::{NotTaken, once};
+use crate::chat::{NotTaken, Taking};
 use crate::http::signed::{not_taken, unknown_shape};
 
 /// An interaction's form: one field, with JSON in it.
@@ -36,9 +36,16 @@ pub async fn interactions(State(state): State<SlackState>, Signed(form, name): S
 
 /// Takes an event.
 pub async fn events(State(state): State<SlackState>, SignedJson(request, name): SignedJson<EventRequest>) -> Response {
-    match once(&state.shared.engine, &name, event::answer(&state, request)).await {
-        Ok(Err(())) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-        Ok(Ok(answer)) => respond(Ok(answer)),
+    match Taking::new(&state.shared.engine, name).take().await {
+        Ok(()) => match event::answer(&state, request).await {
+            Ok(answer) => respond(Ok(answer)),
+            Err(()) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        },
+        Err(NotTaken::Unchecked(outage)) => match event::refuse(&state, request, outage) {
+            Some(answer) => respond(Ok(Some(answer))),
+            // Slack sends it again.
+            None => not_taken(SENDER, NotTaken::Unchecked(outage)),
+        },
         Err(why) => not_taken(SENDER, why),
     }
 }

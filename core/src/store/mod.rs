@@ -10,10 +10,13 @@ mod audit_check;
 mod audit_search;
 mod buckets;
 mod confirmations;
+mod connection;
+mod connector;
 mod departed;
 mod deployment;
 mod dialect;
 mod error;
+mod file;
 mod idempotency;
 mod joins;
 mod known;
@@ -21,7 +24,9 @@ mod leases;
 mod notify;
 mod open;
 mod openings;
+mod outage;
 mod panics;
+mod pool;
 mod posts;
 mod quarantine;
 mod replay;
@@ -36,20 +41,25 @@ mod sweeps;
 mod tables;
 mod time;
 mod turns;
+mod waits;
 mod web_sessions;
 mod webhooks;
 
+use std::time::Duration;
+
 use secrecy::SecretString;
-use sqlx::{Any, AnyPool, Transaction};
 
 pub use audit::AuditRange;
 pub use audit_search::AuditFilter;
 pub use confirmations::{Confirmation, Confirmed, Remembered};
+use connection::State;
 use dialect::Dialect;
 pub use error::StoreError;
 pub use leases::{Claimable, Lease};
 pub use notify::Listener;
 pub use open::StoreUrl;
+pub use outage::Outage;
+use pool::{Pool, PooledConnection};
 pub use posts::{ChatPost, EVERYWHERE, NewPost};
 pub use schedules::Scheduled;
 pub use session_list::{Listed, SessionFilter, SessionView};
@@ -63,10 +73,13 @@ pub use webhooks::{Delivery, Undelivered};
 
 use crate::domain::Timestamp;
 
+/// How long a healthy database never takes.
+const SLOW: Duration = Duration::from_secs(1);
+
 /// The database.
 #[derive(Debug)]
 pub struct Store {
-    pool: AnyPool,
+    pool: Pool,
     dialect: Dialect,
     time: StoreTime,
     // Where to listen.
@@ -77,7 +90,7 @@ pub struct Store {
 
 /// One transaction. Dropped without [`Tx::commit`], it changes nothing.
 pub struct Tx {
-    inner: Transaction<'static, Any>,
+    inner: PooledConnection,
     dialect: Dialect,
     now: Timestamp,
 }
@@ -85,7 +98,8 @@ pub struct Tx {
 impl Store {
     /// Begins a transaction that may write.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        let mut inner = self.pool.begin_with(self.dialect.begin()).await?;
+        let mut inner = self.pool.lend().await?;
+        inner.control(self.dialect.begin(), State::InTransaction).await?;
         let now = self.time.read(&mut inner).await?;
         Ok(Tx { inner, dialect: self.dialect, now })
     }
@@ -93,6 +107,13 @@ impl Store {
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.begin().await.map(drop)
+    }
+
+    /// What is wrong with the database, as far as is known without asking it: no connection could be opened the last time, or somebody
+    /// has waited for it for longer than a second.
+    pub fn outage(&self) -> Option<Outage> {
+        let is_slow = self.pool.longest_wait().is_some_and(|wait| wait > SLOW);
+        self.pool.outage().map(|why| why.outage()).or_else(|| is_slow.then_some(Outage::Slow))
     }
 
     /// What is wrong with the time as of the last transaction, if anything is.
@@ -119,6 +140,9 @@ impl Tx {
 
     /// Makes it all true.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.inner.commit().await?)
+        self.inner.commit().await
     }
 }
+
+#[cfg(test)]
+mod outage_tests;

@@ -4,8 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use sqlx::{Any, Row, Transaction};
+use sqlx::Row;
 
+use super::pool::PooledConnection;
 use super::{Dialect, StoreError};
 use crate::clock::Clock;
 use crate::domain::{Span, Timestamp};
@@ -48,13 +49,13 @@ impl StoreTime {
     }
 
     /// The time at which a transaction begins.
-    pub(super) async fn read(&self, tx: &mut Transaction<'static, Any>) -> Result<Timestamp, StoreError> {
+    pub(super) async fn read(&self, tx: &mut PooledConnection) -> Result<Timestamp, StoreError> {
         let now = if self.from_database { self.ask_database(tx).await? } else { self.clock.now() };
         self.note(now);
         Ok(now)
     }
 
-    async fn ask_database(&self, tx: &mut Transaction<'static, Any>) -> Result<Timestamp, StoreError> {
+    async fn ask_database(&self, tx: &mut PooledConnection) -> Result<Timestamp, StoreError> {
         let before = self.clock.now();
         // Not now(): that is when the transaction began, and a lock may have been waited for since.
         let sql = "SELECT CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT) AS now";

@@ -11,7 +11,10 @@ mod histories;
 mod invariants;
 mod model;
 mod moving;
+mod outages;
 mod process;
 mod seeded;
 mod step;
+#[path = "../../../tests/src/tcp_proxy.rs"]
+mod tcp_proxy;
 mod world;

@@ -29,13 +29,25 @@ pub struct WorldBuilder {
     max_sessions: u32,
     extra: String,
     discord: bool,
+    behind_proxy: bool,
 }
 
 impl WorldBuilder {
     pub(super) fn new(database: Database) -> Self {
         let durations = ["1h", "2h", "4h", "8h", "12h", "24h"].map(str::to_owned).to_vec();
         let (files, members, roles, extra) = (Vec::new(), Vec::new(), Vec::new(), String::new());
-        Self { database, groups: 0, files, members, roles, durations, max_sessions: 3, extra, discord: false }
+        Self {
+            database,
+            groups: 0,
+            files,
+            members,
+            roles,
+            durations,
+            max_sessions: 3,
+            extra,
+            discord: false,
+            behind_proxy: false,
+        }
     }
 
     /// With `n` security groups in moto, the resources `group-1`, `group-2`, …, each for SSH.
@@ -59,6 +71,11 @@ impl WorldBuilder {
     /// With a Discord app beside the Slack app.
     pub fn with_discord(self) -> Self {
         Self { discord: true, ..self }
+    }
+
+    /// With a proxy between the server and its Postgres.
+    pub fn with_a_proxy_before_the_database(self) -> Self {
+        Self { behind_proxy: true, ..self }
     }
 
     /// With a member whom Discord knows as `user`.
@@ -129,7 +146,8 @@ impl WorldBuilder {
         let discord = DiscordDouble::open().await;
         let database = self.database.make(place.path()).await;
         let port = free_port();
-        let peers = Peers { port, database: &database.url, slack: &slack.api_url(), cloud: proxy.address() };
+        let (tcp_proxy, url) = if self.behind_proxy { database.behind_proxy().await } else { (None, database.url.clone()) };
+        let peers = Peers { port, database: &url, slack: &slack.api_url(), cloud: proxy.address() };
         let mut config = self.config(place.path(), &peers, &groups);
         if self.discord {
             config.push_str(&crate::world::config::discord(&discord.api_url()));
@@ -138,7 +156,21 @@ impl WorldBuilder {
         let server = Server::start(setup.clone()).await;
         slack.install(&server.address());
         discord.install(&server.address());
-        World { server, ec2, proxy, slack, discord, groups, patience: SOON, until_over: SOON, setup, config, database, place }
+        World {
+            server,
+            ec2,
+            proxy,
+            tcp_proxy,
+            slack,
+            discord,
+            groups,
+            patience: SOON,
+            until_over: SOON,
+            setup,
+            config,
+            database,
+            place,
+        }
     }
 
     fn config(&self, place: &Path, peers: &Peers, groups: &[GroupId]) -> String {

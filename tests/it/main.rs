@@ -34,6 +34,7 @@ mod lint;
 mod observability;
 mod oidc;
 mod operations;
+mod outages;
 mod packaging;
 mod page_errors;
 mod pages;

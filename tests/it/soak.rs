@@ -47,7 +47,7 @@ fn faults() -> usize {
 async fn soak(database: Database, mut chance: Chance, faults: usize) {
     let began = Instant::now();
     // A file of a few megabytes leaves SQLite room for all of a run's sessions, until the test fills the disk.
-    let world = World::on(database).with_groups(3).through_wires().on_a_small_disk(64);
+    let world = World::on(database).with_groups(3).with_the_cloud_behind_a_proxy().on_a_small_disk(64);
     let world = Crowd::members(world).sweeping("*/10 * * * * *").start().await;
     let replicas = Replica::all_of(world, database).await;
     let (mut world, mut replicas) = replicas;

@@ -1,11 +1,13 @@
 //! A database for one test: a new SQLite file, or a new database in the Postgres of all tests.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, PgConnection};
 
 use crate::services::{postgres_address, tools};
+use crate::tcp_proxy::TcpProxy;
 use crate::unique::unique;
 
 /// Which kind a test runs on.
@@ -57,6 +59,21 @@ impl Database {
 }
 
 impl OwnDatabase {
+    /// A proxy before it, where it is Postgres, and its URL by that way.
+    pub(crate) async fn behind_proxy(&self) -> (Option<TcpProxy>, String) {
+        if self.postgres.is_none() {
+            return (None, self.url.clone());
+        }
+        let proxy = TcpProxy::before(postgres_socket(&self.url)).await;
+        let url = proxy.by_way(&self.url);
+        (Some(proxy), url)
+    }
+
+    /// SQLite's file.
+    pub fn file(&self) -> Option<&Path> {
+        self.url.strip_prefix("sqlite://").map(Path::new)
+    }
+
     /// Loses it, as a disk or an intruder would. Nothing may run on it.
     pub async fn lose(&self) {
         self.drop_it().await;
@@ -107,6 +124,13 @@ impl OwnDatabase {
             administer(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
         }
     }
+}
+
+/// `postgres://user@127.0.0.1:5432/name`: where that is.
+fn postgres_socket(url: &str) -> SocketAddr {
+    let (server, _) = url.rsplit_once('/').expect("the address ends in a database's name");
+    let place = server.rsplit(['@', '/']).next().expect("a host and a port");
+    place.parse().expect("an address on loopback")
 }
 
 fn postgres_tool(program: &str, arguments: &[&str]) {

@@ -31,9 +31,9 @@ mod services;
 mod slack;
 mod small_disk;
 mod step;
+mod tcp_proxy;
 mod unique;
 mod watch;
-mod wire;
 mod world;
 
 pub use act::{Act, ActRan, guide_workflows, readme_workflows};
@@ -64,10 +64,10 @@ pub use slack::{
 };
 pub use small_disk::SmallDisk;
 pub use step::{Job, Step, StepRan};
+pub use tcp_proxy::TcpProxy;
 pub use unique::unique;
 pub use watch::{Findings, Watch};
-pub use wire::Wire;
-pub use world::{Browser, Form, Page, Ran, Started, Wires, World, WorldBuilder};
+pub use world::{Browser, Form, Page, Ran, Started, World, WorldBuilder};
 
 /// Makes of each `async fn name(database: Database)` two tests: `name::on_sqlite` and `name::on_postgres`.
 #[macro_export]

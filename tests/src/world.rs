@@ -5,7 +5,6 @@ mod builder;
 mod config;
 mod form;
 mod people;
-mod wires;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -16,7 +15,6 @@ pub use browser::{Browser, Page};
 pub use builder::WorldBuilder;
 pub use form::Form;
 pub use people::Started;
-pub use wires::Wires;
 
 use crate::database::{Database, OwnDatabase};
 use crate::discord::DiscordDouble;
@@ -27,9 +25,9 @@ use crate::records::Records;
 use crate::server::{ACCESS_KEY, Server, Setup};
 use crate::slack::{SlackDouble, Thread};
 use crate::small_disk::SmallDisk;
+use crate::tcp_proxy::TcpProxy;
 use crate::unique::unique;
 use crate::watch::Watch;
-use crate::wire::Wire;
 
 /// Everything around one test; the parts are there to be told to misbehave.
 #[derive(Debug)]
@@ -40,6 +38,8 @@ pub struct World {
     pub ec2: Ec2,
     /// What stands between the server and the cloud.
     pub proxy: Proxy,
+    /// What stands between the server and its Postgres, where the world has it.
+    pub tcp_proxy: Option<TcpProxy>,
     /// Slack.
     pub slack: SlackDouble,
     /// Discord, where the world has it.
@@ -51,8 +51,8 @@ pub struct World {
     /// How long a session may take from its end until its thread says so. The firewall is closed long before: its rule is looked for
     /// again and again before it is taken for gone.
     pub until_over: Duration,
-    /// What leads to the cloud and to Postgres, where the world was built with it.
-    pub wires: Option<Wires>,
+    /// What the connections to the cloud come through, where the world was built with it.
+    pub cloud_proxy: Option<TcpProxy>,
     /// Where SQLite's file is, where the world was built with one.
     pub disk: Option<SmallDisk>,
     setup: Setup,
@@ -218,10 +218,10 @@ impl World {
         self.replica(&self.config).await
     }
 
-    /// The same with connections to the database that this wire leads to.
-    pub async fn another_server_through(&self, database: &Wire) -> Server {
-        let wires = self.wires.as_ref().expect("the world has wires");
-        self.replica(&self.config.replace(&wires.database_url, &wires.database_url_through(database))).await
+    /// The same with a proxy of its own before Postgres.
+    pub async fn another_server_behind_proxy(&self) -> (Server, Option<TcpProxy>) {
+        let (proxy, url) = self.database.behind_proxy().await;
+        (self.replica(&self.config.replace(&self.database.url, &url)).await, proxy)
     }
 
     async fn replica(&self, like: &str) -> Server {

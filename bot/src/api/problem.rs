@@ -14,6 +14,9 @@ use crate::github::TokenRefused;
 use crate::http::request_id;
 use crate::http::streams::{AGAIN, OneTooMany};
 
+/// When to ask again while the database does not work.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+
 /// Why a request was not granted.
 #[derive(Debug)]
 pub struct Problem {
@@ -79,7 +82,8 @@ impl From<EngineError> for Problem {
         if error.is_ours() {
             tracing::error!(error = ?error, "an API request failed");
         }
-        Self::new(code_of(&error), error.to_string())
+        let (problem, is_over_soon) = (Self::new(code_of(&error), error.to_string()), error.is_ours());
+        if is_over_soon { problem.after(TRY_AGAIN) } else { problem }
     }
 }
 

@@ -21,7 +21,7 @@ use serde::Serialize;
 pub use digest::DigestWorker;
 pub use outbox::OutboxWorker;
 pub use place::Place;
-pub use promise::{FAILED, NotTaken, Promise, at_once, once};
+pub use promise::{FAILED, NotTaken, Promise, Taking, at_once};
 pub use recent::Recent;
 pub use reconnect::Reconnect;
 pub use round::Round;

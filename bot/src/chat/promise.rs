@@ -1,8 +1,12 @@
 //! Chats wait three seconds for an answer: whatever takes longer is promised, and follows where the request has said, or to the person.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use entryguard_core::engine::Engine;
+use entryguard_core::domain::PanicScope;
+use entryguard_core::engine::{Engine, Outage};
+use entryguard_core::reply;
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::task::TaskTracker;
 
@@ -12,8 +16,8 @@ use super::ChatError;
 pub const FAILED: &str =
     "EntryGuard could not do that: something went wrong on our side. Try again; if it goes on, ask an administrator.";
 
-/// What is left of the three seconds belongs to the network.
-const AT_ONCE: Duration = Duration::from_millis(2000);
+/// People are told within two seconds; what is left of the three belongs to the network.
+const AT_ONCE: Duration = Duration::from_millis(1800);
 /// How long an answer that was promised is tried for.
 const TRIED_FOR: Duration = Duration::from_secs(20 * 60);
 /// How long a chat may take to show what an answer is to stand in the place of.
@@ -26,19 +30,44 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 pub enum NotTaken {
     /// It was taken before.
     Repeated,
-    /// Nobody can say whether it was.
-    Unchecked,
+    /// The database could not say whether it was, so nothing is done.
+    Unchecked(Outage),
 }
 
-/// Does what a request asks for, once for each name of a request.
-pub async fn once<T>(engine: &Engine, name: &str, work: impl Future<Output = T>) -> Result<T, NotTaken> {
-    match engine.accept_once(name).await {
-        Ok(true) => Ok(work.await),
-        Ok(false) => Err(NotTaken::Repeated),
-        Err(error) => {
-            tracing::error!(error = ?error, "a request could not be checked for repetition");
-            Err(NotTaken::Unchecked)
+/// A request that is to be taken once, by its name, and whether it has been.
+#[derive(Clone)]
+pub struct Taking {
+    engine: Engine,
+    name: String,
+    is_taken: Arc<AtomicBool>,
+}
+
+impl Taking {
+    /// A request of this name.
+    pub fn new(engine: &Engine, name: String) -> Self {
+        Self { engine: engine.clone(), name, is_taken: Arc::default() }
+    }
+
+    /// Takes it.
+    pub async fn take(&self) -> Result<(), NotTaken> {
+        match self.engine.accept_once(&self.name).await {
+            Ok(true) => {
+                self.is_taken.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+            Ok(false) => Err(NotTaken::Repeated),
+            Err(error) => {
+                tracing::error!(error = ?error, "a request could not be checked for repetition");
+                Err(NotTaken::Unchecked(error.outage().unwrap_or(Outage::Other)))
+            }
         }
+    }
+
+    /// What to tell its person meanwhile, where it waits for the database; `closes` is what it is to close at once.
+    pub fn waiting(&self, closes: Option<&PanicScope>) -> Option<String> {
+        let is_taken = self.is_taken.load(Ordering::Relaxed);
+        let outage = self.engine.outage().or_else(|| (!is_taken).then_some(Outage::Slow))?;
+        Some(reply::waiting(outage, is_taken, closes))
     }
 }
 

@@ -3,15 +3,18 @@
 
 use std::time::{Duration, Instant};
 
-use entryguard_core::reply::Reply;
+use entryguard_core::command::Command;
+use entryguard_core::domain::PanicScope;
+use entryguard_core::reply::{Reply, unavailable};
 use serenity::builder::{CreateInteractionResponse, CreateInteractionResponseMessage};
 use serenity::model::application::Interaction;
 use serenity::model::id::UserId;
 use tokio::task::JoinHandle;
 
-use super::DiscordState;
+use super::components::action;
 use super::interaction::{Answer, answer, in_words};
-use crate::chat::{Chat, FAILED, NotTaken, Promise, at_once, once};
+use super::{DiscordState, command};
+use crate::chat::{Chat, FAILED, NotTaken, Promise, Taking, at_once};
 
 /// How long an interaction's token lives.
 const TOKEN_LIFE: Duration = Duration::from_secs(15 * 60);
@@ -33,10 +36,17 @@ pub async fn respond(
     interaction: Interaction,
     name: String,
 ) -> Result<CreateInteractionResponse, NotTaken> {
-    let (asked, late) = (asked(&interaction), late(&interaction));
+    let (asked, late, closes) = (asked(&interaction), late(&interaction), closes(&interaction));
+    let taking = Taking::new(&state.shared.engine, name);
     let working = {
-        let state = state.clone();
-        async move { once(&state.shared.engine, &name, answer(&state, interaction)).await }
+        let (state, taking, closes) = (state.clone(), taking.clone(), closes.clone());
+        async move {
+            match taking.take().await {
+                Ok(()) => Ok(answer(&state, interaction).await),
+                Err(NotTaken::Unchecked(outage)) => Ok(refused(&state, &interaction, unavailable(outage, closes.as_ref()))),
+                Err(repeated) => Err(repeated),
+            }
+        }
     };
     let promised = &state.shared.promised;
     match (at_once(promised, working).await, asked) {
@@ -45,7 +55,10 @@ pub async fn respond(
         (Ok(Err(_)) | Err(_), None) => Ok(late.response()),
         (Err(working), Some(asked)) => {
             promised.spawn(keep_promise(state.clone(), asked, working));
-            Ok(CreateInteractionResponse::Defer(CreateInteractionResponseMessage::new().ephemeral(true)))
+            let defer = || CreateInteractionResponse::Defer(CreateInteractionResponseMessage::new().ephemeral(true));
+            // The answer that follows takes the place of either.
+            let meanwhile = taking.waiting(closes.as_ref()).map(|words| in_words(state, &Reply::Refused(words)).response());
+            Ok(meanwhile.unwrap_or_else(defer))
         }
     }
 }
@@ -56,6 +69,24 @@ fn late(interaction: &Interaction) -> Answer {
         Interaction::Ping(_) => Answer::Pong,
         _ => Answer::Suggest(Vec::new()),
     }
+}
+
+/// What is said without the database, wherever words are taken.
+fn refused(state: &DiscordState, interaction: &Interaction, why: String) -> Answer {
+    match asked(interaction) {
+        Some(_) => in_words(state, &Reply::Refused(why)),
+        None => late(interaction),
+    }
+}
+
+/// What it is to close at once, if it is for that.
+fn closes(interaction: &Interaction) -> Option<PanicScope> {
+    let command = match interaction {
+        Interaction::Command(command) => command::read(&command.data).ok(),
+        Interaction::Component(pressed) => action(&pressed.data).and_then(Command::of_press),
+        _ => None,
+    };
+    command.as_ref().and_then(Command::closes).cloned()
 }
 
 fn failed() -> Reply {
@@ -78,7 +109,7 @@ async fn keep_promise(state: DiscordState, asked: Asked, working: JoinHandle<Wor
         Ok(Ok(answer)) => answer,
         // The answer to the first of them stands.
         Ok(Err(NotTaken::Repeated)) => return,
-        Ok(Err(NotTaken::Unchecked)) | Err(_) => in_words(&state, &failed()),
+        Ok(Err(NotTaken::Unchecked(_))) | Err(_) => in_words(&state, &failed()),
     };
     let kept = match answer {
         // It is about one person, so where its place is gone it goes to them directly.

@@ -24,6 +24,9 @@ pub struct LivePage {
 const CONTENT_SECURITY_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
+/// When to ask again for what is not there for now.
+const TRY_AGAIN_SECONDS: &str = "5";
+
 /// What every answer for people has.
 pub const PRIVATE: [(HeaderName, &str); 4] = [
     // Another site is told nothing, and a form of ours says where it is from: without any name it is refused.
@@ -39,6 +42,9 @@ impl IntoResponse for Page {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
         headers.insert("x-robots-tag", HeaderValue::from_static("noindex, nofollow"));
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(TRY_AGAIN_SECONDS));
+        }
         response
     }
 }

@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use entryguard_core::domain::{Span, Timestamp};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, header};
 use sha2::{Digest, Sha256};
 
 use crate::chat::NotTaken;
@@ -80,7 +80,7 @@ pub fn name_of(sender: &str, seconds: i64, covered: &[&[u8]]) -> String {
 pub fn not_taken(sender: &'static str, why: NotTaken) -> Response {
     match why {
         NotTaken::Repeated => unauthorized(sender, &Refused::Replayed),
-        NotTaken::Unchecked => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        NotTaken::Unchecked(_) => (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")]).into_response(),
     }
 }
 

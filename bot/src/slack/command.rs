@@ -1,6 +1,6 @@
 //! `/entryguard …`: answered within milliseconds, whatever the clouds do, and only to whoever asked.
 
-use entryguard_core::command::Conversation;
+use entryguard_core::command::{Command, Conversation};
 use entryguard_core::domain::Surface;
 use serde::Deserialize;
 use slack_morphism::prelude::SlackMessageContent;
@@ -18,6 +18,13 @@ pub struct SlashCommand {
     #[serde(default, deserialize_with = "typed::text")]
     text: String,
     pub(super) response_url: Option<String>,
+}
+
+impl SlashCommand {
+    /// What it asks for, where that can be read.
+    pub(super) fn read(&self) -> Option<Command> {
+        self.text.parse().ok()
+    }
 }
 
 /// Answers a command.

@@ -2,7 +2,8 @@
 
 use entryguard_core::command::Conversation;
 use entryguard_core::domain::Surface;
-use entryguard_core::engine::EngineError;
+use entryguard_core::engine::{EngineError, Outage};
+use entryguard_core::reply::unavailable;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -72,12 +73,26 @@ pub async fn answer(state: &SlackState, request: EventRequest) -> Result<Option<
     }
 }
 
+/// Says in the home of the person who opened it what is wrong; Slack sends the event again.
+fn home_is_unavailable(state: &SlackState, user: String, outage: Outage) {
+    let (promised, state) = (state.shared.promised.clone(), state.clone());
+    promised.spawn(async move { home::refuse(&state, &user, &unavailable(outage, None)).await });
+}
+
+fn is_home(tab: &str) -> bool {
+    tab.is_empty() || tab == "home"
+}
+
 async fn take(state: &SlackState, callback: Callback) -> Result<(), EngineError> {
     let Callback { team_id, event_id, event } = callback;
     let (engine, name) = (&state.shared.engine, format!("event:{event_id}"));
     match event {
-        Event::AppHomeOpened { user, tab } if tab.is_empty() || tab == "home" => {
-            if engine.accept_once(&name).await? {
+        Event::AppHomeOpened { user, tab } if is_home(&tab) => {
+            let accepted = engine.accept_once(&name).await;
+            if let Err(error) = &accepted {
+                home_is_unavailable(state, user.clone(), error.outage().unwrap_or(Outage::Other));
+            }
+            if accepted? {
                 let state = state.clone();
                 tokio::spawn(async move { show_home(&state, &team_id, user).await });
             }

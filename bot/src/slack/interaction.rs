@@ -45,6 +45,21 @@ impl Payload {
         (&self.response_url, &self.user.id)
     }
 
+    /// Whether it is a form that was sent: its answer takes the form's place.
+    pub fn is_form(&self) -> bool {
+        self.kind == FORM
+    }
+
+    /// Whether it is a press of ours, or a shortcut.
+    pub fn is_press(&self) -> bool {
+        self.actions.first().and_then(action).is_some() || self.kind == "shortcut"
+    }
+
+    /// What a press asks for.
+    pub fn command(&self) -> Option<Command> {
+        self.actions.first().and_then(action).and_then(Command::of_press)
+    }
+
     /// What opens a form, while it still does.
     fn trigger(&self) -> Option<&str> {
         self.trigger_id.as_deref().filter(|_| self.asked_at.elapsed() < TRIGGER_LIFE)
@@ -276,12 +291,11 @@ fn give(state: &SlackState, payload: &Payload, place: Where, message: SlackMessa
 }
 
 /// Says why somebody is not served, where they can see it.
-fn refuse(state: &SlackState, payload: Payload, why: String) -> Answer {
-    if payload.kind == FORM {
+pub(super) fn refuse(state: &SlackState, payload: Payload, why: String) -> Answer {
+    if payload.is_form() {
         return Answer::form(&reply::refused(&why, &Mrkdwn));
     }
-    let pressed = payload.actions.first().and_then(action).is_some() || payload.kind == "shortcut";
-    if pressed {
+    if payload.is_press() {
         show(state, &payload, &Reply::Refused(why));
     }
     Answer::Nothing

@@ -306,7 +306,7 @@ impl SocketWorker {
             Ok(answer) => Ok(answer),
             // It was taken by a server that has died since, or by another one.
             Err(NotTaken::Repeated) => Ok(lost),
-            Err(NotTaken::Unchecked) => Err(()),
+            Err(NotTaken::Unchecked(_)) => Err(()),
         }
     }
 

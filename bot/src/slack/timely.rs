@@ -3,15 +3,18 @@
 
 use std::time::{Duration, Instant};
 
+use entryguard_core::command::Command;
 use entryguard_core::reply::message::Message;
+use entryguard_core::reply::unavailable;
 use serde_json::{Value, json};
 use slack_morphism::prelude::{SlackCommandEventResponse, SlackMessageContent, SlackMessageResponseType};
 use tokio::task::JoinHandle;
 
+use super::blocks::Mrkdwn;
 use super::command::SlashCommand;
 use super::interaction::Payload;
 use super::{SlackState, blocks, command, form, interaction, reply};
-use crate::chat::{Chat, FAILED, NotTaken, Promise, at_once, once};
+use crate::chat::{Chat, FAILED, NotTaken, Promise, Taking, at_once};
 
 /// How long a command's address takes answers.
 pub(super) const ADDRESS_LIFE: Duration = Duration::from_secs(30 * 60);
@@ -40,18 +43,40 @@ pub enum Answer {
 }
 
 /// Who waits for an answer that comes late, and where.
+#[derive(Clone)]
 struct Asker {
     address: Option<String>,
     user: String,
     asked_at: Instant,
 }
 
+/// How a person is told something in answer to a request.
+#[derive(Clone, Copy)]
+enum Way {
+    /// By the answer itself.
+    Whisper,
+    /// By the answer, in the form's place.
+    Form,
+    /// At the request's address: Slack shows nobody the answer to a press.
+    Address,
+    /// Nobody waits for words.
+    None,
+}
+
 /// What to tell Slack at once, if there is anything. A request is taken once, by its name: that, too, is work that may take longer.
 pub async fn respond(state: &SlackState, name: String, asked: Asked) -> Result<Option<Value>, NotTaken> {
-    let asker = asked.asker();
+    let (asker, way, command) = (asked.asker(), asked.way(), asked.command());
+    let closes = command.as_ref().and_then(Command::closes);
+    let taking = Taking::new(&state.shared.engine, name);
     let working = {
-        let state = state.clone();
-        async move { once(&state.shared.engine, &name, asked.answer(&state)).await }
+        let (state, taking, closes) = (state.clone(), taking.clone(), closes.cloned());
+        async move {
+            match taking.take().await {
+                Ok(()) => Ok(asked.answer(&state).await),
+                Err(NotTaken::Unchecked(outage)) => Ok(asked.refuse(&state, unavailable(outage, closes.as_ref()))),
+                Err(repeated) => Err(repeated),
+            }
+        }
     };
     let promised = &state.shared.promised;
     match at_once(promised, working).await {
@@ -61,9 +86,23 @@ pub async fn respond(state: &SlackState, name: String, asked: Asked) -> Result<O
             Ok(None)
         }
         Err(working) => {
+            let meanwhile = taking.waiting(closes).and_then(|words| say_meanwhile(state, &asker, way, &words));
             promised.spawn(keep_promise(state.clone(), asker, working));
-            Ok(None)
+            Ok(meanwhile)
         }
+    }
+}
+
+/// Tells somebody at once that the answer follows; what of that is the answer to Slack.
+fn say_meanwhile(state: &SlackState, asker: &Asker, way: Way, words: &str) -> Option<Value> {
+    match way {
+        Way::Whisper => Answer::Whisper(reply::refused(words)).at_once(),
+        Way::Form => Answer::form(&entryguard_core::reply::refused(words, &Mrkdwn)).at_once(),
+        Way::Address => {
+            state.shared.promised.spawn(tell(state.clone(), asker.clone(), Some(reply::refused(words))));
+            None
+        }
+        Way::None => None,
     }
 }
 
@@ -77,6 +116,31 @@ impl Asked {
         match self {
             Self::Command(command) => Answer::Whisper(command::answer(state, command).await),
             Self::Interaction(payload) => interaction::answer(state, *payload).await,
+        }
+    }
+
+    /// Refuses it without the database.
+    fn refuse(self, state: &SlackState, why: String) -> Answer {
+        match self {
+            Self::Command(_) => Answer::Whisper(reply::refused(&why)),
+            Self::Interaction(payload) => interaction::refuse(state, *payload, why),
+        }
+    }
+
+    /// What it asks for, where that can be told.
+    fn command(&self) -> Option<Command> {
+        match self {
+            Self::Command(command) => command.read(),
+            Self::Interaction(payload) => payload.command(),
+        }
+    }
+
+    fn way(&self) -> Way {
+        match self {
+            Self::Command(_) => Way::Whisper,
+            Self::Interaction(payload) if payload.is_form() => Way::Form,
+            Self::Interaction(payload) if payload.is_press() => Way::Address,
+            Self::Interaction(_) => Way::None,
         }
     }
 
@@ -120,7 +184,7 @@ async fn keep_promise(state: SlackState, asker: Asker, working: JoinHandle<Resul
         Ok(Ok(answer)) => answer.late(),
         // The answer to the first of them stands.
         Ok(Err(NotTaken::Repeated)) => None,
-        Ok(Err(NotTaken::Unchecked)) | Err(_) => Some(reply::refused(FAILED)),
+        Ok(Err(NotTaken::Unchecked(_))) | Err(_) => Some(reply::refused(FAILED)),
     };
     tell(state, asker, late).await;
 }

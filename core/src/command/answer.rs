@@ -3,7 +3,7 @@
 use super::{Command, CommandError};
 use crate::domain::{Addresses, Approval, Identity, LearntBy, Surface};
 use crate::engine::{Caller, Engine, EngineError, Listed, OfferRequest, StartRequest, Which, Whose};
-use crate::reply::{Card, Help, Reply};
+use crate::reply::{Card, Help, Reply, unavailable};
 use crate::store::SessionView;
 
 /// Somebody who talks to us through a surface, somewhere.
@@ -37,6 +37,7 @@ impl Engine {
 
     /// Answers a command.
     pub async fn answer(&self, conversation: &Conversation, command: Command) -> Reply {
+        let closes = command.closes().cloned();
         let reply = match self.caller(&conversation.identity, conversation.surface) {
             Ok(caller) => self.carry_out(&caller, conversation, command).await,
             // Help is for those, too, whom we do not know yet.
@@ -52,7 +53,10 @@ impl Engine {
             if error.is_ours() {
                 tracing::error!(error = ?error, "a command failed");
             }
-            Reply::Refused(error.to_string())
+            match &error {
+                EngineError::Store(error) => Reply::Refused(unavailable(error.outage(), closes.as_ref())),
+                error => Reply::Refused(error.to_string()),
+            }
         })
     }
 

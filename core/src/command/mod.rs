@@ -89,3 +89,13 @@ pub enum Command {
     /// What can be said.
     Help,
 }
+
+impl Command {
+    /// What it is to close at once, if it is for that.
+    pub const fn closes(&self) -> Option<&PanicScope> {
+        match self {
+            Self::Panic(scope) | Self::CloseAtOnce { scope, .. } => Some(scope),
+            _ => None,
+        }
+    }
+}

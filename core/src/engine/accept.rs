@@ -39,7 +39,8 @@ async fn accept(store: Arc<Store>, forgotten_at: Arc<AtomicI64>, names: Vec<Stri
         Ok(mut first) => names.iter().map(|name| Ok(first.remove(name))).collect(),
         Err(error) => {
             tracing::error!(error = ?error, "requests could not be checked for replay");
-            names.iter().map(|_| Err(StoreError::Interrupted)).collect()
+            let error = Arc::new(error);
+            names.iter().map(|_| Err(StoreError::Shared(Arc::clone(&error)))).collect()
         }
     }
 }

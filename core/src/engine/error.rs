@@ -3,7 +3,7 @@
 use super::ApiKeyRefused;
 use super::readiness::OpeningsRefused;
 use crate::domain::{AddressRefused, Closed, DurationRefused, Identity, Limit, MemberName, Panic, Scope, Span, Timestamp};
-use crate::store::StoreError;
+use crate::store::{Outage, StoreError};
 
 /// Why a use case did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -280,7 +280,7 @@ pub enum EngineError {
         why: ApiKeyRefused,
     },
     /// The database's trouble.
-    #[error("EntryGuard could not reach its database, so nothing was changed. Try again in a minute.")]
+    #[error("{}", crate::reply::unavailable(.0.outage(), None))]
     Store(#[from] StoreError),
 }
 
@@ -295,6 +295,14 @@ impl From<Panic> for EngineError {
 }
 
 impl EngineError {
+    /// What is wrong with the database, where it is that.
+    pub fn outage(&self) -> Option<Outage> {
+        match self {
+            Self::Store(error) | Self::PanicUnfinished { error, .. } => Some(error.outage()),
+            _ => None,
+        }
+    }
+
     /// Whether it is our trouble, rather than something that the person who asked can mend.
     pub const fn is_ours(&self) -> bool {
         matches!(self, Self::Store(_))

@@ -60,7 +60,7 @@ use crate::random::SharedRandom;
 use crate::reconcile::{Nudges, Pulse};
 use crate::store::{Store, StoreError};
 
-pub use crate::store::{AuditFilter, Listed, Remembered, Turn};
+pub use crate::store::{AuditFilter, Listed, Outage, Remembered, Turn};
 pub use api_key::{ApiKeyError, ApiKeyRefused, KeyRequest, api_keys, close_sessions_of_api_key, create_api_key, revoke_api_key};
 pub use approve::Verdict;
 pub use audit::AuditPart;
@@ -159,6 +159,11 @@ impl Engine {
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), EngineError> {
         Ok(self.store.ping().await?)
+    }
+
+    /// What is wrong with the database, as far as is known without asking it.
+    pub fn outage(&self) -> Option<Outage> {
+        self.store.outage()
     }
 
     /// Does a step to each, apart from the others, as [`apart::to_each`] says.

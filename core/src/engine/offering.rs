@@ -1,6 +1,7 @@
 //! Writes offers, those that come at once together: everything is read once and written once, however many they are.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -9,7 +10,7 @@ use super::offer::LINK_LIFE;
 use super::{Caller, Engine, EngineError, Link, Offer, OfferRequest, Token};
 use crate::domain::{AuditAction, AuditEvent, ConfirmationId, MemberName, Panic};
 use crate::gather::Gather;
-use crate::store::{Confirmation, Remembered, StoreError, Tx};
+use crate::store::{Confirmation, Outage, Remembered, StoreError, Tx};
 
 /// Offers that wait to be written.
 pub(super) type Offering = Gather<Asked, Result<Link, EngineError>>;
@@ -37,6 +38,11 @@ impl Engine {
         match self.offer_all(&asked).await {
             Ok(offered) => offered,
             Err(error) if asked.len() == 1 => vec![Err(error)],
+            // What is wrong with the database is so for all of them.
+            Err(EngineError::Store(error)) if !matches!(error.outage(), Outage::Damaged | Outage::Other) => {
+                let error = Arc::new(error);
+                asked.iter().map(|_| Err(StoreError::Shared(Arc::clone(&error)).into())).collect()
+            }
             // What is wrong with one is to be told to that one alone.
             Err(_) => {
                 let mut offered = Vec::with_capacity(asked.len());

@@ -185,7 +185,7 @@ mod tests {
         let store = Store::open(&url, clock).await.unwrap();
         let sql = "SELECT tables.name || '.' || columns.name AS name FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns
                    WHERE tables.type = 'table' AND tables.name NOT LIKE '\\_%' ESCAPE '\\' AND columns.type = 'BIGINT'";
-        let rows = sqlx::query(sql).fetch_all(&store.pool).await.unwrap();
+        let rows = sqlx::query(sql).fetch_all(&mut *store.pool.lend().await.unwrap()).await.unwrap();
         let stored: BTreeSet<String> = rows.iter().map(|row| row.try_get("name").unwrap()).collect();
         let brought_back = BROUGHT_BACK.iter().map(|(table, column)| format!("{table}.{column}"));
         let known: BTreeSet<String> = brought_back.chain(OTHERS.iter().map(ToString::to_string)).collect();

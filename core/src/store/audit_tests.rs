@@ -45,8 +45,11 @@ async fn what_has_come_since_a_log_was_sound_is_checked_by_itself() {
     record(&store, 3).await;
     assert_eq!(store.check_log_since(&sound).await.unwrap(), Ok(verify(&store).await.unwrap()));
     assert_eq!(store.check_log_since(&sound).await.unwrap().unwrap().entries, 4);
-    sqlx::query("DROP TRIGGER audit_events_no_update").execute(&store.pool).await.unwrap();
-    sqlx::query("UPDATE audit_events SET actor = 'nobody' WHERE seq = 4").execute(&store.pool).await.unwrap();
+    sqlx::query("DROP TRIGGER audit_events_no_update").execute(&mut *store.pool.lend().await.unwrap()).await.unwrap();
+    sqlx::query("UPDATE audit_events SET actor = 'nobody' WHERE seq = 4")
+        .execute(&mut *store.pool.lend().await.unwrap())
+        .await
+        .unwrap();
     assert!(store.check_log_since(&sound).await.unwrap().is_err_and(|broken| broken.seq == 4));
 }
 
@@ -90,7 +93,7 @@ async fn the_log_only_grows() {
         "INSERT OR REPLACE INTO audit_events SELECT id, seq, at, 'mallory', surface, action, session, details, prev_hash, hash FROM audit_events",
         "DELETE FROM audit_head",
     ] {
-        let refused = sqlx::query(sql).execute(&store.pool).await.unwrap_err();
+        let refused = sqlx::query(sql).execute(&mut *store.pool.lend().await.unwrap()).await.unwrap_err();
         assert!(refused.to_string().contains("append-only"), "{sql}: {refused}");
     }
     assert_eq!(verify(&store).await.unwrap().entries, 1);

@@ -1,7 +1,5 @@
 //! Where SQLite and Postgres must differ.
 
-use sqlx::SqlStr;
-
 /// Which database it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {
@@ -10,11 +8,12 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
-    /// How a transaction that may write begins. SQLite's deferred ones fail at once when they turn out to write.
-    pub(super) fn begin(self) -> SqlStr {
+    /// How a transaction that may write begins. SQLite's deferred ones fail at once when they turn out to write, and a
+    /// standby of Postgres's refuses to begin rather than to write.
+    pub(super) const fn begin(self) -> &'static str {
         match self {
-            Self::Sqlite => SqlStr::from_static("BEGIN IMMEDIATE"),
-            Self::Postgres => SqlStr::from_static("BEGIN"),
+            Self::Sqlite => "BEGIN IMMEDIATE",
+            Self::Postgres => "BEGIN READ WRITE",
         }
     }
 

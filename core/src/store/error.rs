@@ -1,6 +1,7 @@
 //! What can go wrong with the database.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Why the database did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -62,20 +63,37 @@ pub enum StoreError {
     /// An SQLite that may lose committed pages.
     #[error("SQLite {0} can corrupt its write-ahead log; EntryGuard needs 3.51.3 or later")]
     OldSqlite(String),
-    /// SQLite's file is not the one that was opened any more.
-    #[error(
-        "the database file {} was deleted, replaced or overwritten while the server runs on it ({why}), so what is written now would be lost; stop the server, restore a backup, and start it",
-        path.display()
-    )]
-    FileLost {
+    /// The driver's error to a commit that may have been done all the same.
+    #[error("the database's answer to a commit was lost, so the change may have been made or not; look before you try again")]
+    OutcomeUnknown(#[source] sqlx::Error),
+    /// No answer in time.
+    #[error("the database did not answer in time; see whether it runs, and whether the network leads to it")]
+    NoAnswer,
+    /// Others had every connection for too long.
+    #[error("no connection to the database became free within 10 s; see what keeps the database busy, and try again")]
+    Busy,
+    /// The store was closed.
+    #[error("the connections to the database were closed, because the program ends")]
+    Closed,
+    /// The SQLite file went away under the server.
+    #[error("the database file {} was removed or cannot be reached ({reason}); put it back, or restore a backup there", path.display())]
+    NoFile {
         /// The file.
         path: PathBuf,
-        /// What was found in its place.
-        why: String,
+        /// What the system said.
+        reason: std::io::Error,
     },
-    /// No answer in time.
-    #[error("the database did not answer within {} s; see whether it runs and can be reached", .0.as_secs())]
-    TrialTimedOut(std::time::Duration),
+    /// What is there now is not what was there at the start.
+    #[error(
+        "the database was replaced or emptied, and is not this installation's any more; restore a backup of it, or start the server again"
+    )]
+    AnotherDatabase,
+    /// Something else was written into the SQLite file under the server.
+    #[error("the database file was overwritten while the server runs on it; stop the server, restore a backup, and start it again")]
+    Overwritten,
+    /// An error that several have to be told.
+    #[error(transparent)]
+    Shared(Arc<StoreError>),
     /// What was written together with others was not written.
     #[error("the database did not take it; try again")]
     Interrupted,

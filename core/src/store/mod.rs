@@ -11,10 +11,13 @@ mod audit_check;
 mod audit_search;
 mod buckets;
 mod confirmations;
+mod connection;
+mod connector;
 mod departed;
 mod deployment;
 mod dialect;
 mod error;
+mod file;
 mod idempotency;
 mod joins;
 mod known;
@@ -24,7 +27,9 @@ mod open;
 mod open_rules;
 mod openings;
 mod own_files;
+mod outage;
 mod panics;
+mod pool;
 mod posts;
 mod quarantine;
 mod replay;
@@ -40,22 +45,26 @@ mod tables;
 mod time;
 mod trial;
 mod turns;
-mod watched_file;
+mod waits;
 mod web_sessions;
 mod webhooks;
 
+use std::time::Duration;
+
 use secrecy::SecretString;
-use sqlx::{Any, AnyPool, Transaction};
 
 pub use audit::AuditRange;
 pub use audit_search::AuditFilter;
 pub use confirmations::{Confirmation, Confirmed, Remembered};
+use connection::State;
 use dialect::Dialect;
 pub use error::StoreError;
 pub use leases::{Claimable, Lease};
 pub use notify::Listener;
 pub use open::StoreUrl;
 pub use open_rules::OpenRule;
+pub use outage::Outage;
+use pool::{Pool, PooledConnection};
 pub use posts::{ChatPost, EVERYWHERE, NewPost};
 pub use schedules::Scheduled;
 pub use session_list::{Listed, SessionFilter, SessionView};
@@ -71,10 +80,13 @@ pub use webhooks::{Delivery, Undelivered};
 
 use crate::domain::Timestamp;
 
+/// How long a healthy database never takes.
+const SLOW: Duration = Duration::from_secs(1);
+
 /// The database.
 #[derive(Debug)]
 pub struct Store {
-    pool: AnyPool,
+    pool: Pool,
     dialect: Dialect,
     time: StoreTime,
     // Where to listen.
@@ -87,7 +99,7 @@ pub struct Store {
 
 /// One transaction. Dropped without [`Tx::commit`], it changes nothing.
 pub struct Tx {
-    inner: Transaction<'static, Any>,
+    inner: PooledConnection,
     dialect: Dialect,
     now: Timestamp,
     kept: time::Kept,
@@ -96,7 +108,8 @@ pub struct Tx {
 impl Store {
     /// Begins a transaction that may write.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        let mut inner = self.pool.begin_with(self.dialect.begin()).await?;
+        let mut inner = self.pool.lend().await?;
+        inner.control(self.dialect.begin(), State::InTransaction).await?;
         let (now, kept) = self.time.read(&mut inner).await?;
         Ok(Tx { inner, dialect: self.dialect, now, kept })
     }
@@ -104,6 +117,13 @@ impl Store {
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.begin().await.map(drop)
+    }
+
+    /// What is wrong with the database, as far as is known without asking it: no connection could be opened the last time, or somebody
+    /// has waited for it for longer than a second.
+    pub fn outage(&self) -> Option<Outage> {
+        let is_slow = self.pool.longest_wait().is_some_and(|wait| wait > SLOW);
+        self.pool.outage().map(|why| why.outage()).or_else(|| is_slow.then_some(Outage::Slow))
     }
 
     /// What is wrong with the time as of the last transaction, if anything is.
@@ -114,11 +134,6 @@ impl Store {
     /// This machine's clock less the database's, in milliseconds.
     pub fn clock_skew_millis(&self) -> i64 {
         self.time.skew_millis()
-    }
-
-    /// The time where the database cannot be asked: never before that of a transaction, and it never goes back.
-    pub fn now_without_database(&self) -> Timestamp {
-        self.time.without_database()
     }
 
     /// Closes every connection.
@@ -135,6 +150,9 @@ impl Tx {
 
     /// Makes it all true.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.inner.commit().await?)
+        self.inner.commit().await
     }
 }
+
+#[cfg(test)]
+mod outage_tests;

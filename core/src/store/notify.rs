@@ -1,11 +1,20 @@
 //! Postgres tells the other replicas that something is due: a hint, outside of the transactions that count, with polling behind it.
 
+use std::time::Duration;
+
 use secrecy::ExposeSecret;
+use sqlx::Row;
 use sqlx::postgres::PgListener;
+use tokio::time::timeout;
 
 use super::{Dialect, Store, StoreError};
 
 const CHANNEL: &str = "entryguard_due";
+
+/// How long a listener may hear nothing before it makes sure that it still would: a connection that was cut off is silent.
+const SILENCE: Duration = Duration::from_secs(20);
+/// How long the server may take to answer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Hears what other replicas tell. It connects again by itself when its connection breaks.
 pub struct Listener(PgListener);
@@ -14,7 +23,7 @@ impl Store {
     /// Tells every replica on this database to look. Only Postgres has others to tell.
     pub async fn tell_others(&self) -> Result<(), StoreError> {
         if self.dialect == Dialect::Postgres {
-            sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(&self.pool).await?;
+            sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(&mut *self.pool.lend().await?).await?;
         }
         Ok(())
     }
@@ -29,17 +38,30 @@ impl Store {
         if self.dialect == Dialect::Sqlite {
             return Ok(None);
         }
-        let mut listener = PgListener::connect(self.url.expose_secret()).await?;
-        listener.listen(CHANNEL).await?;
-        Ok(Some(Listener(listener)))
+        let listening = async {
+            let mut listener = PgListener::connect(self.url.expose_secret()).await?;
+            listener.listen(CHANNEL).await?;
+            Ok(Some(Listener(listener)))
+        };
+        timeout(ANSWERS_WITHIN, listening).await.unwrap_or(Err(StoreError::NoAnswer))
     }
 }
 
 impl Listener {
     /// Waits until somebody tells something, or may have while the connection was broken.
     pub async fn heard(&mut self) -> Result<(), StoreError> {
-        self.0.try_recv().await?;
-        Ok(())
+        loop {
+            match timeout(SILENCE, self.0.try_recv()).await {
+                Ok(heard) => return Ok(heard.map(drop)?),
+                Err(_) => timeout(ANSWERS_WITHIN, self.check()).await.unwrap_or(Err(StoreError::NoAnswer))?,
+            }
+        }
+    }
+
+    /// Makes sure that the connection works, and leads to the server that the others write to.
+    async fn check(&mut self) -> Result<(), StoreError> {
+        let row = sqlx::query("SELECT pg_is_in_recovery() AS standby").fetch_one(&mut self.0).await?;
+        if row.try_get("standby")? { Err(StoreError::NoAnswer) } else { Ok(()) }
     }
 }
 

@@ -4,13 +4,16 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyPool, Executor, Row};
+use sqlx::Row;
+use sqlx::any::AnyConnectOptions;
 
+use super::connector::{Connector, Settings};
 use super::dialect::Dialect;
-use super::watched_file::WatchedFile;
+use super::file::DatabaseFile;
+use super::pool::Pool;
 use super::{Store, StoreError, StoreTime, Trials, own_files, tables};
 use crate::clock::Clock;
 use crate::random::Random;
@@ -62,19 +65,18 @@ impl Store {
     pub async fn open(url: &StoreUrl, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
         let dialect = url.dialect()?;
-        let (pool, lock, path) = match dialect {
+        let (pool, lock) = match dialect {
             Dialect::Sqlite => {
                 own_files::make_private(&url.sqlite_path())?;
                 let path = real_path(&url.sqlite_path());
                 let lock = lock_beside(&path)?;
-                (sqlite_pool(&path, "rwc", AS_SERVER).await?, Some(lock), Some(path))
+                (sqlite_pool(path, AS_SERVER, SERVER_LIMIT).await?, Some(lock))
             }
-            Dialect::Postgres => (postgres_pool(url, 10).await?, None, None),
+            Dialect::Postgres => (started(postgres_pool(url, 10)?).await?, None),
         };
         tables::bring_up_to_date(&pool, dialect).await?;
-        // After the first writes: from here on the file has its header.
-        let trials = Trials::new(path.map(|path| watch(&path)).transpose()?);
-        let store = Self { pool, dialect, url: url.0.clone(), time: StoreTime::new(clock, dialect), _lock: lock, trials };
+        let (time, trials) = (StoreTime::new(clock, dialect), Trials::new());
+        let store = Self { pool, dialect, url: url.0.clone(), time, _lock: lock, trials };
         // A clock that went back while no server ran is found out by what was written last.
         if let Some(at) = store.begin().await?.last_event_at().await? {
             store.time.note_entry(at);
@@ -91,6 +93,12 @@ impl Store {
         Self { time: self.time.ask_the_machine(), ..self }
     }
 
+    /// Gives each connection these settings besides, those that are open included: a limit to the file's size, say.
+    #[cfg(any(test, feature = "testing"))]
+    pub async fn set_further(&self, settings: &[&'static str]) {
+        self.pool.set_further(settings).await;
+    }
+
     /// Opens the database beside a server that may be running on it. Only for what takes no lease and runs no pass: a server
     /// counts on being the only one who does where the database is SQLite. Transactions may write; each waits for the other's.
     pub async fn open_beside(url: &StoreUrl, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
@@ -102,12 +110,12 @@ impl Store {
                 if !path.exists() {
                     return Err(StoreError::NoDatabase(path));
                 }
-                sqlite_pool(&path, "rw", BESIDE_SERVER).await?
+                sqlite_pool(path, BESIDE_SERVER, BESIDE_LIMIT).await?
             }
-            Dialect::Postgres => postgres_pool(url, 2).await?,
+            Dialect::Postgres => started(postgres_pool(url, 2)?).await?,
         };
         tables::refuse_other_versions(&pool, dialect).await?;
-        let (time, trials) = (StoreTime::new(clock, dialect), Trials::new(None));
+        let (time, trials) = (StoreTime::new(clock, dialect), Trials::new());
         Ok(Self { pool, dialect, url: url.0.clone(), time, _lock: None, trials })
     }
 
@@ -133,49 +141,59 @@ impl Store {
         let deployment = tx.deployment(tx.now(), random).await?;
         tx.know(directory).await?;
         tx.commit().await?;
+        self.pool.belongs_to(deployment.as_str());
         Ok(deployment)
     }
 }
 
 /// Each commit is on disk before anybody hears of it.
-const AS_SERVER: &[&str] =
+const AS_SERVER: Settings =
     &["PRAGMA busy_timeout = 5000", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"];
-
 /// The journal's mode is the server's to choose. Somebody who waits at a terminal may wait longer than a request to the server.
-const BESIDE_SERVER: &[&str] = &["PRAGMA busy_timeout = 15000", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"];
+const BESIDE_SERVER: Settings = &["PRAGMA busy_timeout = 15000", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"];
+/// A replica that stands still or is cut off inside a transaction holds locks that all the others need: Postgres takes them away
+/// sooner than a lease runs out. No transaction of ours waits for anything but Postgres, so none comes near it.
+const POSTGRES: Settings = &["SET idle_in_transaction_session_timeout = '10s'"];
+
+/// How long one statement may take: longer than it waits for other writers, for a disk is slow at times.
+const SERVER_LIMIT: Duration = Duration::from_secs(15);
+/// The same beside a server.
+const BESIDE_LIMIT: Duration = Duration::from_secs(25);
+/// The same over a network, which may lose the answer: as long as Postgres lets the transaction live that another one waits for.
+const POSTGRES_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a database that does not answer is tried at the start: a Postgres may be starting beside us.
+const STARTS_WITHIN: Duration = Duration::from_secs(30);
+/// The pause between two tries.
+const TRY_AGAIN: Duration = Duration::from_millis(500);
 
 /// One connection, so one writer in this process.
-async fn sqlite_pool(path: &Path, mode: &str, pragmas: &'static [&'static str]) -> Result<AnyPool, StoreError> {
-    // The URL's own parameters give way: losing a commit that a cloud was told about is not for configuration.
-    let options = AnyConnectOptions::from_str(&format!("sqlite://{}?mode={mode}", path.display()))?;
-    // A file does not hang up, so the connection need not be tried each time.
-    let pool = AnyPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).test_before_acquire(false);
-    let pool = pool.after_connect(move |connection, _| {
-        Box::pin(async move {
-            for pragma in pragmas {
-                connection.execute(*pragma).await?;
-            }
-            Ok(())
-        })
-    });
-    let pool = pool.connect_with(options).await?;
-    let row = sqlx::query("SELECT sqlite_version() AS version").fetch_one(&pool).await?;
+async fn sqlite_pool(path: PathBuf, settings: Settings, limit: Duration) -> Result<Pool, StoreError> {
+    // The URL's own parameters give way: losing a commit that a cloud was told about is not for configuration. The file is never made
+    // here: where it has gone, an empty one in its place would open nothing and close nothing.
+    let options = AnyConnectOptions::from_str(&format!("sqlite://{}?mode=rw", path.display()))?;
+    let pool = Pool::new(Connector::new(options, settings, limit, Some(DatabaseFile::new(path))), 1);
+    let pool = started(pool).await?;
+    let row = sqlx::query("SELECT sqlite_version() AS version").fetch_one(&mut *pool.lend().await?).await?;
     refuse_old_sqlite(row.try_get("version")?)?;
     Ok(pool)
 }
 
-/// A replica that stands still or is cut off inside a transaction holds locks that all the others need: Postgres takes them away
-/// sooner than a lease runs out. No transaction of ours waits for anything but Postgres, so none comes near it.
-async fn postgres_pool(url: &StoreUrl, connections: u32) -> Result<AnyPool, StoreError> {
+fn postgres_pool(url: &StoreUrl, connections: u32) -> Result<Pool, StoreError> {
     let options = AnyConnectOptions::from_str(url.0.expose_secret())?;
-    let pool = AnyPoolOptions::new().max_connections(connections).after_connect(|connection, _| {
-        Box::pin(async move { connection.execute("SET idle_in_transaction_session_timeout = '10s'").await.map(drop) })
-    });
-    Ok(pool.connect_with(options).await?)
+    Ok(Pool::new(Connector::new(options, POSTGRES, POSTGRES_LIMIT, None), connections))
 }
 
-fn watch(path: &Path) -> Result<WatchedFile, StoreError> {
-    WatchedFile::open(path).map_err(|error| StoreError::FileLost { path: path.to_owned(), why: error.to_string() })
+/// The same, once it can be reached.
+async fn started(pool: Pool) -> Result<Pool, StoreError> {
+    let began = Instant::now();
+    loop {
+        match pool.lend().await {
+            Ok(_) => return Ok(pool),
+            Err(error) if error.is_away() && began.elapsed() < STARTS_WITHIN => tokio::time::sleep(TRY_AGAIN).await,
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// One file has one lock, by whatever name it is reached.
@@ -241,7 +259,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let server = Store::open(&url_in(&folder), clock()).await.unwrap();
         let newest = "(SELECT MAX(version) FROM _sqlx_migrations)";
-        let alter = |sql: String| sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&server.pool);
+        let alter = async |sql: String| {
+            let mut connection = server.pool.lend().await?;
+            Ok::<_, StoreError>(sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut *connection).await?)
+        };
         alter(format!("UPDATE _sqlx_migrations SET version = 9999 WHERE version = {newest}")).await.unwrap();
         assert!(matches!(Store::open_beside(&url_in(&folder), clock()).await, Err(StoreError::NewerTables)));
         alter("DELETE FROM _sqlx_migrations WHERE version = 9999".to_owned()).await.unwrap();

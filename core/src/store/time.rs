@@ -5,8 +5,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sqlx::{Any, Row, Transaction};
+use sqlx::Row;
 
+use super::pool::PooledConnection;
 use super::{Dialect, Store, StoreError, Tx};
 use crate::clock::{Clock, Monotonic, Reading, SteadyTime, TOLERANCE};
 use crate::domain::{Span, Timestamp};
@@ -68,7 +69,7 @@ impl StoreTime {
     }
 
     /// The time at which a transaction begins, and what was persisted of it by then.
-    pub(super) async fn read(&self, tx: &mut Transaction<'static, Any>) -> Result<(Timestamp, Kept), StoreError> {
+    pub(super) async fn read(&self, tx: &mut PooledConnection) -> Result<(Timestamp, Kept), StoreError> {
         let (mut asked, before) = (self.clock.monotonic(), self.clock.now());
         // Not now(): that is when the transaction began, and a lock may have been waited for since.
         let sql = match self.from_database {

@@ -57,7 +57,7 @@ async fn told(store: &Store) -> Timestamp {
 }
 
 async fn persisted(store: &Store) -> Timestamp {
-    let row = sqlx::query("SELECT latest FROM clock").fetch_one(&store.pool).await.unwrap();
+    let row = sqlx::query("SELECT latest FROM clock").fetch_one(&mut *store.pool.lend().await.unwrap()).await.unwrap();
     Timestamp::from_millis(row.try_get("latest").unwrap())
 }
 
@@ -155,7 +155,7 @@ async fn an_entry_of_the_audit_log_counts_as_persisted_only_where_the_persisted_
     let write = async |store: &Store, after: Span| {
         let sql = "INSERT INTO audit_events (id, seq, at, actor, action, details) SELECT $1, COALESCE(MAX(seq), 0) + 1, $2, 'a', 'b', '{}' FROM audit_events";
         let at = START.plus(after);
-        sqlx::query(sql).bind(at.to_string()).bind(at.as_millis()).execute(&store.pool).await.unwrap();
+        sqlx::query(sql).bind(at.to_string()).bind(at.as_millis()).execute(&mut *store.pool.lend().await.unwrap()).await.unwrap();
     };
     write(&store, Span::from_seconds(40)).await;
     drop(store);

@@ -1,12 +1,11 @@
-//! Whether the database keeps what is written to it: a small commit is tried again and again, and SQLite's file is looked at.
+//! Whether the database keeps what is written to it: a small commit is tried again and again. The pool looks at SQLite's file each time.
 //!
 //! A read proves little: on a full disk every read succeeds, and SQLite answers from its cache after its file was overwritten.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::watched_file::WatchedFile;
-use super::{Store, StoreError};
+use super::{Outage, Store, StoreError};
 use crate::domain::Span;
 
 /// How long one trial may take.
@@ -28,7 +27,6 @@ pub enum StoreFailure {
 /// What the trials have shown.
 #[derive(Debug)]
 pub(super) struct Trials {
-    file: Option<Arc<WatchedFile>>,
     shown: Mutex<Shown>,
 }
 
@@ -46,9 +44,9 @@ enum Failing {
 }
 
 impl Trials {
-    /// Trials of a database that was opened just now; with its file, where it is one.
-    pub(super) fn new(file: Option<WatchedFile>) -> Self {
-        Self { file: file.map(Arc::new), shown: Mutex::new(Shown { last_success: Instant::now(), failing: None }) }
+    /// Trials of a database that was opened just now.
+    pub(super) fn new() -> Self {
+        Self { shown: Mutex::new(Shown { last_success: Instant::now(), failing: None }) }
     }
 
     fn shown(&self) -> MutexGuard<'_, Shown> {
@@ -59,8 +57,10 @@ impl Trials {
         let mut shown = self.shown();
         match tried {
             Ok(()) => *shown = Shown { last_success: Instant::now(), failing: None },
-            Err(StoreError::FileLost { .. }) => shown.failing = Some(Failing::FileLost),
-            Err(_) => shown.failing = Some(Failing::Refuses),
+            Err(error) => {
+                let is_lost = matches!(error.outage(), Outage::Missing | Outage::Damaged);
+                shown.failing = Some(if is_lost { Failing::FileLost } else { Failing::Refuses });
+            }
         }
     }
 }
@@ -71,17 +71,13 @@ impl Store {
     /// # Errors
     /// The database did not take the commit within five seconds, or its file is not the one that was opened.
     pub async fn try_commit(&self) -> Result<(), StoreError> {
-        let tried = tokio::time::timeout(LONGEST_TRIAL, self.look_and_commit()).await;
-        let tried = tried.unwrap_or(Err(StoreError::TrialTimedOut(LONGEST_TRIAL)));
+        let tried = tokio::time::timeout(LONGEST_TRIAL, self.commit_a_trial()).await;
+        let tried = tried.unwrap_or(Err(StoreError::NoAnswer));
         self.trials.note(&tried);
         tried
     }
 
-    async fn look_and_commit(&self) -> Result<(), StoreError> {
-        if let Some(file) = self.trials.file.clone() {
-            // A file system that hangs must hold up no other task.
-            tokio::task::spawn_blocking(move || file.check()).await.map_err(|_| StoreError::Interrupted)??;
-        }
+    async fn commit_a_trial(&self) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         // Counted up: SQLite writes nothing where a row keeps its values.
         sqlx::query(
@@ -113,6 +109,9 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::FileExt;
+    use std::sync::Arc;
+
     use super::*;
     use crate::clock::SystemClock;
     use crate::store::StoreUrl;
@@ -138,9 +137,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (store, path) = opened(&folder).await;
         std::fs::remove_file(&path).unwrap();
-        store.begin().await.unwrap().commit().await.unwrap();
         let error = store.try_commit().await.unwrap_err();
-        assert!(matches!(error, StoreError::FileLost { .. }), "{error}");
+        assert_eq!(error.outage(), Outage::Missing, "{error}");
         assert_eq!(store.failure(), Some(StoreFailure::FileLost));
         std::fs::write(&path, "").unwrap();
         assert!(store.try_commit().await.is_err(), "a new file of that name is another one");
@@ -151,18 +149,24 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (store, path) = opened(&folder).await;
         let length = std::fs::metadata(&path).unwrap().len();
-        std::fs::write(&path, vec![b'x'; usize::try_from(length).unwrap()]).unwrap();
+        let before = std::fs::read(&path).unwrap();
+        let overwrite = |with: &[u8]| std::fs::File::options().write(true).open(&path).unwrap().write_all_at(with, 0).unwrap();
+        overwrite(&vec![b'x'; usize::try_from(length).unwrap()]);
         let error = store.try_commit().await.unwrap_err();
-        assert!(matches!(error, StoreError::FileLost { .. }), "{error}");
+        assert!(matches!(error, StoreError::Overwritten), "{error}");
+        assert_eq!(store.failure(), Some(StoreFailure::FileLost));
+        overwrite(&before);
+        store.try_commit().await.unwrap();
     }
 
     #[tokio::test]
-    async fn commits_without_their_log_count_for_nothing() {
+    async fn commits_go_to_a_new_log_where_the_old_one_was_deleted() {
         let folder = tempfile::tempdir().unwrap();
         let (store, path) = opened(&folder).await;
+        store.try_commit().await.unwrap();
         std::fs::remove_file(path.with_extension("db-wal")).unwrap();
-        let error = store.try_commit().await.unwrap_err();
-        assert!(matches!(error, StoreError::FileLost { .. }), "{error}");
+        store.try_commit().await.unwrap();
+        assert!(path.with_extension("db-wal").exists(), "what is written now would be lost with the process");
     }
 
     async fn alter(store: &Store, sql: &'static str) {

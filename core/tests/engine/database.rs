@@ -81,7 +81,14 @@ fn postgres_address() -> String {
     std::env::var("ENTRYGUARD_TEST_POSTGRES").expect("Postgres is up: run the tests with ./x test, which starts it")
 }
 
-async fn administer(statement: &str) {
+/// Where the Postgres of all tests is.
+pub fn postgres_socket() -> std::net::SocketAddr {
+    let address = postgres_address();
+    let (server, _) = address.rsplit_once('/').expect("the address ends in a database's name");
+    server.rsplit(['@', '/']).next().expect("a host and a port").parse().expect("an address on loopback")
+}
+
+pub async fn administer(statement: &str) {
     let mut connection = PgConnection::connect(&postgres_address()).await.expect("Postgres is up");
     sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut connection).await.expect(statement);
     connection.close().await.unwrap();

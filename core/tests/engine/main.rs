@@ -12,7 +12,10 @@ mod invariants;
 mod model;
 mod moving;
 mod offline;
+mod outages;
 mod process;
 mod seeded;
 mod step;
+#[path = "../../../tests/src/tcp_proxy.rs"]
+mod tcp_proxy;
 mod world;

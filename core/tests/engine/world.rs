@@ -37,7 +37,17 @@ impl World {
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_800_000_000_000)));
         let cloud = SimCloud::new(Arc::clone(&clock) as Arc<dyn Clock>, seed);
         let random: SharedRandom = Arc::new(Seeded::new(seed));
-        let database = kind.make().await;
+        Self::on(kind.make().await, clock, cloud, random).await
+    }
+
+    /// On this database, reached by its URL.
+    pub async fn reached(database: Database, seed: u64) -> Self {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_800_000_000_000)));
+        let cloud = SimCloud::new(Arc::clone(&clock) as Arc<dyn Clock>, seed);
+        Self::on(database, clock, cloud, Arc::new(Seeded::new(seed))).await
+    }
+
+    async fn on(database: Database, clock: Arc<ManualClock>, cloud: Arc<SimCloud>, random: SharedRandom) -> Self {
         let process = Process::start(&database.url, &cloud, &clock, &random).await;
         Self { database, cloud, clock, process: Some(process), model: Model::default(), random }
     }

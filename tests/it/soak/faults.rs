@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use entryguard_tests::{Chance, Database, Server, SmallDisk, Wire, World};
+use entryguard_tests::{Chance, Database, Server, SmallDisk, TcpProxy, World};
 use futures_util::future::{join, join_all, join3};
 
 /// One way to break something.
@@ -100,7 +100,7 @@ pub struct Replica {
     /// How far its clock is off, as `ENTRYGUARD_CLOCK_FILE` has it.
     clock: PathBuf,
     /// Its own way to Postgres.
-    database: Option<Wire>,
+    database: Option<TcpProxy>,
 }
 
 impl Replica {
@@ -109,18 +109,13 @@ impl Replica {
         world.server.kill_9();
         let mut replicas = Vec::new();
         for number in 0..if database == Database::Postgres { 3 } else { 1 } {
-            let wires = world.wires.as_ref().expect("the world has wires");
-            let wire = if database == Database::Postgres { Some(wires.another_to_the_database().await) } else { None };
-            let mut server = match &wire {
-                Some(wire) => world.another_server_through(wire).await,
-                None => world.another_server().await,
-            };
+            let (mut server, proxy) = world.another_server_behind_proxy().await;
             let clock = world.folder().join(format!("clock-{number}"));
             std::fs::write(&clock, "0s").expect("a file of ours");
             server.always_with("ENTRYGUARD_CLOCK_FILE", clock.to_str().expect("a path of ours"));
             server.always_with(OFFLINE_AFTER.0, OFFLINE_AFTER.1);
             server.restart().await;
-            replicas.push(Self { server, clock, database: wire });
+            replicas.push(Self { server, clock, database: proxy });
         }
         (world, replicas)
     }
@@ -157,10 +152,10 @@ impl Replica {
     async fn loses_its_database(&self, world: &World, counts: &Counts, chance: &mut Chance) {
         counts.add(Fault::DatabaseGone);
         let outage = long_outage(chance);
-        if let Some(wire) = &self.database {
-            wire.cut();
+        if let Some(proxy) = &self.database {
+            if chance.one_in(2) { proxy.refuse() } else { proxy.silence() }
             tokio::time::sleep(outage).await;
-            wire.mend();
+            proxy.mend();
         } else {
             let away = world.database().take_away();
             tokio::time::sleep(outage).await;
@@ -241,13 +236,13 @@ async fn throttles(world: &World, counts: &Counts, mut chance: Chance) {
 }
 
 async fn is_cut_off(world: &World, counts: &Counts, mut chance: Chance) {
-    let wire = &world.wires.as_ref().expect("the world has wires").cloud;
+    let proxy = world.cloud_proxy.as_ref().expect("the world has a proxy before its cloud");
     while !counts.is_enough() {
         pause(&mut chance).await;
         counts.add(Fault::CloudCutOff);
-        wire.cut();
+        if chance.one_in(2) { proxy.refuse() } else { proxy.silence() }
         tokio::time::sleep(outage(&mut chance)).await;
-        wire.mend();
+        proxy.mend();
         pause(&mut chance).await;
     }
 }

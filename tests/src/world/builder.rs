@@ -4,7 +4,6 @@ use std::path::Path;
 
 use super::World;
 use super::config::{self, Member, Peers, Role};
-use super::wires::Wires;
 use crate::database::Database;
 use crate::discord::DiscordDouble;
 use crate::eventually::SOON;
@@ -17,6 +16,7 @@ use crate::server::{ACCESS_KEY, Server, Setup};
 use crate::services::moto_address;
 use crate::slack::SlackDouble;
 use crate::small_disk::SmallDisk;
+use crate::tcp_proxy::TcpProxy;
 use crate::unique::unique;
 
 /// A world to be. Without roles of its own, one role gives every member every resource.
@@ -31,16 +31,29 @@ pub struct WorldBuilder {
     max_sessions: u32,
     extra: String,
     discord: bool,
-    wires: bool,
+    cloud_behind_proxy: bool,
     small_disk: Option<u32>,
+    behind_proxy: bool,
 }
 
 impl WorldBuilder {
     pub(super) fn new(database: Database) -> Self {
         let durations = ["1h", "2h", "4h", "8h", "12h", "24h"].map(str::to_owned).to_vec();
         let (files, members, roles, extra) = (Vec::new(), Vec::new(), Vec::new(), String::new());
-        let (discord, wires, small_disk) = (false, false, None);
-        Self { database, groups: 0, files, members, roles, durations, max_sessions: 3, extra, discord, wires, small_disk }
+        Self {
+            database,
+            groups: 0,
+            files,
+            members,
+            roles,
+            durations,
+            max_sessions: 3,
+            extra,
+            discord: false,
+            cloud_behind_proxy: false,
+            small_disk: None,
+            behind_proxy: false,
+        }
     }
 
     /// With `n` security groups in moto, the resources `group-1`, `group-2`, …, each for SSH.
@@ -54,9 +67,9 @@ impl WorldBuilder {
         self
     }
 
-    /// With connections to the cloud, and to Postgres, that a test can cut.
-    pub fn through_wires(self) -> Self {
-        Self { wires: true, ..self }
+    /// With connections to the cloud that a test can cut.
+    pub fn with_the_cloud_behind_a_proxy(self) -> Self {
+        Self { cloud_behind_proxy: true, ..self }
     }
 
     /// With SQLite's file on a file system of this size, which a test can fill; on the usual one where none can be mounted.
@@ -74,6 +87,11 @@ impl WorldBuilder {
     /// With a Discord app beside the Slack app.
     pub fn with_discord(self) -> Self {
         Self { discord: true, ..self }
+    }
+
+    /// With a proxy between the server and its Postgres.
+    pub fn with_a_proxy_before_the_database(self) -> Self {
+        Self { behind_proxy: true, ..self }
     }
 
     /// With a member whom Discord knows as `user`.
@@ -144,13 +162,10 @@ impl WorldBuilder {
         let discord = DiscordDouble::open().await;
         let disk = self.small_disk.and_then(|megabytes| SmallDisk::at(&place.path().join("disk"), megabytes));
         let database = self.database.make(disk.as_ref().map_or(place.path(), SmallDisk::place)).await;
-        let wires = if self.wires { Some(Wires::before(proxy.address(), &database.url).await) } else { None };
+        let (cloud_proxy, cloud) = if self.cloud_behind_proxy { cut_off_by(&proxy).await } else { (None, proxy.address().to_owned()) };
         let port = free_port();
-        let (database_url, cloud) = match &wires {
-            Some(wires) => (wires.database_url.as_str(), wires.cloud_address.as_str()),
-            None => (database.url.as_str(), proxy.address()),
-        };
-        let peers = Peers { port, database: database_url, slack: &slack.api_url(), cloud };
+        let (tcp_proxy, url) = if self.behind_proxy { database.behind_proxy().await } else { (None, database.url.clone()) };
+        let peers = Peers { port, database: &url, slack: &slack.api_url(), cloud: &cloud };
         let mut config = self.config(place.path(), &peers, &groups);
         if self.discord {
             config.push_str(&crate::world::config::discord(&discord.api_url()));
@@ -159,8 +174,23 @@ impl WorldBuilder {
         let server = Server::start(setup.clone()).await;
         slack.install(&server.address());
         discord.install(&server.address());
-        let (patience, until_over) = (SOON, SOON);
-        World { server, ec2, proxy, slack, discord, groups, patience, until_over, wires, disk, setup, config, database, place }
+        World {
+            server,
+            ec2,
+            proxy,
+            tcp_proxy,
+            slack,
+            discord,
+            groups,
+            patience: SOON,
+            until_over: SOON,
+            cloud_proxy,
+            disk,
+            setup,
+            config,
+            database,
+            place,
+        }
     }
 
     fn config(&self, place: &Path, peers: &Peers, groups: &[GroupId]) -> String {
@@ -180,6 +210,14 @@ impl WorldBuilder {
         ]
         .concat()
     }
+}
+
+/// What cuts the connections to the proxy of the cloud, and the cloud's address by that way.
+async fn cut_off_by(proxy: &Proxy) -> (Option<TcpProxy>, String) {
+    let upstream = proxy.address().strip_prefix("http://").expect("the proxy speaks HTTP").parse().expect("an address of loopback");
+    let before = TcpProxy::before(upstream).await;
+    let address = format!("http://{}", before.address());
+    (Some(before), address)
 }
 
 async fn make_groups(ec2: &Ec2, count: usize) -> Vec<GroupId> {

@@ -1,0 +1,123 @@
+//! How a connection is opened: its settings, and a check that it leads to the database that it led to before.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use sqlx::any::AnyConnectOptions;
+use sqlx::{AnyConnection, ConnectOptions, Connection, Executor, Row};
+
+use super::StoreError;
+use super::file::{DatabaseFile, Fate};
+
+/// Opens connections to one database.
+pub(super) struct Connector {
+    options: AnyConnectOptions,
+    settings: Settings,
+    limit: Duration,
+    file: Option<DatabaseFile>,
+    // Known once its rows have been made: a file put in its place, or a server behind the same name, must be the same installation's.
+    deployment: OnceLock<String>,
+    // Further settings of a test, such as a limit to the file's size.
+    #[cfg(any(test, feature = "testing"))]
+    further: std::sync::Mutex<Vec<&'static str>>,
+}
+
+/// The statements that each connection begins with.
+pub(super) type Settings = &'static [&'static str];
+
+impl Connector {
+    pub(super) fn new(options: AnyConnectOptions, settings: Settings, limit: Duration, file: Option<DatabaseFile>) -> Self {
+        Self {
+            options,
+            settings,
+            limit,
+            file,
+            deployment: OnceLock::new(),
+            #[cfg(any(test, feature = "testing"))]
+            further: std::sync::Mutex::default(),
+        }
+    }
+
+    /// Opens one. Each has the settings; one that cannot be given them is none.
+    pub(super) async fn connect(&self) -> Result<AnyConnection, StoreError> {
+        if let Some(file) = &self.file {
+            file.prepare()?;
+        }
+        let mut connection = self.options.connect().await?;
+        match self.set_up(&mut connection).await {
+            Ok(()) => Ok(connection),
+            Err(error) => {
+                // Its own error tells less.
+                let _ = connection.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn set_up(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
+        for setting in self.settings {
+            connection.execute(*setting).await?;
+        }
+        for setting in self.further() {
+            connection.execute(setting).await?;
+        }
+        if let Some(ours) = self.deployment.get() {
+            check_deployment(connection, ours).await?;
+        }
+        if let Some(file) = &self.file {
+            file.note_opened();
+        }
+        Ok(())
+    }
+
+    #[cfg(not(any(test, feature = "testing")))]
+    const fn further(&self) -> [&'static str; 0] {
+        []
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    fn further(&self) -> Vec<&'static str> {
+        self.further.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// Gives each connection from now on these settings besides.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn set_further(&self, settings: &[&'static str]) {
+        *self.further.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = settings.to_vec();
+    }
+
+    /// From now on, whose database it has to be.
+    pub(super) fn belongs_to(&self, deployment: &str) {
+        let _ = self.deployment.set(deployment.to_owned());
+    }
+
+    /// What became of the file, where the database is one.
+    pub(super) fn fate(&self) -> Option<Fate> {
+        self.file.as_ref().map(DatabaseFile::fate)
+    }
+
+    /// Whether the database is a file.
+    pub(super) const fn is_file(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// How long one statement may take.
+    pub(super) const fn limit(&self) -> Duration {
+        self.limit
+    }
+
+    /// Why nothing is done on a file that is missing.
+    pub(super) fn missing(&self) -> Option<StoreError> {
+        self.file.as_ref().and_then(|file| file.prepare().err())
+    }
+}
+
+async fn check_deployment(connection: &mut AnyConnection, ours: &str) -> Result<(), StoreError> {
+    let query = sqlx::query("SELECT id FROM deployment WHERE singleton = 'this'");
+    let row = match query.fetch_optional(connection).await {
+        Err(error) if super::outage::is_missing_table(&error) => None,
+        found => found?,
+    };
+    let found = row.map(|row| row.try_get::<String, _>("id")).transpose()?;
+    if found.as_deref() == Some(ours) { Ok(()) } else { Err(StoreError::AnotherDatabase) }
+}

@@ -273,12 +273,19 @@ on_both_databases! {
         assert_eq!(world.rules_of(&world.groups[0]).await.len(), 1, "a new status closes nothing");
         world.slack.to_server().from_team("T0SECOND").press("U111", &thread.parent, "entryguard_stop").await;
         world.wait_until_group_allows(&world.groups[0], &[]).await;
-        // Whoever is taken out of our workspace loses what they have open.
-        world.start_session("U111", "1h", HOME).await;
-        world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
-        world.slack.put_into_grid("U111", &["T0SECOND"]);
-        world.slack.to_server().user_change("U111").await;
-        world.wait_until_group_allows(&world.groups[0], &[]).await;
+        // Whoever is taken out of our workspace loses what they have open, whether Slack still shows them to us or not.
+        for hidden in [false, true] {
+            world.slack.put_into_grid("U111", &["T0SECOND", SlackDouble::TEAM]);
+            world.slack.to_server().user_change("U111").await;
+            world.start_session("U111", "1h", HOME).await;
+            world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR]).await;
+            world.slack.put_into_grid("U111", &["T0SECOND"]);
+            if hidden {
+                world.slack.hide("U111", "user_not_found");
+            }
+            world.slack.to_server().user_change("U111").await;
+            world.wait_until_group_allows(&world.groups[0], &[]).await;
+        }
         world.finish().await;
     }
 

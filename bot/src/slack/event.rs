@@ -8,10 +8,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::leavers::close_for;
-use super::standing::Standing;
+use super::standing::{NOT_THERE, Standing};
 use super::user::SlackUser;
 use super::{SlackState, home};
-use crate::chat::Place;
+use crate::chat::{ChatError, Place};
 
 /// What comes to the events' address.
 #[derive(Deserialize)]
@@ -124,11 +124,14 @@ async fn changed(state: &SlackState, team: &str, user: SlackUser) -> Result<(), 
     let ours = &state.settings.team_id;
     // Where Slack does not name the user's workspace, it is the one that the event is about.
     let user = user.or_of(team);
-    let standing = match user.standing(ours) {
+    let told = user.standing(ours);
+    let standing = match told {
         // An older event that comes again must not take back what a newer one said; and of somebody of several workspaces an event, which
         // tells of each new status of theirs, may name another one than ours. They are asked about.
         Standing::Active | Standing::Stranger => match state.api.user(&user.id).await {
             Ok(said) => said.standing(ours),
+            // It agrees with the event: whoever was taken out of our workspace is shown to us no more.
+            Err(ChatError::Refused(why)) if told == Standing::Stranger && NOT_THERE.contains(&why.as_str()) => told,
             Err(error) => {
                 tracing::warn!(user = user.id, %error, "Slack does not say what became of a user; their next command asks again");
                 return Ok(());

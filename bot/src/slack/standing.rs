@@ -9,7 +9,7 @@ use crate::chat::{ChatError, Recent};
 /// How long Slack's word on a user is taken for the present truth. A change of theirs comes as an event meanwhile.
 const FRESH: Span = Span::from_minutes(15);
 /// Slack's answers about a user whom our workspace does not have.
-const NOT_THERE: [&str; 2] = ["user_not_found", "user_not_visible"];
+pub(super) const NOT_THERE: [&str; 2] = ["user_not_found", "user_not_visible"];
 /// Slack's answers where it is not away, but takes nothing from the app: nobody can be vouched for until that is mended.
 pub(super) const NOT_ALLOWED: [&str; 8] = [
     "missing_scope",

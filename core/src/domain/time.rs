@@ -200,7 +200,9 @@ impl FromStr for Span {
                 ("d" | "day" | "days", _) => 86_400,
                 // `1h30`: there is nothing else that the two digits could be.
                 ("", "h" | "H") if part.is_minutes() => 60,
-                ("", _) => return Err(SpanError::NoUnit(part.number.to_owned())),
+                ("", _) if part.rest.is_empty() || part.rest.starts_with(|c: char| c.is_ascii_digit()) => {
+                    return Err(SpanError::NoUnit(part.number.to_owned()));
+                }
                 _ => return Err(not_a_duration()),
             };
             let length = part.times(seconds).and_then(|length| total.checked_add(length));

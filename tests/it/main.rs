@@ -12,6 +12,7 @@ mod api_schema;
 mod approval;
 mod audit;
 mod client;
+mod clocks;
 mod commands;
 mod crash_points;
 mod discord;

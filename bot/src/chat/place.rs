@@ -127,12 +127,18 @@ impl Shown {
     /// Whether this table is to be tried again by now, where it is one that the chat did not take.
     pub fn holds(&self, table: Option<&str>, now: Timestamp) -> Option<bool> {
         let held = self.held.as_ref().filter(|held| Some(held.table.as_str()) == table)?;
-        Some(held.until.is_some_and(|until| until <= now.as_millis()))
+        // One that is later than any wait can be was written while a clock was ahead.
+        let latest = now.plus(LONGEST_WAIT).as_millis();
+        Some(held.until.is_some_and(|until| until <= now.as_millis() || until > latest))
     }
 
     /// When a table is tried again, where that is to come.
     pub fn held_until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.held.as_ref().and_then(|held| held.until).map(Timestamp::from_millis).filter(|until| *until > now)
+        self.held
+            .as_ref()
+            .and_then(|held| held.until)
+            .map(Timestamp::from_millis)
+            .filter(|until| *until > now && *until <= now.plus(LONGEST_WAIT))
     }
 }
 

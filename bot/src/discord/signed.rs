@@ -6,7 +6,7 @@ use http::HeaderMap;
 use serde::de::DeserializeOwned;
 
 use super::DiscordState;
-use crate::http::signed::{Refused, only, signed, signed_at, unknown_shape};
+use crate::http::signed::{Present, Refused, only, signed, signed_at, unknown_shape};
 
 /// Who signs.
 pub const SENDER: &str = "Discord";
@@ -29,7 +29,7 @@ impl<T: DeserializeOwned> FromRequest<DiscordState> for Signed<T> {
 
 /// Checks the request's time and signature; both, if they hold, as the request's name.
 fn verify(headers: &HeaderMap, body: &[u8], state: &DiscordState) -> Result<String, Refused> {
-    let (timestamp, seconds) = signed_at(headers, TIMESTAMP, state.shared.engine.now())?;
+    let (timestamp, seconds) = signed_at(headers, TIMESTAMP, Present::of(&state.shared.engine))?;
     let signature = only(headers, SIGNATURE)?;
     let verifier = state.verifier.as_ref().ok_or(Refused::Signature)?;
     verifier.verify(signature, timestamp, body).map_err(|_| Refused::Signature)?;

@@ -3,7 +3,6 @@
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::response::Response;
-use entryguard_core::domain::Timestamp;
 use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderMap;
 use secrecy::ExposeSecret;
@@ -11,7 +10,7 @@ use serde::de::DeserializeOwned;
 use sha2::Sha256;
 
 use super::SlackState;
-use crate::http::signed::{self, Refused, only, signed_at, unknown_shape};
+use crate::http::signed::{self, Present, Refused, only, signed_at, unknown_shape};
 
 pub(super) const SENDER: &str = "Slack";
 const TIMESTAMP: &str = "x-slack-request-timestamp";
@@ -44,7 +43,7 @@ impl<T: DeserializeOwned> FromRequest<SlackState> for SignedJson<T> {
 }
 
 async fn verified(request: Request, state: &SlackState) -> Result<(Bytes, String), Response> {
-    let now = state.shared.engine.now();
+    let now = Present::of(&state.shared.engine);
     signed::signed(request, state, SENDER, |headers, body| {
         // While the secret is exchanged there are two.
         let secrets = state.settings.signing_secrets.iter();
@@ -55,7 +54,7 @@ async fn verified(request: Request, state: &SlackState) -> Result<(Bytes, String
 }
 
 /// Checks the request's time and signature; both, if they hold, as the request's name.
-fn verify(headers: &HeaderMap, body: &[u8], secret: &str, now: Timestamp) -> Result<String, Refused> {
+fn verify(headers: &HeaderMap, body: &[u8], secret: &str, now: Present) -> Result<String, Refused> {
     let (timestamp, seconds) = signed_at(headers, TIMESTAMP, now)?;
     let signature = only(headers, SIGNATURE)?;
     let given = signature.strip_prefix("v0=").and_then(|hex| hex::decode(hex).ok()).ok_or(Refused::Signature)?;
@@ -71,6 +70,8 @@ fn verify(headers: &HeaderMap, body: &[u8], secret: &str, now: Timestamp) -> Res
 
 #[cfg(test)]
 mod tests {
+    use entryguard_core::domain::Timestamp;
+
     use super::*;
 
     // The example of Slack's own documentation.
@@ -83,7 +84,23 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(TIMESTAMP, SIGNED_AT.into());
         headers.insert(SIGNATURE, signature.parse().unwrap());
-        verify(&headers, body.as_bytes(), SECRET, Timestamp::from_millis((SIGNED_AT + seconds_late) * 1000))
+        let now = Timestamp::from_seconds(SIGNED_AT + seconds_late);
+        verify(&headers, body.as_bytes(), SECRET, Present { time: now, wall_clock: now })
+    }
+
+    #[test]
+    fn i8_a_request_is_fresh_by_the_time_or_by_a_wall_clock_that_has_gone_back_to_the_right_one() {
+        let check = |time_late: i64, wall_clock_late: i64| {
+            let mut headers = HeaderMap::new();
+            headers.insert(TIMESTAMP, SIGNED_AT.into());
+            headers.insert(SIGNATURE, GOOD.parse().unwrap());
+            let [time, wall_clock] = [time_late, wall_clock_late].map(|late| Timestamp::from_seconds(SIGNED_AT + late));
+            verify(&headers, BODY.as_bytes(), SECRET, Present { time, wall_clock })
+        };
+        assert!(check(3_600, 0).is_ok(), "the clock was an hour ahead, and is right now");
+        assert!(check(0, -3_600).is_ok(), "the clock was right, and is an hour behind now");
+        assert_eq!(check(3_600, 301), Err(Refused::Stale));
+        assert_eq!(check(301, -3_600), Err(Refused::Stale));
     }
 
     #[test]
@@ -102,7 +119,8 @@ mod tests {
         headers.append(TIMESTAMP, SIGNED_AT.into());
         headers.append(SIGNATURE, GOOD.parse().unwrap());
         headers.append(SIGNATURE, GOOD.parse().unwrap());
-        let now = Timestamp::from_millis(SIGNED_AT * 1000);
+        let now = Timestamp::from_seconds(SIGNED_AT);
+        let now = Present { time: now, wall_clock: now };
         assert_eq!(verify(&headers, BODY.as_bytes(), SECRET, now), Err(Refused::Header));
     }
 

@@ -100,6 +100,8 @@ pub enum AuditAction {
     PanicClosed,
     /// What was closed at once may be opened again.
     PanicLifted,
+    /// An operator said that a clock which had gone back is right, and the time was set to it.
+    ClockAccepted,
     /// A rule was seen to be there.
     RuleApplied,
     /// A rule could not be made.
@@ -139,9 +141,10 @@ impl AuditAction {
     ];
 
     /// Every action, in the order of their words.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::ApiKeyCreated,
         Self::ApiKeyRevoked,
+        Self::ClockAccepted,
         Self::JoinCodeIssued,
         Self::IdentityJoined,
         Self::IdentityParted,
@@ -214,6 +217,7 @@ impl AuditAction {
             Self::SessionClosed => "session.closed",
             Self::PanicClosed => "panic.closed",
             Self::PanicLifted => "panic.lifted",
+            Self::ClockAccepted => "clock.accepted",
             Self::RuleApplied => "rule.applied",
             Self::RuleFailed => "rule.failed",
             Self::RuleRemoved => "rule.removed",

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use comfy_table::{ContentArrangement, Table, presets};
-use entryguard_core::clock::{Clock, SystemClock};
+use entryguard_core::clock::SystemClock;
 use entryguard_core::config::Settings;
 use entryguard_core::domain::{ApiKeyRecord, ApiKeyStanding, Timestamp};
 use entryguard_core::engine::{KeyRequest, api_keys, close_sessions_of_api_key, create_api_key, revoke_api_key};
@@ -48,8 +48,9 @@ async fn create(options: CreateKeyOptions) -> anyhow::Result<()> {
 
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
 async fn list(options: &ListOptions) -> anyhow::Result<()> {
-    let keys = api_keys(&open(&options.config).await?).await?;
-    let now = SystemClock.now();
+    let store = open(&options.config).await?;
+    let keys = api_keys(&store).await?;
+    let now = store.now_without_database();
     match options.json {
         true => println!("{:#}", Value::from(keys.iter().map(|key| in_json(key, now)).collect::<Vec<_>>())),
         false if keys.is_empty() => println!("There is no key. `entryguard api-key create` makes one."),

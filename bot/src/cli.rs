@@ -33,6 +33,9 @@ pub enum Verb {
     /// Close everything at once, and keep it closed until it is lifted.
     #[command(subcommand)]
     Panic(PanicVerb),
+    /// Show the time that EntryGuard goes by, or set it back to a clock that was ahead and is right now.
+    #[command(subcommand)]
+    Clock(ClockVerb),
     /// Print the audit log, or check that nobody has changed it.
     #[command(subcommand)]
     Audit(AuditVerb),
@@ -235,6 +238,34 @@ impl PanicOptions {
         let resource = self.resource.clone().map(PanicScope::Resource);
         self.all.then_some(PanicScope::All).or(member).or(resource)
     }
+}
+
+/// What to do about the clock.
+#[derive(Subcommand)]
+pub enum ClockVerb {
+    /// Show the time that EntryGuard goes by, what the clock says, and whether openings are refused because of it.
+    Show(ListOptions),
+    /// Say that a clock which has gone back is right now, so that sessions can start again.
+    ///
+    /// The time that EntryGuard goes by never goes back: after the clock was ahead, nothing is opened until it has caught up. This sets the
+    /// time to the clock. With SQLite that is this machine's clock, and with Postgres the database's: see that it is right first. Start
+    /// links, sign-in links and codes that nobody has used end, and so do sign-ins and remembered addresses of the time while the clock was
+    /// ahead. Whatever was stored before keeps its end. It needs no running server, and one that runs goes on from the new time at once.
+    Accept(AcceptClockOptions),
+}
+
+/// How to accept the clock.
+#[derive(Args)]
+pub struct AcceptClockOptions {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigOptions,
+    /// End every live session: none may last longer because the time is set back.
+    #[arg(long)]
+    pub end_sessions: bool,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What to put into the manifest.

@@ -7,6 +7,7 @@ mod chat;
 mod check;
 mod cli;
 mod client;
+mod clock;
 mod demo;
 mod discord;
 mod github;
@@ -62,6 +63,7 @@ fn run(verb: Verb) -> anyhow::Result<ExitCode> {
             Verb::Check(options) => check::run(options).await,
             Verb::Sweep(options) => sweep::run(options).await,
             Verb::Panic(verb) => panic::run(verb).await,
+            Verb::Clock(verb) => clock::run(verb).await,
             Verb::Audit(verb) => audit::run(verb).await,
             Verb::ApiKey(verb) => api_key::run(verb).await,
             Verb::IamPolicy(options) => iam_policy::run(&options),

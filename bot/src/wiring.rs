@@ -23,8 +23,6 @@ pub struct Wired {
     pub deployment: DeploymentId,
     /// The database.
     pub store: Arc<Store>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
     /// What wakes the workers.
     pub nudges: Arc<Nudges>,
     /// Whether what closes things is alive.
@@ -50,15 +48,8 @@ impl Wired {
             later_reads,
             sweep_pace: SweepPace::default(),
         }));
-        let engine = Engine::new(
-            Arc::clone(&store),
-            Arc::new(directory),
-            Arc::clone(&clock),
-            random,
-            Arc::clone(&nudges),
-            Arc::clone(&pulse),
-        );
-        Ok(Self { engine: Arc::new(engine), reconciler, deployment, store, clock, nudges, pulse })
+        let engine = Engine::new(Arc::clone(&store), Arc::new(directory), clock, random, Arc::clone(&nudges), Arc::clone(&pulse));
+        Ok(Self { engine: Arc::new(engine), reconciler, deployment, store, nudges, pulse })
     }
 }
 

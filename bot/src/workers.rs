@@ -1,12 +1,13 @@
 //! The loops that run beside the server.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use entryguard_core::clock::Clock;
 use entryguard_core::config::SweepSchedule;
+use entryguard_core::domain::{Span, Timestamp};
 use entryguard_core::engine::Engine;
 use entryguard_core::reconcile::{Pulse, Reconciler};
+use entryguard_core::store::Store;
 use tokio::task::JoinSet;
 
 use crate::vigil;
@@ -20,16 +21,18 @@ pub fn start(wired: &Wired, sweep: SweepSchedule) -> JoinSet<()> {
     workers.spawn(Arc::clone(&wired.reconciler).run_wakes());
     workers.spawn(Arc::clone(&wired.reconciler).run_reminders());
     workers.spawn(Arc::clone(&wired.reconciler).run_without_database());
-    let (reconciler, pulse, clock) = (Arc::clone(&wired.reconciler), Arc::clone(&wired.pulse), Arc::clone(&wired.clock));
+    let (reconciler, pulse, store) = (Arc::clone(&wired.reconciler), Arc::clone(&wired.pulse), Arc::clone(&wired.store));
     workers.spawn(vigil::watch_limits(Arc::clone(&wired.reconciler)));
     workers.spawn(vigil::watch_the_audit_log(Arc::clone(&wired.store)));
-    workers.spawn(sweep_on_schedule(reconciler, sweep, clock, pulse));
+    workers.spawn(sweep_on_schedule(reconciler, sweep, store, pulse));
     workers.spawn(keep_schedules(Arc::clone(&wired.engine)));
     workers
 }
 
 /// How often to look whether a schedule's time has come.
 const TICK: Duration = Duration::from_secs(1);
+/// How late a sweep may be after the machine was suspended.
+const LOOK: Duration = Duration::from_secs(15);
 
 /// Starts the sessions of schedules, for ever.
 async fn keep_schedules(engine: Arc<Engine>) {
@@ -44,11 +47,11 @@ async fn keep_schedules(engine: Arc<Engine>) {
 }
 
 /// Sweeps at the start, and then whenever the schedule says.
-async fn sweep_on_schedule(reconciler: Arc<Reconciler>, schedule: SweepSchedule, clock: Arc<dyn Clock>, pulse: Arc<Pulse>) {
+async fn sweep_on_schedule(reconciler: Arc<Reconciler>, schedule: SweepSchedule, store: Arc<Store>, pulse: Arc<Pulse>) {
     pulse.sweep_done(Duration::ZERO);
     loop {
         let swept = reconciler.sweep(false).await;
-        let now = clock.now();
+        let now = store.now_without_database();
         let next = schedule.next_after(now).map_or(Duration::from_secs(300), |at| at.since(now).as_duration());
         let next = next.max(Duration::from_secs(1));
         match swept {
@@ -60,7 +63,16 @@ async fn sweep_on_schedule(reconciler: Arc<Reconciler>, schedule: SweepSchedule,
             }
             Err(error) => tracing::error!(error = ?error, "a sweep failed; the next one is on schedule"),
         }
-        tokio::time::sleep(next).await;
+        wait_until(&store, now.plus(Span::from_millis(i64::try_from(next.as_millis()).unwrap_or(i64::MAX))), next).await;
+    }
+}
+
+/// Waits for a time, or for as long as it was away: timers stand still while the machine is suspended, and an operator may set the time
+/// back to a clock that was ahead.
+async fn wait_until(store: &Store, at: Timestamp, longest: Duration) {
+    let ends = Instant::now() + longest;
+    while store.now_without_database() < at && Instant::now() < ends {
+        tokio::time::sleep(LOOK.min(ends.saturating_duration_since(Instant::now()))).await;
     }
 }
 

@@ -13,6 +13,7 @@ mod approval;
 mod attacks;
 mod audit;
 mod client;
+mod clocks;
 mod commands;
 mod crash_points;
 mod database_away;

@@ -133,7 +133,9 @@ impl Shown {
     /// Whether this table is to be tried again by now, where it is one that the chat did not take.
     pub fn holds(&self, table: Option<&str>, now: Timestamp) -> Option<bool> {
         let held = self.held.as_ref().filter(|held| Some(held.table.as_str()) == table)?;
-        Some(held.until.is_some_and(|until| until <= now.as_millis()))
+        // One that is later than any wait can be was written while a clock was ahead.
+        let latest = now.plus(LONGEST_WAIT).as_millis();
+        Some(held.until.is_some_and(|until| until <= now.as_millis() || until > latest))
     }
 
     /// The chat takes no edit of this message before then.
@@ -144,14 +146,15 @@ impl Shown {
 
     /// Whether the chat has said that it takes no edit of this message by now.
     pub fn waits_for(&self, message: &str, now: Timestamp) -> bool {
-        self.waits.get(message).is_some_and(|until| *until > now.as_millis())
+        self.waits.get(message).is_some_and(|until| *until > now.as_millis() && *until <= now.plus(LONGEST_WAIT).as_millis())
     }
 
     /// When to look again for what the chat did not take, where that is to come.
     pub fn next_try(&self, now: Timestamp) -> Option<Timestamp> {
         let held = self.held.as_ref().and_then(|held| held.until);
-        let waits = self.waits.values().map(|until| (*until).min(now.plus(LONGEST_WAIT).as_millis()));
-        waits.chain(held).map(Timestamp::from_millis).filter(|until| *until > now).min()
+        let latest = now.plus(LONGEST_WAIT);
+        let all = self.waits.values().copied().chain(held).map(Timestamp::from_millis);
+        all.filter(|until| *until > now && *until <= latest).min()
     }
 }
 

@@ -65,7 +65,7 @@ impl Memberships {
 
     /// A direct message shows nothing of the guild, so where Discord does not answer nobody is let in.
     async fn asked(&self, state: &DiscordState, identity: &Identity, user: UserId) -> Result<Asked, String> {
-        let now = state.shared.engine.now();
+        let now = state.shared.engine.uptime();
         let is_gone = state.shared.engine.known().departed.contains(identity);
         // Of whoever was found to be gone since they were heard to be there, only Discord can say that they are back.
         let holds = |(is_member, until): &(bool, Timestamp)| *until > now && !(*is_member && is_gone);

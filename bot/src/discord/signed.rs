@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serenity::interactions_endpoint::Verifier;
 
 use super::DiscordState;
-use crate::http::signed::{Refused, name_of, only, signature, signed, signed_at, unknown_shape};
+use crate::http::signed::{Present, Refused, name_of, only, signature, signed, signed_at, unknown_shape};
 
 /// Who signs.
 pub const SENDER: &str = "Discord";
@@ -33,7 +33,7 @@ impl<T: DeserializeOwned> FromRequest<DiscordState> for Signed<T> {
 }
 
 /// Checks the request's time and signature; the request's name, if they hold.
-fn verify(headers: &HeaderMap, body: &[u8], verifier: &Verifier, now: Timestamp) -> Result<String, Refused> {
+fn verify(headers: &HeaderMap, body: &[u8], verifier: &Verifier, now: Present) -> Result<String, Refused> {
     let (timestamp, seconds) = signed_at(headers, TIMESTAMP, now)?;
     // The library takes more for hexadecimal than digits, so it is given the one spelling of these bytes.
     let given = hex::encode(signature::<64>(only(headers, SIGNATURE)?)?);
@@ -58,6 +58,7 @@ mod tests {
         headers.insert(TIMESTAMP, SIGNED_AT.into());
         headers.insert(SIGNATURE, given.parse().unwrap());
         let now = Timestamp::from_millis(SIGNED_AT * 1000);
+        let now = Present { time: now, wall_clock: now };
         verify(&headers, BODY.as_bytes(), &Verifier::try_new(key).unwrap(), now)
     }
 

@@ -15,6 +15,8 @@ const LEEWAY: u64 = 30;
 /// The longest life that a token may have, in seconds: used ones are remembered for longer.
 const LONGEST_LIFE: u64 = 60 * 60;
 
+const EXPIRED: &str = "it has expired. Request a new one.";
+
 /// Why a token is not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenRefused {
@@ -73,6 +75,10 @@ impl Verifier {
         if expires.saturating_sub(issued) > LONGEST_LIFE {
             return Err(TokenRefused::Wrong("it lives for longer than an hour."));
         }
+        // The verification above goes by the wall clock, which may have gone back.
+        if expires.saturating_add(LEEWAY) <= engine.now().as_seconds().unsigned_abs() {
+            return Err(TokenRefused::Wrong(EXPIRED));
+        }
         if issued > engine.now().as_seconds().unsigned_abs() + LEEWAY {
             return Err(TokenRefused::Wrong("it was issued in the future."));
         }
@@ -96,7 +102,7 @@ impl Verifier {
         use jsonwebtoken::errors::ErrorKind;
         TokenRefused::Wrong(match error.kind() {
             ErrorKind::InvalidSignature => "its signature is wrong.",
-            ErrorKind::ExpiredSignature => "it has expired. Request a new one.",
+            ErrorKind::ExpiredSignature => EXPIRED,
             ErrorKind::ImmatureSignature => "it is not valid yet. Compare the clocks of the server and of GitHub.",
             ErrorKind::InvalidIssuer => "another issuer signed it.",
             ErrorKind::InvalidAudience => return TokenRefused::Audience(self.audience.clone()),

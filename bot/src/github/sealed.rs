@@ -20,7 +20,7 @@ pub fn unseal(sealed: &str, browser: &str, now: Timestamp, key: &SecretString) -
     let (login, until) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
     let signature = hex::decode(parts.next()?).ok()?;
     mac(login, until, browser, key).verify_slice(&signature).ok()?;
-    (until > now.as_seconds()).then_some(login)
+    now.is_good(Timestamp::from_seconds(until), LIFE).then_some(login)
 }
 
 fn mac(login: u64, until: i64, browser: &str, key: &SecretString) -> Hmac<Sha256> {
@@ -42,6 +42,7 @@ mod tests {
         assert_eq!(unseal(&sealed, "browser", now, &key), Some(583_231));
         assert_eq!(unseal(&sealed, "another", now, &key), None);
         assert_eq!(unseal(&sealed, "browser", now.plus(LIFE), &key), None);
+        assert_eq!(unseal(&sealed, "browser", now.minus(Span::from_hours(1)), &key), None, "the clock was ahead");
         assert_eq!(unseal(&sealed, "browser", now, &SecretString::from("other")), None);
         assert_eq!(unseal(&sealed.replacen("583231", "583232", 1), "browser", now, &key), None);
         for nonsense in ["", ".", "1.2", "x.y.z"] {

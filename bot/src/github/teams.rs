@@ -47,7 +47,7 @@ impl Teams {
         let github = Octocrab::builder().base_uri(settings.api_url.as_str())?;
         let github = github.set_connect_timeout(Some(PATIENCE)).set_read_timeout(Some(PATIENCE));
         let github = github.personal_token(token.expose_secret().to_owned()).build()?;
-        let began = engine.now();
+        let began = engine.uptime();
         Ok(Some(Self { engine, github, began, answered: Mutex::default() }))
     }
 
@@ -89,7 +89,7 @@ impl Teams {
     async fn expire(&self) -> Result<(), EngineError> {
         self.engine.catch_up().await?;
         for identity in self.engine.role_holders().into_iter().filter(is_login) {
-            if self.answered(&identity).unwrap_or(self.began).plus(STALE) <= self.engine.now() {
+            if self.answered(&identity).unwrap_or(self.began).plus(STALE) <= self.engine.uptime() {
                 tracing::warn!(%identity, "GitHub has not said for too long in which teams somebody is, so they are in none");
                 self.engine.identity_holds(&identity, &BTreeSet::new()).await?;
             }
@@ -100,7 +100,7 @@ impl Teams {
     /// Asks about one person. Where GitHub does not answer, what it said a short while ago holds; what it said before a restart does not.
     pub async fn look_at(&self, identity: &Identity) -> Result<(), EngineError> {
         let Identity::GithubUser(id) = identity else { return Ok(()) };
-        let now = self.engine.now();
+        let now = self.engine.uptime();
         match self.teams_of(*id).await {
             Ok(teams) => {
                 self.answers().insert(identity.clone(), now);
@@ -108,7 +108,7 @@ impl Teams {
             }
             Err(error) => {
                 tracing::warn!(%identity, %error, "GitHub does not say in which teams somebody is");
-                match self.answered(identity).is_some_and(|at| at.plus(STALE) > self.engine.now()) {
+                match self.answered(identity).is_some_and(|at| at.plus(STALE) > self.engine.uptime()) {
                     true => Ok(()),
                     false => self.engine.identity_holds(identity, &BTreeSet::new()).await,
                 }

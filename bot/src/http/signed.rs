@@ -4,6 +4,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use entryguard_core::domain::{Span, Timestamp};
+use entryguard_core::engine::Engine;
 use http::{HeaderMap, StatusCode, header};
 use sha2::{Digest, Sha256};
 
@@ -42,15 +43,39 @@ pub async fn signed<State: Send + Sync>(
     Ok((body, name))
 }
 
+/// What a sender's time is compared with.
+///
+/// A sender signs by its own clock, which is right. Ours is the wall clock, unless that has gone back: then it is right where it had been
+/// ahead, and the time that never goes back is right where it had not. Which of the two only an operator can tell, so a request has to be
+/// fresh by one of them. That opens nothing: while the wall clock is behind, no session is started, extended or approved, so a request that
+/// only the wall clock takes for fresh can look and close, and no more. Accepted requests are remembered by the time that never goes back,
+/// for longer than they are fresh by it.
+#[derive(Clone, Copy, Debug)]
+pub struct Present {
+    /// The time that rules every decision.
+    pub time: Timestamp,
+    /// The machine's wall clock.
+    pub wall_clock: Timestamp,
+}
+
+impl Present {
+    /// As the engine tells it.
+    pub fn of(engine: &Engine) -> Self {
+        Self { time: engine.now(), wall_clock: engine.wall_clock() }
+    }
+
+    fn is_near(self, seconds: i64) -> bool {
+        let window = WINDOW.as_millis().unsigned_abs() / 1000;
+        [self.time, self.wall_clock].iter().any(|now| now.as_seconds().abs_diff(seconds) <= window)
+    }
+}
+
 /// When a request was signed, as its header says, and in seconds: not long ago.
-pub fn signed_at<'a>(headers: &'a HeaderMap, name: &str, now: Timestamp) -> Result<(&'a str, i64), Refused> {
+pub fn signed_at<'a>(headers: &'a HeaderMap, name: &str, now: Present) -> Result<(&'a str, i64), Refused> {
     let text = only(headers, name)?;
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     let seconds: i64 = text.parse().ok().filter(|_| is_number).ok_or(Refused::Header)?;
-    if now.as_seconds().abs_diff(seconds) > WINDOW.as_millis().unsigned_abs() / 1000 {
-        return Err(Refused::Stale);
-    }
-    Ok((text, seconds))
+    if now.is_near(seconds) { Ok((text, seconds)) } else { Err(Refused::Stale) }
 }
 
 /// A header that is there once.

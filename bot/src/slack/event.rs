@@ -112,7 +112,7 @@ async fn show_home(state: &SlackState, team: &str, user: String) {
         Ok(identity) => {
             let place = Place { channel: user.clone(), user: user.clone() }.stored();
             let conversation = Conversation { identity, surface: Surface::Slack, place };
-            state.homes.looked(&user, &conversation, state.shared.engine.now());
+            state.homes.looked(&user, &conversation, state.shared.engine.uptime());
             // What went wrong is in the log, and they can look again.
             let _ = home::publish(state, &conversation, &user).await;
         }
@@ -139,6 +139,6 @@ async fn changed(state: &SlackState, team: &str, user: SlackUser) -> Result<(), 
         },
         gone => gone,
     };
-    state.standings.set(&user.id, standing, state.shared.engine.now());
+    state.standings.set(&user.id, standing, state.shared.engine.uptime());
     close_for(&state.shared.engine, ours, user.id, standing).await
 }

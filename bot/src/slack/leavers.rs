@@ -47,7 +47,7 @@ impl LeaversWorker {
             let wait = match self.state.api.user(&user).await {
                 Ok(said) => {
                     let standing = said.standing(&self.state.settings.team_id);
-                    self.state.standings.found(&user, standing, engine.now());
+                    self.state.standings.found(&user, standing, engine.uptime());
                     close_for(engine, &self.state.settings.team_id, user, standing).await?;
                     PACE
                 }

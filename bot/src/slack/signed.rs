@@ -3,7 +3,6 @@
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
-use entryguard_core::domain::Timestamp;
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, StatusCode};
 use secrecy::ExposeSecret;
@@ -12,7 +11,7 @@ use sha2::Sha256;
 
 use super::SlackState;
 use super::ssl_check::SslCheck;
-use crate::http::signed::{self, Refused, name_of, only, signed_at, unknown_shape};
+use crate::http::signed::{self, Present, Refused, name_of, only, signed_at, unknown_shape};
 
 pub(super) const SENDER: &str = "Slack";
 const TIMESTAMP: &str = "x-slack-request-timestamp";
@@ -48,7 +47,7 @@ impl<T: DeserializeOwned> FromRequest<SlackState> for SignedJson<T> {
 
 async fn verified(request: Request, state: &SlackState) -> Result<(Bytes, String), Response> {
     signed::signed(request, state, SENDER, |headers, body| {
-        let now = state.shared.engine.now();
+        let now = Present::of(&state.shared.engine);
         // While the secret is exchanged there are two.
         let secrets = state.settings.signing_secrets.iter();
         let checked = secrets.map(|secret| verify(headers, body, secret.expose_secret(), now));
@@ -58,7 +57,7 @@ async fn verified(request: Request, state: &SlackState) -> Result<(Bytes, String
 }
 
 /// Checks the request's time and signature; the request's name, if they hold.
-fn verify(headers: &HeaderMap, body: &[u8], secret: &str, now: Timestamp) -> Result<String, Refused> {
+fn verify(headers: &HeaderMap, body: &[u8], secret: &str, now: Present) -> Result<String, Refused> {
     let (timestamp, seconds) = signed_at(headers, TIMESTAMP, now)?;
     let given = only(headers, SIGNATURE)?.strip_prefix("v0=").ok_or(Refused::Signature)?;
     let given = signed::signature::<32>(given)?;
@@ -71,6 +70,8 @@ fn verify(headers: &HeaderMap, body: &[u8], secret: &str, now: Timestamp) -> Res
 
 #[cfg(test)]
 mod tests {
+    use entryguard_core::domain::Timestamp;
+
     use super::*;
 
     // The example of Slack's own documentation.
@@ -83,7 +84,23 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(TIMESTAMP, SIGNED_AT.into());
         headers.insert(SIGNATURE, signature.parse().unwrap());
-        verify(&headers, body.as_bytes(), SECRET, Timestamp::from_millis((SIGNED_AT + seconds_late) * 1000))
+        let now = Timestamp::from_seconds(SIGNED_AT + seconds_late);
+        verify(&headers, body.as_bytes(), SECRET, Present { time: now, wall_clock: now })
+    }
+
+    #[test]
+    fn i8_a_request_is_fresh_by_the_time_or_by_a_wall_clock_that_has_gone_back_to_the_right_one() {
+        let check = |time_late: i64, wall_clock_late: i64| {
+            let mut headers = HeaderMap::new();
+            headers.insert(TIMESTAMP, SIGNED_AT.into());
+            headers.insert(SIGNATURE, GOOD.parse().unwrap());
+            let [time, wall_clock] = [time_late, wall_clock_late].map(|late| Timestamp::from_seconds(SIGNED_AT + late));
+            verify(&headers, BODY.as_bytes(), SECRET, Present { time, wall_clock })
+        };
+        assert!(check(3_600, 0).is_ok(), "the clock was an hour ahead, and is right now");
+        assert!(check(0, -3_600).is_ok(), "the clock was right, and is an hour behind now");
+        assert_eq!(check(3_600, 301), Err(Refused::Stale));
+        assert_eq!(check(301, -3_600), Err(Refused::Stale));
     }
 
     #[test]
@@ -102,7 +119,8 @@ mod tests {
         headers.append(TIMESTAMP, SIGNED_AT.into());
         headers.append(SIGNATURE, GOOD.parse().unwrap());
         headers.append(SIGNATURE, GOOD.parse().unwrap());
-        let now = Timestamp::from_millis(SIGNED_AT * 1000);
+        let now = Timestamp::from_seconds(SIGNED_AT);
+        let now = Present { time: now, wall_clock: now };
         assert_eq!(verify(&headers, BODY.as_bytes(), SECRET, now), Err(Refused::Header));
     }
 

@@ -106,7 +106,7 @@ impl Standings {
     /// What a user is, as far as Slack can be asked. Where it cannot, the last word counts, or else its signature: Slack being
     /// slow or away refuses nobody whom it has just let give a command.
     async fn of(&self, state: &SlackState, user: &str) -> Result<Standing, String> {
-        let now = state.shared.engine.now();
+        let now = state.shared.engine.uptime();
         let known = self.known.last(&user.to_owned());
         Ok(match known {
             Some((standing, until)) if until > now => standing,

@@ -166,7 +166,7 @@ impl SealKey {
         let until: i64 = parts.next()?.parse().ok()?;
         let (mac, text) = (hex::decode(parts.next()?).ok()?, parts.next()?);
         self.mac(text, until, ticket).verify_slice(&mac).ok()?;
-        Some(Seen { address: HostAddress::parse(text).ok()?, lately: until > now.as_seconds() })
+        Some(Seen { address: HostAddress::parse(text).ok()?, lately: now.is_good(Timestamp::from_seconds(until), LIFE) })
     }
 
     /// What a form opens: the address that it came from, if its page showed it, and the one of the other family, if that was seen
@@ -215,6 +215,8 @@ mod tests {
             let sealed = key.seal(address, "ana", now);
             assert_eq!(key.unseal(&sealed, "ana", now), Some(Seen { address, lately: true }));
             assert_eq!(key.unseal(&sealed, "ana", now.plus(LIFE)), Some(Seen { address, lately: false }));
+            let clock_was_ahead = key.seal(address, "ana", now.plus(Span::from_hours(1)));
+            assert_eq!(key.unseal(&clock_was_ahead, "ana", now), Some(Seen { address, lately: false }));
             assert_eq!(key.unseal(&sealed, "bo", now), None);
             assert_eq!(SealKey([8; 64]).unseal(&sealed, "ana", now), None);
             let forged = sealed.replace(&address.to_string(), "198.41.0.4");

@@ -100,6 +100,8 @@ pub enum AuditAction {
     PanicClosed,
     /// What was closed at once may be opened again.
     PanicLifted,
+    /// An operator said that a clock which had gone back is right, and the time was set to it.
+    ClockAccepted,
     /// A rule was seen to be there.
     RuleApplied,
     /// A rule could not be made.
@@ -144,6 +146,7 @@ impl AuditAction {
     pub const ALL: [Self; 39] = [
         Self::ApiKeyCreated,
         Self::ApiKeyRevoked,
+        Self::ClockAccepted,
         Self::JoinCodeIssued,
         Self::IdentityJoined,
         Self::IdentityParted,
@@ -217,6 +220,7 @@ impl AuditAction {
             Self::SessionClosed => "session.closed",
             Self::PanicClosed => "panic.closed",
             Self::PanicLifted => "panic.lifted",
+            Self::ClockAccepted => "clock.accepted",
             Self::RuleApplied => "rule.applied",
             Self::RuleFailed => "rule.failed",
             Self::RuleRemoved => "rule.removed",

@@ -7,6 +7,9 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 
+/// How far the times of two replicas may be apart.
+const CLOCKS_DIFFER: Span = Span::from_seconds(5);
+
 /// A point in time, to the millisecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -15,6 +18,11 @@ impl Timestamp {
     /// From milliseconds since the epoch.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
+    }
+
+    /// From seconds since the epoch.
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1000))
     }
 
     /// As milliseconds since the epoch.
@@ -42,6 +50,12 @@ impl Timestamp {
     /// The time from `earlier` to here; nothing where `earlier` is in fact later.
     pub fn since(self, earlier: Self) -> Span {
         Span(self.0.saturating_sub(earlier.0).max(0))
+    }
+
+    /// Whether what is good until `until`, and for `life` at the most, is good now. What would be good for longer was made by a clock that
+    /// was ahead, which an operator has set right since: it is not.
+    pub fn is_good(self, until: Self, life: Span) -> bool {
+        self < until && until <= self.plus(life).plus(CLOCKS_DIFFER)
     }
 
     /// RFC 3339 to the millisecond, for programs that must not lose any of it.

@@ -42,7 +42,7 @@ impl Engine {
     /// again. What is closed already is closed by the panic that there is.
     pub async fn close_at_once(&self, caller: &Caller, scope: &PanicScope, asked_at: Timestamp) -> Result<usize, EngineError> {
         self.check_may_panic(caller, scope)?;
-        if self.now().since(asked_at) > QUESTION_LIFE {
+        if !self.now().is_good(asked_at.plus(QUESTION_LIFE), QUESTION_LIFE) {
             return Err(EngineError::PanicAskedLongAgo { scope: scope.to_string() });
         }
         let (actor, random) = (caller.actor(), self.random.as_ref());

@@ -9,6 +9,7 @@ mod approve;
 mod audit;
 mod begin;
 mod caller;
+mod clock;
 mod deliveries;
 mod departed;
 mod digest;
@@ -54,7 +55,7 @@ use directories::Directories;
 use health::Healths;
 use offering::Offering;
 
-use crate::clock::{Clock, Monotonic};
+use crate::clock::Clock;
 use crate::domain::{Directory, SessionId, Timestamp, WebLimits};
 use crate::random::SharedRandom;
 use crate::reconcile::{Nudges, Pulse};
@@ -65,6 +66,7 @@ pub use api_key::{ApiKeyError, ApiKeyRefused, KeyRequest, api_keys, close_sessio
 pub use approve::Verdict;
 pub use audit::AuditPart;
 pub use caller::Caller;
+pub use clock::{AcceptedClock, ClockNotAccepted, ClockState, accept_clock, clock_state};
 pub use deliveries::{Due, NotTaken};
 pub use digest::Untold;
 pub use emergency::{Emergency, Lifted};
@@ -141,9 +143,9 @@ impl Engine {
         self.clock.now()
     }
 
-    /// How long this machine runs, as far as it counts that: for what is kept in memory alone.
-    pub fn monotonic(&self) -> Monotonic {
-        self.clock.monotonic()
+    /// A time for what is kept in memory alone, and no time of day: it does not go back where an operator accepts the clock, either.
+    pub fn uptime(&self) -> Timestamp {
+        Timestamp::from_millis(self.clock.monotonic().as_millis())
     }
 
     /// Counts what may have changed of sessions, as far as this process hears of it; other replicas' changes may be missing.

@@ -102,16 +102,22 @@ impl Tx {
             let longest = accepted.plus(LONGEST_LEASE);
             self.by_time(&format!("UPDATE {table} SET lease_until = $1 WHERE lease_until > $1"), longest).await?;
         }
-        for (table, column) in BROUGHT_BACK {
-            self.by_time(&format!("UPDATE {table} SET {column} = $1 WHERE {column} > $1"), accepted).await?;
-        }
         self.now = accepted;
+        self.bring_back().await?;
         self.kept = Kept::accepted(accepted, &self.kept);
         sqlx::query("UPDATE clock SET latest = $1, generation = $2, boot = NULL, monotonic = NULL")
             .bind(accepted.as_millis())
             .bind(self.kept.generation)
             .execute(&mut *self.inner)
             .await?;
+        Ok(())
+    }
+
+    /// Brings back what is in the future and cannot be. What is due later is tried at once, which costs no more than a look.
+    pub(super) async fn bring_back(&mut self) -> Result<(), StoreError> {
+        for (table, column) in BROUGHT_BACK {
+            self.by_time(&format!("UPDATE {table} SET {column} = $1 WHERE {column} > $1"), self.now).await?;
+        }
         Ok(())
     }
 

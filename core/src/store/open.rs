@@ -82,7 +82,6 @@ impl Store {
             store.time.note_entry(at);
         }
         store.ping().await?;
-        store.keep_time().await?;
         Ok(store)
     }
 

@@ -17,6 +17,9 @@ const KEPT_EVERY: Span = Span::from_seconds(60);
 /// The same while the clock is behind: now a restart does fall back on it.
 const KEPT_EVERY_WHILE_BEHIND: Span = Span::from_seconds(5);
 
+/// How long something that began by a time which an operator has set back since may take to write that time down.
+const UNDER_WAY: Span = Span::from_seconds(30);
+
 /// Why the time cannot be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClockDoubt {
@@ -55,6 +58,8 @@ pub(super) struct StoreTime {
 struct Known {
     steady: SteadyTime,
     kept: Option<Kept>,
+    // When it was seen that an operator had accepted the clock, until what was under way by then is brought back, too.
+    accepted: Option<Monotonic>,
 }
 
 impl StoreTime {
@@ -139,12 +144,31 @@ impl StoreTime {
         known.kept.as_ref().is_none_or(|kept| now.since(kept.latest) >= often)
     }
 
+    /// Whether to look again for what is in the future, some time after an operator has accepted the clock.
+    fn is_to_bring_back(&self) -> bool {
+        let mut known = self.known();
+        let moment = self.clock.monotonic();
+        let is_time = known.accepted.is_some_and(|at| moment.since(at) >= UNDER_WAY);
+        if is_time {
+            known.accepted = None;
+        }
+        is_time
+    }
+
     /// The time now, to be persisted.
     fn to_be_kept(&self) -> Option<Kept> {
         let known = self.known();
         let moment = self.clock.monotonic();
         let generation = known.kept.as_ref()?.generation;
         Some(Kept { latest: known.steady.at(moment)?, generation, moment: self.clock.boot().map(|boot| (boot, moment)) })
+    }
+
+    /// This time is persisted.
+    fn was_kept(&self, kept: Kept) {
+        let mut known = self.known();
+        if known.kept.as_ref().is_some_and(|before| before.generation == kept.generation) {
+            known.kept = Some(kept);
+        }
     }
 
     /// How far the clock was behind the time when it was last read.
@@ -177,11 +201,16 @@ impl Known {
     /// Takes what is persisted: no replica's time may be behind it, unless an operator has accepted the clock since.
     fn take(&mut self, kept: &Kept, moment: Monotonic, clock: &dyn Clock) {
         match self.kept.as_ref().map(|before| before.generation) {
-            None => self.steady.note(kept.by_now(moment, clock), moment),
+            None => {
+                self.steady.note(kept.by_now(moment, clock), moment);
+                // Whoever was to do it may have died.
+                self.accepted = (kept.generation > 0).then_some(moment);
+            }
             Some(generation) if generation == kept.generation => self.steady.note(kept.latest, moment),
             Some(_) => {
                 tracing::warn!(time = %kept.latest, "an operator has accepted the clock: the time goes on from there");
                 self.steady.restart(kept.latest, moment);
+                self.accepted = Some(moment);
             }
         }
         self.kept = Some(kept.clone());
@@ -216,14 +245,20 @@ impl Store {
 
     /// Persists the time where that was long enough ago; the loop that ends sessions asks once a second.
     pub async fn keep_time(&self) -> Result<(), StoreError> {
+        if self.time.is_to_bring_back() {
+            let mut tx = self.begin().await?;
+            tx.bring_back().await?;
+            tx.commit().await?;
+        }
         if !self.time.is_to_be_kept() {
             return Ok(());
         }
         let mut tx = self.begin().await?;
-        if let Some(kept) = self.time.to_be_kept() {
-            tx.keep(&kept).await?;
-        }
-        tx.commit().await
+        let Some(kept) = self.time.to_be_kept() else { return Ok(()) };
+        tx.keep(&kept).await?;
+        tx.commit().await?;
+        self.time.was_kept(kept);
+        Ok(())
     }
 }
 

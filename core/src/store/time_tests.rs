@@ -26,13 +26,19 @@ impl World {
         Self { url, clock: Arc::new(ManualClock::at(START)), folder }
     }
 
+    /// A server that has just begun.
     async fn open(&self) -> Store {
-        Store::open(&self.url, Arc::clone(&self.clock) as Arc<dyn Clock>).await.unwrap()
+        Self::begun(Store::open(&self.url, Arc::clone(&self.clock) as Arc<dyn Clock>).await.unwrap()).await
+    }
+
+    async fn begun(store: Store) -> Store {
+        store.keep_time().await.unwrap();
+        store
     }
 
     /// A server of a machine that knows which boot its monotonic clock counts from.
     async fn open_in_boot(&self, boot: &'static str) -> Store {
-        Store::open(&self.url, Arc::new(Booted(Arc::clone(&self.clock), boot))).await.unwrap()
+        Self::begun(Store::open(&self.url, Arc::new(Booted(Arc::clone(&self.clock), boot))).await.unwrap()).await
     }
 }
 

@@ -38,7 +38,7 @@ impl Attempt {
         let next = String::from_utf8(hex::decode(parts.next()?).ok()?).ok()?;
         let attempt = Self { secret, until, next: Next::of(Some(&next)) };
         attempt.mac("seal", key).verify_slice(&hex::decode(parts.next()?).ok()?).ok()?;
-        (attempt.until > now.as_seconds()).then_some(attempt)
+        now.is_good(Timestamp::from_seconds(attempt.until), LIFE).then_some(attempt)
     }
 
     /// What the browser keeps.
@@ -97,6 +97,7 @@ mod tests {
         let same = back(cookie, NOON, "secret").unwrap();
         assert_eq!((same.state(&key), same.next), (attempt.state(&key), attempt.next.clone()));
         assert!(back(cookie, NOON.plus(LIFE), "secret").is_none());
+        assert!(back(cookie, NOON.minus(Span::from_hours(1)), "secret").is_none(), "the clock was ahead");
         assert!(back(cookie, NOON, "other").is_none());
         let changed = cookie.replace(&hex::encode("/audit"), &hex::encode("/other"));
         assert!(back(&changed, NOON, "secret").is_none());

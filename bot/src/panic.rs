@@ -17,6 +17,10 @@ use crate::cli::{PanicOptions, PanicVerb};
 use crate::operator::operator;
 use crate::wiring::Wired;
 
+/// What is left to do where the database does not take a panic.
+const WITHOUT_DATABASE: &str = "the database failed, so not everything may be closed; try again, or, if it is gone, run \
+    `entryguard sweep --expired`, which closes what is past its end";
+
 /// How long to wait until a running server has removed every rule.
 const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(200);
@@ -24,7 +28,10 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Closes, lifts or lists.
 pub async fn run(verb: PanicVerb) -> anyhow::Result<ExitCode> {
     match verb {
-        PanicVerb::Close(options) => close(&options).await,
+        PanicVerb::Close(options) => close(&options).await.map_err(|error| match error.is::<StoreError>() {
+            true => error.context(WITHOUT_DATABASE),
+            false => error,
+        }),
         PanicVerb::Lift(options) => lift(&options).await,
         PanicVerb::List(options) => {
             let database = Settings::read_database(&options.config.config)?;

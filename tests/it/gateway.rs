@@ -11,7 +11,7 @@ const HOME_CIDR: &str = "93.184.216.34/32";
 const ANA: u64 = 111;
 
 /// A world whose server has no public key, and so no way in by HTTP.
-async fn without_http(database: Database) -> World {
+pub async fn without_http(database: Database) -> World {
     let mut world = World::on(database).with_groups(1).with_discord().discord_member("ana", ANA).start().await;
     world.server.kill_9();
     let key = format!("public_key = \"{}\"", DiscordDouble::public_key());

@@ -7,6 +7,7 @@ use std::time::Duration;
 use entryguard_tests::{Database, DiscordAnswer, SOON, SlackAnswer, World, eventually, on_both_databases, text_of};
 use reqwest::Method;
 
+use crate::gateway;
 use crate::in_discord::ANA;
 use crate::slack::{filled, until_modal_says};
 use crate::socket_mode::without_http;
@@ -192,6 +193,21 @@ async fn over_slacks_socket_it_is_told_too() {
     outage.end(&world);
     eventually("commands work again", SOON, async || {
         let answer = world.slack.to_server().over_socket().command("U111", "start 1h").await;
+        if answer.says("Confirm your address") { Ok(()) } else { Err(answer.text()) }
+    })
+    .await;
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn over_discords_gateway_it_is_told_too() {
+    let world = gateway::without_http(Database::Sqlite).await;
+    let discord = world.discord.to_server().over_gateway();
+    let outage = Outage::begin(&world);
+    outage.is_said(&discord.command(ANA, "start", &[("duration", "1h")]).await);
+    outage.end(&world);
+    eventually("commands work again", SOON, async || {
+        let answer = discord.command(ANA, "start", &[("duration", "1h")]).await;
         if answer.says("Confirm your address") { Ok(()) } else { Err(answer.text()) }
     })
     .await;

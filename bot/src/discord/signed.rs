@@ -25,7 +25,7 @@ impl<T: DeserializeOwned> FromRequest<DiscordState> for Signed<T> {
     async fn from_request(request: Request, state: &DiscordState) -> Result<Self, Response> {
         let check = |headers: &HeaderMap, body: &[u8]| {
             let verifier = state.verifier.as_ref().ok_or(Refused::Signature)?;
-            verify(headers, body, verifier, state.shared.engine.now())
+            verify(headers, body, verifier, Present::of(&state.shared.engine))
         };
         let (body, name) = signed(request, state, SENDER, check).await?;
         serde_json::from_slice(&body).map(|value| Self(value, name)).map_err(|error| unknown_shape(SENDER, &error))

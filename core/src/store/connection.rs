@@ -189,5 +189,5 @@ fn timed_out(limit: Duration) -> Error {
 }
 
 fn unusable() -> Error {
-    Error::Protocol("an earlier statement on this connection failed, so nothing more runs on it".to_owned())
+    Error::AnyDriverError("an earlier statement on this connection failed, so nothing more runs on it".into())
 }

@@ -81,13 +81,21 @@ fn of_driver(error: &Error) -> Outage {
             }
         }
         Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => Outage::Slow,
-        Error::Io(_) | Error::Tls(_) | Error::WorkerCrashed => Outage::Unreachable,
+        // Who breaks off in the middle of a message, or is no Postgres.
+        Error::Io(_) | Error::Tls(_) | Error::Protocol(_) | Error::WorkerCrashed => Outage::Unreachable,
         _ => Outage::Other,
     }
 }
 
+/// SQLite could not make the index of its log as large as it has to be.
+const IOERR_SHMSIZE: u32 = 10 | 19 << 8;
+
 /// From an extended result code: <https://sqlite.org/rescode.html>.
 const fn of_sqlite(code: u32) -> Outage {
+    // The index of the log needs some room, too.
+    if code == IOERR_SHMSIZE {
+        return Outage::DiskFull;
+    }
     match code & 0xff {
         5 | 6 => Outage::Slow,
         8 => Outage::ReadOnly,
@@ -159,6 +167,6 @@ mod tests {
         let lost = || Error::Io(std::io::ErrorKind::ConnectionReset.into());
         assert_eq!(StoreError::commit(lost()).outage(), Outage::OutcomeUnknown);
         assert_eq!(StoreError::Database(lost()).outage(), Outage::Unreachable);
-        assert_eq!(StoreError::commit(Error::Protocol("refused here".into())).outage(), Outage::Other);
+        assert_eq!(StoreError::commit(Error::AnyDriverError("nothing was sent".into())).outage(), Outage::Other);
     }
 }

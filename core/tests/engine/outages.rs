@@ -118,6 +118,16 @@ async fn write(store: &Store, name: &str) -> Result<(), StoreError> {
     tx.commit().await
 }
 
+/// Writes until nothing of this length fits; why not.
+async fn fill(store: &Store, length: usize) -> Outage {
+    for number in 0..10_000 {
+        if let Err(error) = write(store, &format!("{number} {}", "x".repeat(length))).await {
+            return error.outage();
+        }
+    }
+    panic!("everything fits");
+}
+
 async fn until_it_writes(store: &Store) {
     let since = Instant::now();
     while let Err(error) = write(store, "afterwards").await {
@@ -139,14 +149,9 @@ async fn i1_a_full_sqlite_ends_with_its_cause() {
     let mut world = World::new(Kind::Sqlite, 11).await;
     world.open().await;
     world.process().store.set_further(&["PRAGMA max_page_count = 1"]).await;
-    let mut last = Ok(());
-    for number in 0..1000 {
-        last = write(&world.process().store, &format!("{number}{}", "x".repeat(10_000))).await;
-        if last.is_err() {
-            break;
-        }
+    for length in [10_000, 1_000, 10] {
+        assert_eq!(fill(&world.process().store, length).await, Outage::DiskFull);
     }
-    assert_eq!(last.unwrap_err().outage(), Outage::DiskFull);
     assert!(world.try_to_start(ANA).await.is_err_and(|error| error.to_string().contains("is full, so nothing was changed")));
     world.clock.advance(Span::from_hours(2));
     let _ = world.process().reconciler.expire_overdue().await;

@@ -67,7 +67,7 @@ async fn one(kind: &Kind, rules: usize, latency: Duration) -> anyhow::Result<Mea
     let count = |count: fn(&Differences) -> usize| report.resources.iter().map(|swept| count(&swept.found)).sum::<usize>();
     let found = (count(|found| found.missing.len()), count(|found| found.orphans.len()));
     anyhow::ensure!(report.is_complete() && found == (GROUPS / 2, GROUPS / 2), "the sweep found {found:?}");
-    world.reconciler.reconcile_all_due().await?;
+    world.reconciler.reconcile_until_certain().await?;
     let all = world.cloud.calls();
     world.stop().await;
     database.drop_it().await?;

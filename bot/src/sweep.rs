@@ -56,8 +56,8 @@ async fn compared(options: &SweepOptions) -> anyhow::Result<(Vec<Value>, bool)> 
     }
     let report = wired.reconciler.sweep(options.dry_run).await?;
     if !options.dry_run {
-        // What the sweep asked for is done before the command ends.
-        wired.reconciler.reconcile_all_due().await?;
+        // What the sweep asked for is done, and what it doubts is certain, before the command ends.
+        wired.reconciler.reconcile_until_certain().await?;
     }
     wired.store.close().await;
     Ok((findings_of(&report), report.is_complete()))
@@ -65,7 +65,7 @@ async fn compared(options: &SweepOptions) -> anyhow::Result<(Vec<Value>, bool)> 
 
 fn findings_of(report: &SweepReport) -> Vec<Value> {
     let mut findings = Vec::new();
-    for ResourceSweep { resource, found, held_back, error } in &report.resources {
+    for ResourceSweep { resource, found, held_back, error, .. } in &report.resources {
         let name = resource.as_str();
         let rules = |kind: DriftKind, rules: &[SeenRule]| -> Vec<Value> {
             let finding = |rule: &SeenRule| json!({ "resource": name, "kind": kind.as_str(), "source": rule.source.to_string(), "providerRuleId": rule.id.as_str() });
@@ -105,7 +105,10 @@ fn sentence(finding: &Value, dry_run: bool) -> String {
     }
     let done = |past: &'static str, future: &'static str| if dry_run { future } else { past };
     match DriftKind::parse(text("kind")) {
-        Some(DriftKind::Missing) => format!("{resource}: {} {source}, which had vanished", done("made anew", "would make anew")),
+        Some(DriftKind::Missing) => format!(
+            "{resource}: {source} was not there; {}",
+            done("looked again, and added what is gone", "would look again, and add it")
+        ),
         Some(DriftKind::Unmarked) => {
             format!("{resource}: {source} is ours, but somebody took our mark away; it goes with its session")
         }

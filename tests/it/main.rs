@@ -32,6 +32,7 @@ mod harness;
 mod in_discord;
 mod link;
 mod lint;
+mod lost;
 mod observability;
 mod oidc;
 mod operations;

@@ -82,6 +82,8 @@ pub enum AuditAction {
     SessionPartial,
     /// None of a session's rules could be made.
     SessionFailed,
+    /// A rule of a session that was open is gone or was changed, not by us; it is opened again.
+    SessionInterrupted,
     /// A session's end was moved.
     SessionExtended,
     /// A session's end was moved forward: the hours of a role are over sooner.
@@ -108,7 +110,7 @@ pub enum AuditAction {
     RuleFailed,
     /// A rule was seen to be gone, or left to others.
     RuleRemoved,
-    /// A rule vanished, and is made anew.
+    /// A rule is gone or was changed, not by us, and is added again.
     RuleLost,
     /// A rule that was gone is there again.
     RuleReturned,
@@ -122,7 +124,7 @@ pub enum AuditAction {
 
 impl AuditAction {
     /// What can happen to a session.
-    pub const OF_SESSIONS: [Self; 17] = [
+    pub const OF_SESSIONS: [Self; 18] = [
         Self::SessionStarted,
         Self::SessionRequested,
         Self::SessionApproved,
@@ -132,6 +134,7 @@ impl AuditAction {
         Self::SessionActive,
         Self::SessionPartial,
         Self::SessionFailed,
+        Self::SessionInterrupted,
         Self::SessionReminded,
         Self::SessionExtended,
         Self::SessionShortened,
@@ -172,6 +175,7 @@ impl AuditAction {
         Self::SessionExtended,
         Self::SessionFailed,
         Self::GlassBroken,
+        Self::SessionInterrupted,
         Self::SessionLapsed,
         Self::SessionMoved,
         Self::SessionNarrowed,
@@ -211,6 +215,7 @@ impl AuditAction {
             Self::SessionActive => "session.active",
             Self::SessionPartial => "session.partial",
             Self::SessionFailed => "session.failed",
+            Self::SessionInterrupted => "session.interrupted",
             Self::SessionExtended => "session.extended",
             Self::SessionShortened => "session.shortened",
             Self::SessionMoved => "session.moved",

@@ -7,9 +7,9 @@ use super::{ResourceName, Timestamp};
 pub enum DriftKind {
     /// A rule with our mark that nobody wants: removed.
     Orphan,
-    /// A rule of ours that somebody made to let in others: removed, and made anew as it was.
+    /// A rule of ours that was changed to let in others: replaced by one as it was.
     Widened,
-    /// A rule that is wanted and has vanished: made anew.
+    /// A rule that is wanted and is gone: added again.
     Missing,
     /// A rule of ours whose mark somebody took away: removed with its session all the same.
     Unmarked,

@@ -22,6 +22,7 @@ mod opening;
 mod opening_hours;
 mod panic;
 mod post;
+mod presence;
 mod removal;
 mod resource;
 mod schedule;
@@ -59,6 +60,7 @@ pub use opening::{HeldRule, IllegalTransition, Opening, OpeningEvent, OpeningSta
 pub use opening_hours::Closed;
 pub use panic::{CLOSED_AT_ONCE, NOT_GIVEN, Panic, PanicScope, why_taken};
 pub use post::PostKind;
+pub use presence::Doubt;
 pub use removal::{Absence, LaterReads, NotGrowing};
 pub use resource::{
     AllowlistFile, AssumedRole, Credential, FileFormat, Ports, PortsError, PortsUnread, Protocol, Resource, ResourceKind,

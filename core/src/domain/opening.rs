@@ -21,7 +21,8 @@ pub struct Opening {
     pub rules: Vec<HeldRule>,
     /// The expiry that the rules bear in the cloud.
     pub marked_until: Option<Timestamp>,
-    /// Since when its rules have not been seen any more, after they were told to go.
+    /// Since when its rules have not been seen any more: after they were told to go, or, while it is present, since a read did not
+    /// show all of them.
     pub unseen_since: Option<Timestamp>,
     /// How often it has been tried since it last came good.
     pub attempts: u32,
@@ -60,7 +61,8 @@ impl fmt::Display for RulePart {
     }
 }
 
-/// How far an opening is. It moves one way only: a wish that comes during removal makes a new opening.
+/// How far an opening is. It moves one way only: a wish that comes during removal makes a new opening. What vanished while it was
+/// wanted was never told to go, so it is added again as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpeningState {
     /// Wanted, and perhaps already there.
@@ -80,7 +82,9 @@ pub enum OpeningEvent {
     SeenPresent,
     /// Nobody wants it any more.
     Unwanted,
-    /// None of its rules was seen, after they were told to go or had vanished.
+    /// It is wanted, and not all of its rules are there any more.
+    Vanished,
+    /// None of its rules was seen, after they were told to go.
     SeenGone,
 }
 
@@ -116,10 +120,11 @@ impl OpeningState {
         match (self, event) {
             (Self::Adding | Self::Present, OpeningEvent::SeenPresent) => Ok(Self::Present),
             (Self::Adding | Self::Present | Self::Removing, OpeningEvent::Unwanted) => Ok(Self::Removing),
-            (Self::Present | Self::Removing | Self::Gone, OpeningEvent::SeenGone) => Ok(Self::Gone),
-            (from @ (Self::Removing | Self::Gone), OpeningEvent::SeenPresent)
+            (Self::Adding | Self::Present, OpeningEvent::Vanished) => Ok(Self::Adding),
+            (Self::Removing | Self::Gone, OpeningEvent::SeenGone) => Ok(Self::Gone),
+            (from @ (Self::Removing | Self::Gone), OpeningEvent::SeenPresent | OpeningEvent::Vanished)
             | (from @ Self::Gone, OpeningEvent::Unwanted)
-            | (from @ Self::Adding, OpeningEvent::SeenGone) => Err(IllegalTransition { from, event }),
+            | (from @ (Self::Adding | Self::Present), OpeningEvent::SeenGone) => Err(IllegalTransition { from, event }),
         }
     }
 }
@@ -175,5 +180,11 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn only_what_was_never_told_to_go_is_added_again() {
+        let after = |state: OpeningState| state.after(OpeningEvent::Vanished).ok();
+        assert_eq!(OpeningState::ALL.map(after), [Some(OpeningState::Adding), Some(OpeningState::Adding), None, None]);
     }
 }

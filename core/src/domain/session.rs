@@ -160,8 +160,10 @@ pub enum RuleEvent {
     Applied,
     /// Its opening could not be made.
     Failed,
-    /// Its opening vanished, and is made anew.
+    /// Its opening vanished, and is added again.
     Lost,
+    /// What kept its opening from being made is over, and it is tried again.
+    TriedAgain,
     /// Its session is over, and nobody else wants the opening.
     RemovalBegan,
     /// Its opening was seen to be gone, or was left to others.
@@ -176,11 +178,12 @@ impl RuleStatus {
             (Self::Removed, _) | (_, RuleEvent::Removed) => Self::Removed,
             (Self::Removing, _) | (_, RuleEvent::RemovalBegan) => Self::Removing,
             (Self::Pending | Self::Failed | Self::Applied, RuleEvent::Applied) => Self::Applied,
-            (Self::Pending | Self::Failed, RuleEvent::Failed) => Self::Failed,
-            // What was there is taken for there until it is seen to be lost.
-            (Self::Applied, RuleEvent::Failed) => Self::Applied,
-            (Self::Pending | Self::Applied, RuleEvent::Lost) => Self::Pending,
+            (Self::Pending | Self::Failed | Self::Applied, RuleEvent::Failed) => Self::Failed,
+            (Self::Pending | Self::Applied, RuleEvent::Lost) | (Self::Pending | Self::Failed, RuleEvent::TriedAgain) => {
+                Self::Pending
+            }
             (Self::Failed, RuleEvent::Lost) => Self::Failed,
+            (Self::Applied, RuleEvent::TriedAgain) => Self::Applied,
         }
     }
 }
@@ -189,8 +192,14 @@ impl RuleStatus {
 mod tests {
     use super::*;
 
-    const EVENTS: [RuleEvent; 5] =
-        [RuleEvent::Applied, RuleEvent::Failed, RuleEvent::Lost, RuleEvent::RemovalBegan, RuleEvent::Removed];
+    const EVENTS: [RuleEvent; 6] = [
+        RuleEvent::Applied,
+        RuleEvent::Failed,
+        RuleEvent::Lost,
+        RuleEvent::TriedAgain,
+        RuleEvent::RemovalBegan,
+        RuleEvent::Removed,
+    ];
 
     #[test]
     fn i1_a_rule_on_its_way_out_never_comes_back() {

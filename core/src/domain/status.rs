@@ -46,6 +46,11 @@ impl SessionStatus {
         matches!(self, Self::Requested | Self::Pending | Self::Active | Self::Partial | Self::Failed)
     }
 
+    /// Whether some of its rules at least are there.
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Active | Self::Partial)
+    }
+
     /// Whether nothing can change any more.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Expired | Self::Cancelled | Self::Denied)

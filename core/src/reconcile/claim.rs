@@ -114,6 +114,8 @@ impl Plan {
             // A state that is neither gone nor unknown to this match can always become unwanted; see `OpeningState::after`.
             if opening.state != OpeningState::Removing {
                 opening.attempts = 0;
+                // What a read did not show before it was told to go says nothing of its removal.
+                opening.unseen_since = None;
             }
             opening.state = opening.state.after(OpeningEvent::Unwanted).unwrap_or(OpeningState::Removing);
             opening.attempts = opening.attempts.saturating_add(1);

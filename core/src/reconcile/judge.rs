@@ -85,10 +85,11 @@ pub(super) fn judge_wanted(opening: &Opening, error: Option<&ProviderError>, out
     Verdict { event: None, rules, marked_until, absent: None, trouble: Some(trouble) }
 }
 
-/// Judges an opening that was to be removed.
+/// Judges an opening that was to be removed. A resource that does not exist has no rule; but it may be there again, or be another one
+/// than it was, so there the trouble stays and the absence is never final.
 pub(super) fn judge_unwanted(opening: &Opening, outcome: &Outcome) -> Verdict {
     let error = outcome.removing.as_ref();
-    let Some(seen) = &outcome.seen else { return unseen(error, outcome) };
+    let Some(seen) = &outcome.seen else { return unseen_unwanted(error, outcome) };
     let still_there = seen.iter().any(|rule| bears(rule, opening) || opening.our_rules().any(|held| held.id == rule.id));
     // A read may be short or late, so it does not overrule a call that failed: that one is tried again, and is no error where the
     // rule is gone.
@@ -102,12 +103,22 @@ pub(super) fn judge_unwanted(opening: &Opening, outcome: &Outcome) -> Verdict {
     Verdict { absent: still_there.then_some(false), ..verdict }
 }
 
-/// Judges an opening that had gone from sight and was looked for again.
+/// Judges an opening that had gone from sight and was looked for again. Of one that is wanted, what was read decides elsewhere
+/// ([`super::observed`]), as it does for all that are taken for present.
 pub(super) fn judge_watched(opening: &Opening, outcome: &Outcome) -> Verdict {
-    match &outcome.seen {
-        Some(_) => judge_unwanted(opening, &Outcome { seen: outcome.seen.clone(), ..Outcome::default() }),
-        None => unseen(None, outcome),
+    match (&outcome.seen, opening.state) {
+        (None, OpeningState::Removing) => unseen_unwanted(None, outcome),
+        (None, _) => unseen(None, outcome),
+        (Some(_), OpeningState::Removing) => {
+            judge_unwanted(opening, &Outcome { seen: outcome.seen.clone(), ..Outcome::default() })
+        }
+        (Some(_), _) => Verdict { event: None, rules: None, marked_until: None, absent: None, trouble: None },
     }
+}
+
+fn unseen_unwanted(error: Option<&ProviderError>, outcome: &Outcome) -> Verdict {
+    let missing = matches!(outcome.observing, Some(ProviderError::Missing { .. }));
+    Verdict { absent: missing.then_some(true), ..unseen(error, outcome) }
 }
 
 fn unseen(error: Option<&ProviderError>, outcome: &Outcome) -> Verdict {

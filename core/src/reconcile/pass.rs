@@ -16,6 +16,7 @@ use super::act::{Outcome, act};
 use super::claim::Claim;
 use super::hold::RENEWAL;
 use super::judge::{Ours, Verdict, judge_marked, judge_unwanted, judge_wanted, judge_watched};
+use super::observed::Looked;
 use super::plan::Plan;
 use super::{Hold, Reconciler, measure};
 
@@ -29,6 +30,8 @@ pub(super) struct Worked {
     pub(super) verdicts: Vec<(Opening, Option<Verdict>)>,
     /// The limits that the provider said were passed.
     pub(super) throttled: Vec<ApiLimit>,
+    /// What the list shows, of all that is taken for present.
+    pub(super) looked: Looked,
 }
 
 impl Reconciler {
@@ -72,13 +75,14 @@ impl Reconciler {
         let Claim { hold, plan } = &claim;
         let Some(allowlist) = self.allowlists().get(&hold.lease.resource).map(Arc::clone) else {
             let verdicts = not_configured(plan);
-            return Worked { claim, verdicts, throttled: Vec::new() };
+            return Worked { claim, verdicts, throttled: Vec::new(), looked: Looked::Unread };
         };
         let outcome = if plan.calls_provider() { self.call(hold, plan, allowlist.as_ref()).await } else { Outcome::default() };
         let verdicts = self.judge(plan, &outcome, allowlist.as_ref());
         let throttled = |limits: &CallLimits| outcome.throttled(limits).into_iter().cloned().collect();
         let throttled = allowlist.limits().map(throttled).unwrap_or_default();
-        Worked { claim, verdicts, throttled }
+        let looked = Looked::from(outcome);
+        Worked { claim, verdicts, throttled, looked }
     }
 
     /// Calls the provider for as long as the lease is ours and patience lasts; what is not done by then is looked at again.

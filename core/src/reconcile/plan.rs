@@ -35,7 +35,7 @@ pub struct Plan {
     pub adding: Vec<(Opening, Wish)>,
     /// There, but marked with another end than the wanted one.
     pub remarking: Vec<(Opening, Wish)>,
-    /// Removed, and not seen any more: to be looked for once more.
+    /// Not shown by a read, after its removal or while it is wanted: to be looked for once more.
     pub watching: Vec<Opening>,
     /// As wanted: only what sessions show of it may be out of date.
     pub settled: Vec<Opening>,
@@ -93,6 +93,7 @@ pub fn plan(now: Timestamp, wished: &[WishedOpening]) -> Plan {
             (OpeningState::Present, Some(wish)) if needs_mark(&opening, wish.until) => {
                 plan.remarking.push((opening, wish.clone()))
             }
+            (OpeningState::Present, Some(_)) if opening.unseen_since.is_some() => plan.watching.push(opening),
             (OpeningState::Present, Some(_)) => plan.settled.push(opening),
         }
     }
@@ -175,6 +176,18 @@ mod tests {
         let rule = HeldRule { id: ProviderRuleId::from_stored("r"), part: RulePart(String::new()), owner: RuleOwner::Foreign };
         there.opening.rules = vec![rule];
         assert_eq!(plan(NOW, &[there]).settled.len(), 1);
+    }
+
+    #[test]
+    fn what_a_read_did_not_show_while_it_is_wanted_is_looked_for_and_neither_added_nor_removed() {
+        let mut doubted = wished("a", OpeningState::Present, Some(2_000_000));
+        doubted.opening.marked_until = Some(Timestamp::from_millis(2_000_000));
+        doubted.opening.unseen_since = Some(NOW);
+        let looking = plan(NOW, std::slice::from_ref(&doubted));
+        assert_eq!((looking.watching.len(), looking.acted_on().count()), (1, 1));
+        doubted.wish = None;
+        let [removing] = plan(NOW, &[doubted]).intended().removing.try_into().unwrap();
+        assert_eq!(removing.unseen_since, None, "the removal is believed only after reads of its own");
     }
 
     #[test]

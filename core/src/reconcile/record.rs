@@ -6,23 +6,32 @@ use serde_json::json;
 
 use crate::crash_point;
 use crate::domain::{
-    Absence, Actor, ApiLimit, AuditAction, AuditEvent, DriftKind, Opening, OpeningEvent, OpeningState, RuleEvent, RuleStatus,
-    Session, SessionId, SessionRule, SessionStatus, Span, Timestamp, session_status, why_taken,
+    Absence, Actor, ApiLimit, AuditAction, AuditEvent, DriftKind, Opening, OpeningEvent, OpeningId, OpeningState, RuleEvent,
+    RuleStatus, Session, SessionId, SessionRule, SessionStatus, Span, Timestamp, session_status, why_taken,
 };
 use crate::provider::Next;
 use crate::store::{StoreError, Tx};
 
 use super::judge::{Trouble, Verdict};
 use super::pass::Worked;
-use super::plan::{Plan, Wish, needs_mark};
+use super::plan::{Wish, needs_mark};
 use super::{Reconciler, backoff, measure};
 
 /// After so many tries, people are told that it does not work, even where it may yet.
 const QUIET_TRIES: u32 = 3;
 /// After so many tries of a removal, people are told of it. That is some minutes.
 const STUCK_TRIES: u32 = 10;
-/// How long a wish waits for the old instance to go. It is also looked at as soon as that one is gone.
+/// How long a wish waits for the old instance to go. It is also looked at as soon as that one has gone from sight.
 const WAIT: Span = Span::from_seconds(5);
+/// How often a rule that has to go is looked for on a resource that does not exist.
+const WHILE_MISSING: Span = Span::from_seconds(60);
+
+/// An opening as it was recorded.
+struct Recorded {
+    opening: Opening,
+    /// Whether its rules have gone from sight by this pass.
+    out_of_sight: bool,
+}
 
 impl Reconciler {
     /// Records what passes have found out, all in one transaction. A lease that was lost has its findings dropped: whoever has it now
@@ -41,12 +50,26 @@ impl Reconciler {
                 tracing::warn!(resource = %lease.resource, "the lease was lost during a pass; its outcome is dropped");
             }
         }
-        let sessions = lock_sessions(&mut tx, ours.iter().map(|worked| &worked.claim.plan)).await?;
+        let findings = self.findings_of(&mut tx, &ours).await?;
+        let planned = ours.iter().flat_map(|worked| worked.claim.plan.openings()).map(|opening| &opening.id);
+        let sessions = lock_sessions(&mut tx, planned.chain(findings.iter().map(|finding| &finding.opening))).await?;
         let before = statuses_of(&mut tx, &sessions).await?;
-        let mut openings = Vec::new();
+        let (mut openings, mut out_of_sight) = (Vec::new(), Vec::new());
         for Worked { claim, verdicts, .. } in &ours {
             for (opening, verdict) in verdicts {
-                openings.push(self.record_one(&mut tx, claim.plan.at, opening.clone(), verdict.clone(), &sessions).await?);
+                let recorded = self.record_one(&mut tx, claim.plan.at, opening.clone(), verdict.clone(), &sessions).await?;
+                out_of_sight.extend(recorded.out_of_sight.then_some(opening));
+                openings.push(recorded.opening);
+            }
+        }
+        for finding in &findings {
+            self.record_finding(&mut tx, finding, &sessions).await?;
+        }
+        // What waited for these to go need not wait any longer.
+        for gone in out_of_sight {
+            if let Some(next) = tx.joinable(&gone.resource, gone.address).await? {
+                let now = tx.now();
+                tx.mark_due(&next.id, now).await?;
             }
         }
         // Each once, and in order of name, as everybody locks them.
@@ -64,15 +87,17 @@ impl Reconciler {
         Ok(())
     }
 
+    /// Records one opening.
     async fn record_one(
         &self,
         tx: &mut Tx,
         read_at: Timestamp,
         mut opening: Opening,
         verdict: Option<Verdict>,
-        sessions: &BTreeMap<SessionId, Session>,
-    ) -> Result<Opening, StoreError> {
+        sessions: &Sessions,
+    ) -> Result<Recorded, StoreError> {
         let now = tx.now();
+        let closing = opening.is_closing();
         let wish = tx.wish_for(&opening.id).await?;
         let trouble = verdict.as_ref().and_then(|verdict| verdict.trouble.clone());
         let came_back = opening.unseen_since.is_some() && verdict.as_ref().is_some_and(|verdict| verdict.absent == Some(false));
@@ -81,45 +106,57 @@ impl Reconciler {
         if came_back {
             self.record_return(tx, &opening, now).await?;
         }
-        let due = if came_back { Some(now) } else { self.due_after(&opening, wish.as_ref(), read_at, now) };
+        let due = match absence {
+            _ if came_back => Some(now),
+            // The resource does not exist: whether it ever does again, and with the rule, is looked at for as long as it is configured.
+            Some(Absence::Agreed) if opening.error.is_some() => Some(now.plus(WHILE_MISSING)),
+            _ => self.due_after(&opening, wish.as_ref(), read_at, now),
+        };
         tx.save_opening(&opening, due, now).await?;
         if opening.state == OpeningState::Removing && opening.attempts == STUCK_TRIES {
             let why = opening.error.as_deref().unwrap_or("it is still there");
             self.note(tx, DriftKind::Stuck, Some(&opening.resource), format!("{}: {why}", opening.address.cidr())).await?;
         }
-        if opening.state == OpeningState::Gone
-            && let Some(next) = tx.joinable(&opening.resource, opening.address).await?
-        {
-            tx.mark_due(&next.id, now).await?;
-        }
-        for rule in tx.rules_on(&opening.id).await? {
+        let news = News {
+            opening: &opening,
+            wanted: wish.is_some(),
+            absence,
+            trouble: trouble.as_ref(),
+            remarked: opening.marked_until != marked_before,
+        };
+        self.settle_all(tx, sessions, news).await?;
+        let out_of_sight = opening.state == OpeningState::Gone || closing && opening.unseen_since.is_some();
+        Ok(Recorded { opening, out_of_sight })
+    }
+
+    /// Lets all session rules on an opening show what it has become.
+    pub(super) async fn settle_all(&self, tx: &mut Tx, sessions: &Sessions, news: News<'_>) -> Result<(), StoreError> {
+        for rule in tx.rules_on(&news.opening.id).await? {
             if let Some(session) = sessions.get(&rule.session) {
-                let news = News {
-                    opening: &opening,
-                    wanted: wish.is_some(),
-                    absence,
-                    trouble: trouble.as_ref(),
-                    remarked: opening.marked_until != marked_before,
-                };
                 self.settle(tx, rule, session, news).await?;
             }
         }
-        Ok(opening)
+        Ok(())
     }
 
-    /// Writes down which sessions have become ACTIVE, PARTIAL or FAILED by what was recorded; people are told of the latter two.
-    async fn record_statuses(
+    /// Writes down which sessions have become ACTIVE, PARTIAL or FAILED by what was recorded, and which are open no more; people are
+    /// told of those that failed.
+    pub(super) async fn record_statuses(
         &self,
         tx: &mut Tx,
-        sessions: &BTreeMap<SessionId, Session>,
-        before: &BTreeMap<SessionId, SessionStatus>,
+        sessions: &Sessions,
+        before: &BTreeMap<SessionId, Standing>,
     ) -> Result<(), StoreError> {
-        for (id, status) in statuses_of(tx, sessions).await? {
+        for (id, Standing { status, applied }) in statuses_of(tx, sessions).await? {
+            let before = before.get(&id);
             let (action, drift) = match status {
-                _ if before.get(&id) == Some(&status) => continue,
+                _ if before.is_some_and(|before| before.status == status) => continue,
                 SessionStatus::Active => (AuditAction::SessionActive, None),
                 SessionStatus::Partial => (AuditAction::SessionPartial, Some(DriftKind::Partial)),
                 SessionStatus::Failed => (AuditAction::SessionFailed, Some(DriftKind::Failed)),
+                SessionStatus::Pending if before.is_some_and(|before| before.status.is_open() && before.applied > applied) => {
+                    (AuditAction::SessionInterrupted, None)
+                }
                 _ => continue,
             };
             self.audit(tx, action, &id, json!({ "status": status.as_str() }), tx.now()).await?;
@@ -130,13 +167,21 @@ impl Reconciler {
         Ok(())
     }
 
-    fn due_after(&self, opening: &Opening, wish: Option<&Wish>, read_at: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn due_after(
+        &self,
+        opening: &Opening,
+        wish: Option<&Wish>,
+        read_at: Timestamp,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
         let retry = || now.plus(backoff::delay(opening.attempts, self.random.as_ref()));
         if let (OpeningState::Removing, Some(since), None) = (opening.state, opening.unseen_since, &opening.error) {
             return self.later_reads.next(since, read_at, opening.was_seen());
         }
         match (opening.state, wish) {
             (OpeningState::Gone, _) => None,
+            // It could not be looked for: where it could, what was seen decides when to look again.
+            (OpeningState::Present, Some(_)) if opening.unseen_since.is_some() => Some(now.plus(WAIT)),
             (OpeningState::Present, Some(wish)) if !needs_mark(opening, wish.until) => None,
             // The wish moved while we were at work.
             (OpeningState::Present | OpeningState::Adding, None) => Some(now),
@@ -164,6 +209,7 @@ impl Reconciler {
             (RuleStatus::Removed, _) | (RuleStatus::Applied, None) => None,
             (_, Some(trouble)) => Some(trouble.message.clone()),
             (RuleStatus::Removing, None) => opening.error.clone(),
+            (RuleStatus::Pending, None) if before.status != RuleStatus::Pending => None,
             (RuleStatus::Pending | RuleStatus::Failed, None) => rule.error,
         };
         let now = tx.now();
@@ -210,7 +256,10 @@ impl Reconciler {
         let absence = match verdict.absent {
             Some(true) => {
                 let since = *opening.unseen_since.get_or_insert(now);
-                Some(self.later_reads.judge(since, read_at, opening.was_seen()))
+                match self.later_reads.judge(since, read_at, opening.was_seen()) {
+                    Absence::Final if !clean => Some(Absence::Agreed),
+                    judged => Some(judged),
+                }
             }
             Some(false) => {
                 opening.unseen_since = None;
@@ -272,15 +321,18 @@ fn measure_rule(before: &SessionRule, rule: &SessionRule, session: &Session, now
     }
 }
 
+/// The sessions that a transaction has locked.
+pub(super) type Sessions = BTreeMap<SessionId, Session>;
+
 /// What has become of an opening.
 #[derive(Clone, Copy)]
-struct News<'a> {
-    opening: &'a Opening,
-    wanted: bool,
-    absence: Option<Absence>,
-    trouble: Option<&'a Trouble>,
+pub(super) struct News<'a> {
+    pub(super) opening: &'a Opening,
+    pub(super) wanted: bool,
+    pub(super) absence: Option<Absence>,
+    pub(super) trouble: Option<&'a Trouble>,
     // Whether the cloud has another end of it than before.
-    remarked: bool,
+    pub(super) remarked: bool,
 }
 
 /// What an opening's present state means for one session rule on it.
@@ -295,6 +347,8 @@ fn event_for(rule: &SessionRule, session: &Session, news: News<'_>) -> Option<Ru
         // A later read has agreed. Should one after that not agree, the rule is removed again, and that is told of.
         OpeningState::Removing if absence == Some(Absence::Agreed) => Some(RuleEvent::Removed),
         OpeningState::Removing => Some(RuleEvent::RemovalBegan),
+        // In doubt: what was shown before stays, and nothing new is shown.
+        OpeningState::Present if opening.unseen_since.is_some() => None,
         OpeningState::Present => {
             // A longer time is confirmed only once the cloud knows it; what was there before is there still.
             let marked = opening.marked_until.is_some_and(|until| until.as_seconds() >= session.expires_at.as_seconds());
@@ -306,31 +360,45 @@ fn event_for(rule: &SessionRule, session: &Session, news: News<'_>) -> Option<Ru
         }
         OpeningState::Adding => {
             let loud = trouble.is_some_and(|trouble| trouble.next == Next::GiveUp) || opening.attempts >= QUIET_TRIES;
-            (trouble.is_some() && loud).then_some(RuleEvent::Failed)
+            match (trouble, rule.status) {
+                (Some(_), _) if loud => Some(RuleEvent::Failed),
+                // It was there.
+                (_, RuleStatus::Applied) => Some(RuleEvent::Lost),
+                (None, RuleStatus::Failed) if opening.attempts == 0 => Some(RuleEvent::TriedAgain),
+                _ => None,
+            }
         }
     }
 }
 
+/// What a live session shows.
+#[derive(Clone, Copy)]
+pub(super) struct Standing {
+    status: SessionStatus,
+    // How many of its rules are there.
+    applied: usize,
+}
+
 /// What live sessions show.
-async fn statuses_of(
-    tx: &mut Tx,
-    sessions: &BTreeMap<SessionId, Session>,
-) -> Result<BTreeMap<SessionId, SessionStatus>, StoreError> {
+pub(super) async fn statuses_of(tx: &mut Tx, sessions: &Sessions) -> Result<BTreeMap<SessionId, Standing>, StoreError> {
     let mut statuses = BTreeMap::new();
     for session in sessions.values().filter(|session| session.ending.is_none()) {
         let rules = tx.rule_statuses(&session.id).await?;
-        statuses.insert(session.id.clone(), session_status(&session.approval, None, &rules));
+        let applied = rules.iter().filter(|rule| **rule == RuleStatus::Applied).count();
+        let status = session_status(&session.approval, None, &rules);
+        statuses.insert(session.id.clone(), Standing { status, applied });
     }
     Ok(statuses)
 }
 
-async fn lock_sessions<'a>(
+/// Locks the sessions that hang on openings, in order of id, as everybody does.
+pub(super) async fn lock_sessions<'a>(
     tx: &mut Tx,
-    plans: impl Iterator<Item = &'a Plan>,
-) -> Result<BTreeMap<SessionId, Session>, StoreError> {
+    openings: impl Iterator<Item = &'a OpeningId>,
+) -> Result<Sessions, StoreError> {
     let mut ids = BTreeSet::new();
-    for opening in plans.flat_map(Plan::openings) {
-        ids.extend(tx.rules_on(&opening.id).await?.into_iter().map(|rule| rule.session));
+    for opening in openings {
+        ids.extend(tx.rules_on(opening).await?.into_iter().map(|rule| rule.session));
     }
     let mut sessions = BTreeMap::new();
     for id in ids {

@@ -1,34 +1,41 @@
-//! Records what a sweep has found, under its lease's fence: what vanished is made anew, and people are told of what has changed.
+//! Records what a sweep has found, under its lease's fence, and tells people of what has changed.
 
 use serde_json::json;
 
 use crate::crash_point;
-use crate::domain::{
-    Actor, AuditAction, AuditEvent, Drift, DriftKind, Opening, OpeningEvent, OpeningId, ResourceName, RuleEvent,
-};
+use crate::domain::{Actor, AuditAction, AuditEvent, Drift, DriftKind, OpeningId, ResourceName, Timestamp};
 use crate::provider::SeenRule;
 use crate::store::{LastSweep, Lease, StoreError, Tx};
 
+use super::observed::{Finding, What};
+use super::record::{lock_sessions, statuses_of};
 use super::{Reconciler, ResourceSweep, measure};
 
 impl Reconciler {
-    pub(super) async fn record_sweep(&self, lease: &Lease, swept: &ResourceSweep, dry_run: bool) -> Result<(), StoreError> {
+    pub(super) async fn record_sweep(
+        &self,
+        lease: &Lease,
+        swept: &ResourceSweep,
+        read_at: Timestamp,
+        dry_run: bool,
+    ) -> Result<(), StoreError> {
         let mut tx = self.store.begin().await?;
         if !tx.give_back(lease).await? {
             tracing::warn!(resource = %lease.resource, "the lease was lost during a sweep; its findings are dropped");
             return Ok(());
         }
         if !dry_run {
+            let findings = self.findings_of_sweep(&mut tx, swept, read_at).await?;
+            let sessions = lock_sessions(&mut tx, findings.iter().map(|finding| &finding.opening)).await?;
+            let before = statuses_of(&mut tx, &sessions).await?;
             // Rules that could not be removed are found again, and told of then.
             if swept.error.is_none() {
-                for (kind, rules) in [(DriftKind::Orphan, &swept.found.orphans), (DriftKind::Widened, &swept.found.widened)] {
-                    for rule in rules {
-                        self.record_surplus(&mut tx, &swept.resource, kind, rule).await?;
-                    }
+                for rule in &swept.found.orphans {
+                    self.record_surplus(&mut tx, &swept.resource, DriftKind::Orphan, rule).await?;
                 }
-            }
-            for opening in &swept.found.missing {
-                self.replace(&mut tx, opening).await?;
+                for rule in swept.found.widened_beside() {
+                    self.record_surplus(&mut tx, &swept.resource, DriftKind::Widened, rule).await?;
+                }
             }
             for opening in &swept.found.mismarked {
                 if tx.is_still(&opening.id, opening.state).await? {
@@ -37,6 +44,10 @@ impl Reconciler {
                     self.note(&mut tx, DriftKind::Mismarked, Some(&opening.resource), opening.address.cidr()).await?;
                 }
             }
+            for finding in &findings {
+                self.record_finding(&mut tx, finding, &sessions).await?;
+            }
+            self.record_statuses(&mut tx, &sessions, &before).await?;
             for id in &swept.found.aside_gone {
                 self.close_aside(&mut tx, id).await?;
             }
@@ -48,6 +59,24 @@ impl Reconciler {
         tx.commit().await?;
         crash_point!(SweepRecorded);
         Ok(())
+    }
+
+    /// What the sweep has seen of the openings that are taken for present, and which can be tried again at once.
+    async fn findings_of_sweep(
+        &self,
+        tx: &mut Tx,
+        swept: &ResourceSweep,
+        read_at: Timestamp,
+    ) -> Result<Vec<Finding>, StoreError> {
+        let mut findings = self.findings_on(tx, &swept.resource, &swept.looked, read_at).await?;
+        let is_replaced = |id: &OpeningId| swept.found.replaced.iter().any(|(replaced, _)| replaced == id);
+        findings.retain(|finding| !matches!(finding.what, What::Changed(_)) || is_replaced(&finding.opening));
+        let last = tx.last_sweep(&swept.resource).await?.unwrap_or_default();
+        if let (Some(error), None) = (&last.error, &swept.error) {
+            let kept_out = tx.openings_kept_out(&swept.resource, error).await?;
+            findings.extend(kept_out.into_iter().map(|opening| Finding::read_again(opening.id, read_at)));
+        }
+        Ok(findings)
     }
 
     /// An opening whose row was set aside has no rule any more: nothing of it is left to close.
@@ -66,7 +95,7 @@ impl Reconciler {
         Ok(())
     }
 
-    async fn record_surplus(
+    pub(super) async fn record_surplus(
         &self,
         tx: &mut Tx,
         resource: &ResourceName,
@@ -119,31 +148,5 @@ impl Reconciler {
     ) -> Result<(), StoreError> {
         measure::drift(kind);
         tx.note_drift(&Drift { at: tx.now(), kind, resource: resource.cloned(), what }, self.random.as_ref()).await
-    }
-
-    /// Makes a vanished opening anew: the old instance is done with for good, and what wanted it wants the new one. What is left of
-    /// the old one goes first: it was made for that one, and would never count for another.
-    async fn replace(&self, tx: &mut Tx, opening: &Opening) -> Result<(), StoreError> {
-        let now = tx.now();
-        let left = opening.our_rules().next().is_some();
-        let (event, due) = if left { (OpeningEvent::Unwanted, Some(now)) } else { (OpeningEvent::SeenGone, None) };
-        let Ok(done_with) = opening.state.after(event) else { return Ok(()) };
-        // Somebody may have ended what wanted it since it was compared.
-        if !tx.is_still(&opening.id, opening.state).await? {
-            return Ok(());
-        }
-        tracing::warn!(resource = %opening.resource, address = %opening.address, "a wanted rule has vanished; it is made anew");
-        tx.save_opening(&Opening { state: done_with, ..opening.clone() }, due, now).await?;
-        let id = OpeningId::new(now, self.random.as_ref());
-        let anew = Opening::wanted(id, opening.resource.clone(), opening.address);
-        tx.insert_opening(&anew, now).await?;
-        for mut rule in tx.rules_on(&opening.id).await? {
-            rule.status = rule.status.after(RuleEvent::Lost);
-            tx.set_rule(&rule, &anew.id, now).await?;
-            let details = json!({ "resource": rule.resource.as_str(), "address": rule.address.to_string() });
-            self.audit(tx, AuditAction::RuleLost, &rule.session, details, now).await?;
-            tx.thread_changed(&rule.session, now).await?;
-        }
-        self.note(tx, DriftKind::Missing, Some(&opening.resource), opening.address.cidr()).await
     }
 }

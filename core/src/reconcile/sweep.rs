@@ -1,5 +1,5 @@
-//! The sweep: compares what bears our mark in the clouds with what is wanted. Ours and not wanted goes; wanted and missing is made
-//! anew; what is not ours is never touched. A list that could not be read to its end changes nothing.
+//! The sweep: compares what bears our mark in the clouds with what is wanted. Ours and not wanted goes; what is missing is doubted and
+//! then added again ([`super::observed`]); what is not ours is never touched. A list that could not be read to its end changes nothing.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,21 +8,19 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use tracing::Instrument;
 
 use crate::crash_point;
-use crate::domain::{OpeningId, ProviderRuleId, ResourceName, Span};
-use crate::provider::{Allowlist, CallLimits, ProviderError, SeenRule};
+use crate::domain::{OpeningId, ProviderRuleId, ResourceName, Span, Timestamp};
+use crate::provider::{Allowlist, CallLimits, SeenRule};
 use crate::store::{LastSweep, StoreError};
 
 use super::act::observe;
 use super::compare::{Differences, compare};
+use super::observed::Looked;
 use super::overdue::removal_of;
-use super::plan::WishedOpening;
 use super::purse::{Need, Purse, one_look, one_removal};
 use super::{Hold, LEASE, Reconciler, measure};
 
-/// A cloud may not show a rule yet that it has just made; one that it showed for so long and shows no more has vanished.
-const GRACE: Span = Span::from_seconds(60);
 /// More removals than this on one resource are left for the next sweep to confirm: a mistake of ours must not empty a firewall.
-const MOST_REMOVALS: usize = 10;
+pub(super) const MOST_REMOVALS: usize = 10;
 /// How long apart a resource is asked for that a worker is busy with.
 const BETWEEN_TRIES: Span = Span::from_millis(200);
 
@@ -59,15 +57,21 @@ pub struct SweepReport {
 pub struct ResourceSweep {
     /// Which.
     pub resource: ResourceName,
-    /// What differs from what is wanted: removed or made anew, unless it was a dry run.
+    /// What differs from what is wanted: put right, unless it was a dry run.
     pub found: Differences,
     /// Rules that are to go, and that the next sweep removes if it finds them too: there are more than one sweep removes unasked.
     pub held_back: Vec<SeenRule>,
     /// Why it could not be swept.
     pub error: Option<String>,
+    /// The list itself.
+    pub(super) looked: Looked,
 }
 
 impl ResourceSweep {
+    fn of(resource: ResourceName) -> Self {
+        Self { resource, found: Differences::default(), held_back: Vec::new(), error: None, looked: Looked::Unread }
+    }
+
     /// How many rules of ours that nobody wants were left in place.
     pub(super) fn left_behind(&self) -> usize {
         let not_removed = if self.error.is_some() { self.found.surplus().count() } else { 0 };
@@ -107,10 +111,9 @@ impl Reconciler {
     }
 
     pub(super) async fn sweep_resource(&self, name: ResourceName, dry_run: bool) -> Result<ResourceSweep, StoreError> {
-        let mut swept =
-            ResourceSweep { resource: name.clone(), found: Differences::default(), held_back: Vec::new(), error: None };
+        let mut swept = ResourceSweep::of(name.clone());
         let Some(allowlist) = self.allowlists().get(&name).map(Arc::clone) else { return Ok(swept) };
-        let Some(hold) = self.lease_for_sweep(&name).await? else {
+        let Some((hold, read_at)) = self.lease_for_sweep(&name).await? else {
             swept.error = Some("a worker is busy with the resource; the next sweep looks at it".into());
             return Ok(swept);
         };
@@ -123,8 +126,13 @@ impl Reconciler {
             Some(looked) => looked?,
             None => swept.error = Some("another process took the resource over".into()),
         }
-        self.record_sweep(&hold.lease, &swept, dry_run).await?;
+        self.record_sweep(&hold.lease, &swept, read_at, dry_run).await?;
         self.pulse.sweep_goes_on();
+        if !dry_run {
+            // Those whose rules changed are told now, and not when the last resource was swept.
+            self.nudges.reconcile.notify_one();
+            self.nudges.sessions_changed();
+        }
         Ok(swept)
     }
 
@@ -136,12 +144,16 @@ impl Reconciler {
         dry_run: bool,
     ) -> Result<(), StoreError> {
         self.wait_for(allowlist.limits().map(|limits| vec![one_look(limits)])).await?;
-        match self.differences_on(&swept.resource, allowlist).await? {
-            Err(error) => swept.error = Some(error.to_string()),
-            Ok((found, confirmed)) => (swept.found, swept.held_back) = hold_back(found, &confirmed),
+        match observe(allowlist).await {
+            Err(error) => (swept.error, swept.looked) = (Some(error.to_string()), Looked::of(&error)),
+            Ok(seen) => {
+                let (found, confirmed) = self.differences_on(&swept.resource, &seen).await?;
+                (swept.found, swept.held_back) = hold_back(found, &confirmed);
+                swept.looked = Looked::Seen(seen);
+            }
         }
         crash_point!(SweepCompared);
-        let removals: Vec<_> = swept.found.surplus().map(removal_of).collect();
+        let removals: Vec<_> = swept.found.orphans.iter().chain(swept.found.widened_beside()).map(removal_of).collect();
         if !dry_run && !removals.is_empty() && hold.has_time() {
             self.wait_for(allowlist.limits().map(|limits: &CallLimits| one_removal(limits).to_vec())).await?;
             let removed = measure::call("remove", allowlist.remove(&removals)).await;
@@ -151,14 +163,15 @@ impl Reconciler {
         Ok(())
     }
 
-    async fn lease_for_sweep(&self, name: &ResourceName) -> Result<Option<Hold>, StoreError> {
+    /// The lease, and a time before anything is read.
+    async fn lease_for_sweep(&self, name: &ResourceName) -> Result<Option<(Hold, Timestamp)>, StoreError> {
         for attempt in 1..=self.sweep_pace.tries {
             let began = std::time::Instant::now();
             let mut tx = self.store.begin().await?;
-            let lease = tx.lease(name, &self.worker, LEASE).await?;
+            let (lease, now) = (tx.lease(name, &self.worker, LEASE).await?, tx.now());
             tx.commit().await?;
             if let Some(lease) = lease {
-                return Ok(Some(Hold::new(lease, began)));
+                return Ok(Some((Hold::new(lease, began), now)));
             }
             if attempt < self.sweep_pace.tries {
                 tokio::time::sleep(BETWEEN_TRIES.as_duration()).await;
@@ -189,21 +202,11 @@ impl Reconciler {
     async fn differences_on(
         &self,
         name: &ResourceName,
-        allowlist: &dyn Allowlist,
-    ) -> Result<Result<(Differences, BTreeSet<ProviderRuleId>), ProviderError>, StoreError> {
-        let seen = match observe(allowlist).await {
-            Ok(seen) => seen,
-            Err(error) => return Ok(Err(error)),
-        };
+        seen: &[SeenRule],
+    ) -> Result<(Differences, BTreeSet<ProviderRuleId>), StoreError> {
         let mut tx = self.store.begin().await?;
         let wished = tx.wished_openings(name).await?;
-        let mut settled = BTreeSet::new();
-        for WishedOpening { opening, .. } in &wished {
-            if tx.present_since(&opening.id).await?.is_some_and(|since| tx.now().since(since) >= GRACE) {
-                settled.insert(opening.id.clone());
-            }
-        }
-        let mut found = compare(&seen, &wished, &self.deployment, |opening| settled.contains(&opening.id));
+        let mut found = compare(seen, &wished, &self.deployment);
         let found_aside = tx.openings_aside(name).await?;
         let is_there = |id: &OpeningId| seen.iter().any(|rule| rule.is_of(&self.deployment, id));
         found.aside_gone = found_aside.iter().filter(|id| !is_there(id)).cloned().collect();
@@ -221,7 +224,7 @@ impl Reconciler {
         }
         found.orphans = orphans;
         let LastSweep { held_back, .. } = tx.last_sweep(name).await?.unwrap_or_default();
-        Ok(Ok((found, held_back)))
+        Ok((found, held_back))
     }
 }
 
@@ -234,5 +237,6 @@ fn hold_back(mut found: Differences, confirmed: &BTreeSet<ProviderRuleId>) -> (D
     let (orphans, held_orphans): (Vec<_>, Vec<_>) = found.orphans.into_iter().partition(is_confirmed);
     let (widened, held_widened): (Vec<_>, Vec<_>) = found.widened.into_iter().partition(is_confirmed);
     (found.orphans, found.widened) = (orphans, widened);
+    found.replaced.retain(|(_, rules)| held_widened.iter().all(|held| !rules.contains(&held.id)));
     (found, [held_orphans, held_widened].concat())
 }

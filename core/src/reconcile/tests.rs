@@ -334,7 +334,7 @@ async fn only_an_administrator_stops_somebody_elses_session() {
 }
 
 #[tokio::test]
-async fn a_sweep_removes_what_nobody_wants_and_makes_anew_what_vanished() {
+async fn a_sweep_removes_what_nobody_wants_and_adds_again_what_is_gone() {
     let world = World::new().await;
     let id = world.start("ANA", HOME, 2).await.unwrap();
     world.settle().await;
@@ -343,6 +343,9 @@ async fn a_sweep_removes_what_nobody_wants_and_makes_anew_what_vanished() {
     let dry = world.reconciler.sweep(true).await.unwrap();
     assert_eq!((dry.resources[0].found.missing.len(), world.status(&id).await), (1, SessionStatus::Active));
     world.reconciler.sweep(false).await.unwrap();
+    assert_eq!(world.status(&id).await, SessionStatus::Active, "one read proves nothing");
+    world.clock.advance(Span::from_seconds(1));
+    world.reconciler.reconcile_one().await.unwrap();
     assert_eq!(world.status(&id).await, SessionStatus::Pending);
     world.settle().await;
     assert_eq!((world.status(&id).await, world.group.rules().len()), (SessionStatus::Active, 1));
@@ -363,7 +366,7 @@ async fn a_sweep_removes_what_nobody_wants_and_makes_anew_what_vanished() {
 }
 
 #[tokio::test]
-async fn i6_a_rule_that_vanished_before_its_end_was_to_move_is_made_anew() {
+async fn i6_a_rule_that_vanished_before_its_end_was_to_move_is_added_again() {
     let world = World::new().await;
     let id = world.start("ANA", HOME, 2).await.unwrap();
     world.settle().await;

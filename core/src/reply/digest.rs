@@ -36,8 +36,8 @@ fn named(what: &[&str]) -> String {
 const fn words(kind: DriftKind) -> &'static str {
     match kind {
         DriftKind::Orphan => "removed what nobody wants:",
-        DriftKind::Widened => "removed a rule of ours that somebody had changed, and made it anew as it was:",
-        DriftKind::Missing => "made anew what had vanished:",
+        DriftKind::Widened => "replaced a rule of ours that was changed outside of EntryGuard:",
+        DriftKind::Missing => "a rule was removed outside of EntryGuard, and is added again:",
         DriftKind::Unmarked => "somebody took our tags from a rule; it is removed with its session all the same:",
         DriftKind::Mismarked => "put the expiry on a rule right:",
         DriftKind::Returned => "a rule that was gone is there again, and is removed again:",

@@ -188,6 +188,7 @@ fn every_turn_has_its_line() {
         "session.reminded",
         "session.stopped",
         "session.expired",
+        "session.interrupted",
         "session.narrowed",
         "session.approved",
         "session.denied",

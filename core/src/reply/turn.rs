@@ -34,6 +34,9 @@ fn line(turn: &Turn, card: &Card, markup: &dyn Markup) -> Option<String> {
             },
         },
         "session.expired" => "⌛ Its time ran out.".to_owned(),
+        "session.interrupted" => {
+            "⚠ A rule was removed or changed outside of EntryGuard. It is opened again; the table says how it stands.".to_owned()
+        }
         "session.narrowed" => format!("✂ A resource was taken from it by {by}; the table says which."),
         "session.approved" => format!("✅ Approved by {by}."),
         "session.denied" => format!("⛔ Denied by {by}."),

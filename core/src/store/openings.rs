@@ -15,7 +15,7 @@ use crate::domain::{
 use crate::reconcile::{Wish, WishedOpening};
 
 /// What is read of an opening.
-const COLUMNS: &str = "id, resource, address, state, rules, marked_until, due_at, attempts, error, unseen_since";
+pub(super) const COLUMNS: &str = "id, resource, address, state, rules, marked_until, due_at, attempts, error, unseen_since";
 
 #[derive(Serialize, Deserialize)]
 struct StoredRule {
@@ -72,11 +72,15 @@ impl Tx {
 
     /// Asks the reconciler to remove an opening that nobody wants any more, before it adds others.
     pub async fn mark_closing(&mut self, opening: &OpeningId) -> Result<(), StoreError> {
-        sqlx::query("UPDATE openings SET due_at = $1, closing = 1 WHERE id = $2 AND state <> 'GONE' AND state <> 'QUARANTINED'")
-            .bind(self.now.as_millis())
-            .bind(opening.as_str())
-            .execute(&mut *self.inner)
-            .await?;
+        sqlx::query(
+            "UPDATE openings SET due_at = $1, closing = 1,
+             unseen_since = CASE WHEN state = 'REMOVING' THEN unseen_since ELSE NULL END
+             WHERE id = $2 AND state <> 'GONE' AND state <> 'QUARANTINED'",
+        )
+        .bind(self.now.as_millis())
+        .bind(opening.as_str())
+        .execute(&mut *self.inner)
+        .await?;
         Ok(())
     }
 
@@ -141,7 +145,7 @@ impl Tx {
         sqlx::query(
             "UPDATE openings SET state = $1, rules = $2, marked_until = $3, attempts = $4, error = $5, due_at = $6,
              unseen_since = $9, closing = $10,
-             present_at = CASE WHEN $1 = 'PRESENT' THEN COALESCE(present_at, $7) ELSE present_at END,
+             present_at = CASE WHEN $1 = 'PRESENT' THEN COALESCE(present_at, $7) WHEN $1 = 'ADDING' THEN NULL ELSE present_at END,
              gone_at = CASE WHEN $1 = 'GONE' THEN COALESCE(gone_at, $7) ELSE gone_at END
              WHERE id = $8",
         )
@@ -204,16 +208,6 @@ impl Tx {
         let row = sqlx::query(sql).bind(self.now.as_millis()).fetch_one(&mut *self.inner).await?;
         Ok(row.try_get::<Option<i64>, _>("next")?.map(Timestamp::from_millis))
     }
-
-    /// Since when an opening has been there.
-    pub async fn present_since(&mut self, opening: &OpeningId) -> Result<Option<Timestamp>, StoreError> {
-        let row = sqlx::query("SELECT present_at FROM openings WHERE id = $1")
-            .bind(opening.as_str())
-            .fetch_optional(&mut *self.inner)
-            .await?;
-        let at = row.map(|row| row.try_get::<Option<i64>, _>("present_at")).transpose()?;
-        Ok(at.flatten().map(Timestamp::from_millis))
-    }
 }
 
 fn rules_text(rules: &[HeldRule]) -> String {
@@ -232,7 +226,7 @@ pub(super) fn held_rules(text: &str) -> Option<Vec<HeldRule>> {
     Some(stored.into_iter().map(held).collect())
 }
 
-fn opening_from(row: &AnyRow) -> Result<Opening, StoreError> {
+pub(super) fn opening_from(row: &AnyRow) -> Result<Opening, StoreError> {
     let read = Reader::new(row, "openings", "id")?;
     Ok(Opening {
         id: OpeningId::from_stored(read.text("id")?),

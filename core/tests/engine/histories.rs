@@ -73,7 +73,7 @@ impl ReferenceStateMachine for History {
             3 => Just(Step::Settle),
             3 => select(vec![1, 3, 20, 120, 3600, 3 * 3600]).prop_map(|seconds| Step::Wait(Span::from_seconds(seconds))),
             3 => any_fault().prop_map(Step::ChangeFails),
-            1 => any_fault().prop_map(Step::ReadFails),
+            2 => any_read_fault().prop_map(Step::ReadFails),
             1 => (1..10_i64).prop_map(|seconds| Step::Lag(Span::from_seconds(seconds))),
             1 => Just(Step::Heal),
             3 => any_edit().prop_map(Step::Edit),
@@ -117,6 +117,14 @@ fn any_fault() -> impl Strategy<Value = Fault> {
     ]
 }
 
+fn any_read_fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        any_fault(),
+        (1..120_i64).prop_map(|seconds| Fault::Stale(Span::from_seconds(seconds))),
+        (0..3_usize).prop_map(Fault::Short),
+    ]
+}
+
 fn any_edit() -> impl Strategy<Value = Edit> {
     let from = select(vec![From::Home, From::Cafe]);
     let rule = || (0..2_usize, 0..6_usize);
@@ -152,7 +160,8 @@ impl StateMachineTest for Histories {
 
     fn apply(mut running: Running, _: &History, step: Step) -> Running {
         let late = matches!(step, Step::ChangeFails(Fault::Late(_) | Fault::Pretended));
-        running.needs_sweep |= late || matches!(step, Step::Edit(_) | Step::Lag(_));
+        let lies = matches!(step, Step::ReadFails(Fault::Stale(_) | Fault::Short(_)));
+        running.needs_sweep |= late || lies || matches!(step, Step::Edit(_) | Step::Lag(_));
         running.runtime.block_on(running.world.step(&step));
         running
     }

@@ -10,6 +10,8 @@ mod found;
 mod guards;
 mod histories;
 mod invariants;
+mod lost;
+mod lying_lists;
 mod model;
 mod moving;
 mod offline;

@@ -191,7 +191,7 @@ impl World {
         if let Some(late) = self.cloud.last_late() {
             self.clock.advance(late.since(self.now()));
         }
-        // A rule that has just been made is given time to come into sight before it is taken for vanished.
+        // What a dead process has leased is free again.
         self.clock.advance(Span::from_minutes(2));
         self.step(&Step::Settle).await;
         assert_eq!(self.work(Work::Sweep, &Watch::only()).await, Some(false), "a sweep with nobody at work is complete");

@@ -1,11 +1,12 @@
-//! The cloud: it does what it is asked for when it gets round to it, and lists truthfully what is there.
+//! The cloud: it does what it is asked for when it gets round to it. Its lists are true, or lag by one change.
 
 use super::world::{Call, FOREIGN, Opening, OpeningState, Rule, Step, World};
 
 impl World {
     /// Does what a call asks for. Adding what is there already (EC2: `InvalidPermission.Duplicate`) and removing what is not
     /// there changes nothing.
-    pub fn apply(&mut self, call: &Call, late: bool) {
+    pub fn apply(&mut self, call: &Call, late: bool, lies: bool) {
+        let before = self.cloud;
         match call {
             Call::Add { opening } if self.cloud.is_none() => {
                 self.made += 1;
@@ -15,13 +16,36 @@ impl World {
             Call::Remove { rules } => self.cloud = self.cloud.filter(|rule| !rules.contains(&rule.id)),
             Call::RemoveAddress => self.cloud = None,
         }
+        let removed = before.filter(|_| self.cloud.is_none()).and_then(|rule| rule.mark);
+        self.cut |= removed.is_some_and(|opening| self.openings[opening].given_up);
+        self.changed_from(before, lies);
+    }
+
+    /// Somebody takes a rule of ours away by hand.
+    pub fn take_away(&mut self, lies: bool) -> Option<()> {
+        let rule = self.cloud.filter(|rule| rule.mark.is_some())?;
+        (self.cloud, self.taken) = (None, true);
+        self.changed_from(Some(rule), lies);
+        Some(())
+    }
+
+    fn changed_from(&mut self, before: Option<Rule>, lies: bool) {
+        if lies && before != self.cloud {
+            self.before = before;
+        }
+    }
+
+    /// What a list that lags shows; nothing where it would show what is there.
+    pub fn lagging_list(&mut self) -> Option<Option<Rule>> {
+        self.lagged = 2.min(self.lagged + 1);
+        (self.before != self.cloud).then_some(self.before)
     }
 
     /// Does what a worker asked for, and lets it know. A sweep is done with that.
-    pub fn answer(&mut self, worker: usize) -> Option<()> {
+    pub fn answer(&mut self, worker: usize, lies: bool) -> Option<()> {
         let late = !self.workers[worker].as_ref()?.holds_lease;
         let call = self.end_call(worker, false)?;
-        self.apply(&call, late);
+        self.apply(&call, late, lies);
         Some(())
     }
 

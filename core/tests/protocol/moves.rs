@@ -10,6 +10,8 @@ pub struct Protocol {
     pub variant: Variant,
     pub sessions: usize,
     pub faults: u8,
+    /// Whether lists may lag, and rules be taken away by hand.
+    pub lies: bool,
 }
 
 /// Something that happens. The numbers are places in [`World`].
@@ -42,6 +44,12 @@ pub enum Action {
     Record(usize),
     /// A fault. A worker dies, and its lease runs out; the call that it had made is late.
     Crash(usize),
+    /// A fault. A worker reads a list that lags by one change.
+    ReadBackLagging(usize),
+    /// A fault. A sweep reads a list that lags by one change.
+    SweepLagging(usize),
+    /// A fault. Somebody takes a rule of ours away by hand.
+    TakeAway,
     /// A late call is done.
     Arrive(usize),
     /// A late call is lost for good.
@@ -52,6 +60,7 @@ impl Action {
     fn is_fault(&self, world: &World) -> bool {
         match self {
             Self::AnswerFalsely(_) | Self::GiveUp(_) | Self::ReadNothing(_) | Self::Crash(_) => true,
+            Self::ReadBackLagging(_) | Self::SweepLagging(_) | Self::TakeAway => true,
             Self::Lease(_) | Self::Sweep(_) => world.workers.iter().flatten().any(|pass| pass.holds_lease),
             _ => false,
         }
@@ -68,6 +77,11 @@ pub const ACTIVE_HAS_ITS_RULE: &str = "a session that reads ACTIVE has its rule"
 pub const FOREIGN_RULES_STAND: &str = "a foreign rule is never removed";
 /// I6, for what is wanted.
 pub const EVERY_WISH_IS_GRANTED: &str = "when nothing is left to do, every live session reads ACTIVE";
+
+/// I9: a list that lags is no news.
+pub const ONE_LIST_IS_NO_NEWS: &str = "no session reads less than ACTIVE by one list that lags";
+/// I2, where lists lie.
+pub const LISTS_TAKE_NOTHING: &str = "no rule that is wanted is removed for what lists show";
 
 /// I6 again: what waits or is tried again does not do so for ever.
 pub const IT_COMES_TO_REST: &str = "without further faults, nothing is left to do in the end";
@@ -90,6 +104,7 @@ impl Model for Protocol {
         }
         for (at, pass) in world.workers.iter().enumerate() {
             match pass.as_ref().map(|pass| &pass.step) {
+                None if self.lies => actions.extend([Action::Lease(at), Action::Sweep(at), Action::SweepLagging(at)]),
                 None => actions.extend([Action::Lease(at), Action::Sweep(at)]),
                 Some(Step::Listed(_)) => actions.extend([Action::Compare(at), Action::Crash(at)]),
                 Some(Step::Calling(_)) => {
@@ -97,10 +112,12 @@ impl Model for Protocol {
                 }
                 Some(Step::Answered { .. }) => {
                     actions.extend([Action::ReadBack(at), Action::ReadNothing(at), Action::Crash(at)]);
+                    actions.extend(self.lies.then_some(Action::ReadBackLagging(at)));
                 }
-                Some(Step::Judged) => actions.extend([Action::Record(at), Action::Crash(at)]),
+                Some(Step::Judged { .. }) => actions.extend([Action::Record(at), Action::Crash(at)]),
             }
         }
+        actions.extend(self.lies.then_some(Action::TakeAway));
         actions.extend((0..world.late.len()).flat_map(|at| [Action::Arrive(at), Action::Vanish(at)]));
         actions.retain(|action| !action.is_fault(world) || world.faults < self.faults);
     }
@@ -112,18 +129,27 @@ impl Model for Protocol {
             Action::Start(session) => next.start(session, self.variant),
             Action::End(session) => next.end(session),
             Action::Lease(worker) => next.claim(worker, self.variant)?,
-            Action::Sweep(worker) => next.sweep(worker, self.variant)?,
+            Action::Sweep(worker) => next.sweep(worker, next.cloud, self.variant)?,
+            Action::SweepLagging(worker) => {
+                let list = next.lagging_list()?;
+                next.sweep(worker, list, self.variant)?;
+            }
+            Action::TakeAway => next.take_away(self.lies)?,
             Action::Compare(worker) => next.compare(worker, self.variant)?,
-            Action::Answer(worker) => next.answer(worker)?,
+            Action::Answer(worker) => next.answer(worker, self.lies)?,
             Action::AnswerFalsely(worker) => next.answer_falsely(worker)?,
             Action::GiveUp(worker) => next.give_up(worker)?,
-            Action::ReadBack(worker) => next.read_back(worker, self.variant),
+            Action::ReadBack(worker) => next.read_back(worker, next.cloud, self.variant),
+            Action::ReadBackLagging(worker) => {
+                let list = next.lagging_list()?;
+                next.read_back(worker, list, self.variant);
+            }
             Action::ReadNothing(worker) => next.read_nothing(worker)?,
             Action::Record(worker) => next.record(worker, self.variant),
             Action::Crash(worker) => next.crash(worker)?,
             Action::Arrive(call) => {
                 let call = next.late.remove(call);
-                next.apply(&call, true);
+                next.apply(&call, true, self.lies);
             }
             Action::Vanish(call) => {
                 next.late.remove(call);
@@ -134,7 +160,13 @@ impl Model for Protocol {
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always(ACTIVE_HAS_ITS_RULE, |_, world: &World| !world.someone_is_active() || world.cloud.is_some()),
+            Property::always(ACTIVE_HAS_ITS_RULE, |this: &Self, world: &World| {
+                // What a hand took is noticed by the next looks.
+                let unnoticed = world.taken && !world.is_settled(this.variant);
+                !world.someone_is_active() || world.cloud.is_some() || unnoticed
+            }),
+            Property::always(ONE_LIST_IS_NO_NEWS, |_, world: &World| !world.flapped),
+            Property::always(LISTS_TAKE_NOTHING, |_, world: &World| !world.cut),
             Property::always(GONE_IS_GONE, |_, world: &World| world.gone_is_gone()),
             Property::always(NOTHING_IS_LEFT_OPEN, |this: &Self, world: &World| {
                 !world.is_settled(this.variant) || world.someone_lives() || world.cloud.is_none_or(|rule| rule.mark.is_none())

@@ -29,21 +29,80 @@ impl World {
         Some(())
     }
 
-    /// `reconcile/sweep.rs`, `lease_for_sweep`, and the look of `differences_on`. Nothing where no rule of ours is on the list.
-    pub fn sweep(&mut self, worker: usize, variant: Variant) -> Option<()> {
-        let rule = self.cloud.filter(|rule| rule.mark.is_some() && variant != Variant::NeverSweeps)?;
+    /// `reconcile/sweep.rs`, `lease_for_sweep`, and its look. Nothing where there is nothing to be found.
+    pub fn sweep(&mut self, worker: usize, list: Option<Rule>, variant: Variant) -> Option<()> {
+        let is_news = list.is_some_and(|rule| rule.mark.is_some()) || self.is_missing_from(list);
+        if !is_news || variant == Variant::NeverSweeps {
+            return None;
+        }
         self.take_lease();
-        self.workers[worker] = Some(Pass { holds_lease: true, step: Step::Listed(rule), plan: Vec::new() });
+        self.workers[worker] = Some(Pass { holds_lease: true, step: Step::Listed(list), plan: Vec::new() });
         Some(())
     }
 
-    /// `reconcile/compare.rs`, and the rest of `look_and_remove`. What is removed is not read back: the next sweep sees it.
+    /// `reconcile/compare.rs`, and the rest of `look_and_remove`. What is removed is not read back: the next sweep sees it. Where
+    /// nothing is to be removed, `reconcile/record_sweep.rs` records what is missing.
     pub fn compare(&mut self, worker: usize, variant: Variant) -> Option<()> {
-        let Step::Listed(rule) = self.workers[worker].as_ref()?.step else { return None };
-        let orphan = self.is_orphan(rule);
-        let remove = |pass: Pass| Pass { step: removal(vec![rule.id], variant), ..pass };
-        self.workers[worker] = self.workers[worker].take().filter(|_| orphan).map(remove);
+        let Step::Listed(list) = self.workers[worker].as_ref()?.step else { return None };
+        let pass = self.workers[worker].take()?;
+        match list.filter(|rule| self.is_orphan(*rule)) {
+            Some(orphan) => self.workers[worker] = Some(Pass { step: removal(vec![orphan.id], variant), ..pass }),
+            None if pass.holds_lease => self.observe(list, variant),
+            None => {}
+        }
         Some(())
+    }
+
+    /// `reconcile/observed.rs`, `record_finding`: what a list says of the openings that are taken for present and wanted.
+    fn observe(&mut self, list: Option<Rule>, variant: Variant) {
+        for at in 0..self.openings.len() {
+            if self.openings[at].state != OpeningState::Present || !self.is_wanted(at) {
+                continue;
+            }
+            if self.shows(list, at) {
+                self.openings[at].unseen = false;
+            } else if self.openings[at].unseen || variant == Variant::BelievesOneList {
+                self.lose(at, variant);
+            } else {
+                (self.openings[at].unseen, self.openings[at].due) = (true, true);
+            }
+        }
+    }
+
+    /// `reconcile/observed.rs`, `lose`.
+    fn lose(&mut self, at: usize, variant: Variant) {
+        let was_active = self.sessions.iter().any(|session| *session == Session::Live { opening: at, active: true });
+        // A true list that did not show what a hand took agrees with one that lags.
+        let by_one_list = self.lagged < 2 && !self.taken;
+        self.flapped |= was_active && self.shows(self.cloud, at) && by_one_list;
+        let mut opening = at;
+        if variant == Variant::ReplacesWhatIsGone {
+            self.openings[at] = Opening { state: OpeningState::Gone, due: false, given_up: true, ..Opening::new() };
+            opening = self.openings.len();
+            self.openings.push(Opening::new());
+        } else {
+            self.openings[at] = Opening::new();
+        }
+        for session in
+            self.sessions.iter_mut().filter(|session| matches!(session, Session::Live { opening: its, .. } if *its == at))
+        {
+            *session = Session::Live { opening, active: false };
+        }
+    }
+
+    /// `reconcile/presence.rs`, `look_for`.
+    fn shows(&self, list: Option<Rule>, at: usize) -> bool {
+        list.is_some_and(|rule| rule.mark == Some(at) || self.openings[at].rule == Some(rule.id))
+    }
+
+    fn is_missing_from(&self, list: Option<Rule>) -> bool {
+        let taken_for_present = |at: &usize| self.openings[*at].state == OpeningState::Present && self.is_wanted(*at);
+        (0..self.openings.len()).filter(taken_for_present).any(|at| !self.shows(list, at))
+    }
+
+    /// Whether a sweep would find that something is missing.
+    pub fn something_is_missing(&self) -> bool {
+        self.is_missing_from(self.cloud)
     }
 
     /// `reconcile/plan.rs`, `plan`, and `reconcile/claim.rs`, `intended`: the openings that are due, as far as the intent moves
@@ -60,6 +119,7 @@ impl World {
                 (OpeningState::Removing, _) if opening.unseen => {}
                 (OpeningState::Removing, _) => opening.attempts = 2.min(opening.attempts + 1),
                 (OpeningState::Adding | OpeningState::Present, false) => {
+                    opening.unseen &= variant == Variant::KeepsDoubts;
                     (opening.state, opening.attempts) = (OpeningState::Removing, 1);
                 }
             }
@@ -78,10 +138,14 @@ impl World {
         if let Some((opening, _)) = plan.iter().filter(in_state(OpeningState::Adding)).find(|(at, _)| !self.is_blocked(*at)) {
             return Some(Step::Calling(Call::Add { opening: *opening }));
         }
-        if plan.iter().any(|planned| in_state(OpeningState::Removing)(&planned)) {
+        let looks = |(_, opening): &(usize, Opening)| {
+            opening.state == OpeningState::Removing || opening.state == OpeningState::Present && opening.unseen
+        };
+        if plan.iter().any(looks) {
             return Some(Step::Answered { failed: false });
         }
-        plan.iter().any(|planned| in_state(OpeningState::Present)(&planned)).then_some(Step::Judged)
+        let shown = plan.iter().any(|planned| in_state(OpeningState::Present)(&planned));
+        shown.then_some(Step::Judged { list: None })
     }
 
     /// `reconcile/act.rs`, `remove`: the ids that are known, and those that bear an opening's mark where that may not be all.
@@ -106,8 +170,7 @@ impl World {
     }
 
     /// `reconcile/act.rs`, `observe`, and `reconcile/judge.rs`: what became of each opening is decided by what is on the list.
-    pub fn read_back(&mut self, worker: usize, variant: Variant) {
-        let seen = self.cloud;
+    pub fn read_back(&mut self, worker: usize, seen: Option<Rule>, variant: Variant) {
         let Some(pass) = &mut self.workers[worker] else { return };
         let Step::Answered { failed } = pass.step else { return };
         let removes = pass.plan.iter().any(|(_, opening)| opening.is_closing());
@@ -122,12 +185,12 @@ impl World {
                 OpeningState::Adding | OpeningState::Present | OpeningState::Gone => {}
             }
         }
-        pass.step = Step::Judged;
+        pass.step = Step::Judged { list: Some(seen) };
     }
 
     /// The list could not be read: whatever was called, nothing is known.
     pub fn read_nothing(&mut self, worker: usize) -> Option<()> {
-        self.workers[worker].as_mut()?.step = Step::Judged;
+        self.workers[worker].as_mut()?.step = Step::Judged { list: None };
         Some(())
     }
 
@@ -140,7 +203,7 @@ impl World {
         for (at, mut opening) in pass.plan {
             opening.due = match opening.state {
                 OpeningState::Gone => false,
-                OpeningState::Present => !self.is_wanted(at),
+                OpeningState::Present => !self.is_wanted(at) || opening.unseen,
                 OpeningState::Adding | OpeningState::Removing => true,
             };
             self.show(at, opening.state);
@@ -149,6 +212,9 @@ impl World {
             if gone && let Some(next) = self.joinable(variant) {
                 self.openings[next].due = true;
             }
+        }
+        if let Step::Judged { list: Some(list) } = pass.step {
+            self.observe(list, variant);
         }
     }
 
@@ -177,11 +243,12 @@ impl World {
     }
 
     fn pass_undisturbed(&mut self, variant: Variant) {
-        if self.orphan().is_some() && self.sweep(0, variant).is_some() {
-            self.compare(0, variant).and_then(|()| self.answer(0));
+        let sweeps = self.orphan().is_some() || self.something_is_missing();
+        if sweeps && self.sweep(0, self.cloud, variant).is_some() {
+            self.compare(0, variant).and_then(|()| self.answer(0, false));
         } else if self.claim(0, variant).is_some() {
-            self.answer(0);
-            self.read_back(0, variant);
+            self.answer(0, false);
+            self.read_back(0, self.cloud, variant);
             self.record(0, variant);
         }
     }

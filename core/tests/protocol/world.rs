@@ -20,6 +20,12 @@ pub enum Variant {
     BelievesAnswers,
     /// Nothing looks for rules that no pass knows of.
     NeverSweeps,
+    /// One list that does not show a rule is enough to take it for gone.
+    BelievesOneList,
+    /// What is taken for gone while it is wanted is recorded as gone, and a new instance is made for it.
+    ReplacesWhatIsGone,
+    /// A doubt from before a removal counts as a read that did not show the rule after it.
+    KeepsDoubts,
 }
 
 /// A state: the database (`sessions`, `openings`), the workers, and the cloud.
@@ -33,6 +39,8 @@ pub struct World {
     pub workers: [Option<Pass>; 2],
     /// The rule for the address: a cloud has one rule of a shape at the most.
     pub cloud: Option<Rule>,
+    /// What was there before the last change: a list that lags shows it. Nothing is kept where no list lies.
+    pub before: Option<Rule>,
     /// Calls on their way whose sender does not wait for them any more. Sorted: they may arrive in any order, or never.
     pub late: Vec<Call>,
     /// How many rules the cloud has made, which is the last one's id.
@@ -41,6 +49,14 @@ pub struct World {
     pub faults: u8,
     /// Whether somebody else's rule lets the address in from the start.
     pub foreign: bool,
+    /// How many lists lagged, up to two.
+    pub lagged: u8,
+    /// Whether somebody took a rule of ours away by hand.
+    pub taken: bool,
+    /// Whether a session read less than ACTIVE for no more than one list that lagged, while its rule was there and always had been.
+    pub flapped: bool,
+    /// Whether we removed a rule that was given up because of what lists showed.
+    pub cut: bool,
 }
 
 /// A session, with its one session rule.
@@ -61,12 +77,14 @@ pub struct Opening {
     pub state: OpeningState,
     /// The rule that it was seen to be made of.
     pub rule: Option<RuleId>,
-    /// Whether a read has not shown its rule any more, after it was told to go (`unseen_since`).
+    /// Whether a read has not shown its rule any more, after it was told to go or while it is wanted (`unseen_since`).
     pub unseen: bool,
     /// How often its removal was tried since it last came good: never, once, or more often.
     pub attempts: u8,
     /// Whether a worker is to look at it, now or after a delay.
     pub due: bool,
+    /// Whether it was recorded as gone because of what lists showed, and was never told to go.
+    pub given_up: bool,
 }
 
 /// As `domain::OpeningState`.
@@ -91,14 +109,14 @@ pub struct Pass {
 /// How far a pass is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Step {
-    /// A sweep has read the list, with this rule of ours on it, and is to compare it with the openings.
-    Listed(Rule),
+    /// A sweep has read the list, with this rule on it, and is to compare it with the openings.
+    Listed(Option<Rule>),
     /// The call is made, and its answer not there yet.
     Calling(Call),
     /// The call is answered, or given up; the list is to be read.
     Answered { failed: bool },
-    /// The verdicts are to be recorded.
-    Judged,
+    /// The verdicts are to be recorded, with what the list showed if it was read.
+    Judged { list: Option<Option<Rule>> },
 }
 
 /// A change that the cloud is asked for.
@@ -131,7 +149,7 @@ pub struct Rule {
 impl Opening {
     /// A new instance.
     pub const fn new() -> Self {
-        Self { state: OpeningState::Adding, rule: None, unseen: false, attempts: 0, due: true }
+        Self { state: OpeningState::Adding, rule: None, unseen: false, attempts: 0, due: true, given_up: false }
     }
 
     /// As `Opening::is_closing`: its removal is still to be called for.
@@ -156,10 +174,15 @@ impl World {
             openings: Vec::new(),
             workers: [None, None],
             cloud: foreign.then_some(rule),
+            before: None,
             late: Vec::new(),
             made: FOREIGN,
             faults: 0,
             foreign,
+            lagged: 0,
+            taken: false,
+            flapped: false,
+            cut: false,
         }
     }
 
@@ -178,7 +201,7 @@ impl World {
 
     /// Whether nothing is left to do: for the workers, the cloud, and a sweep if there is any.
     pub fn is_settled(&self, variant: Variant) -> bool {
-        let swept = variant == Variant::NeverSweeps || self.orphan().is_none();
+        let swept = variant == Variant::NeverSweeps || self.orphan().is_none() && !self.something_is_missing();
         self.is_quiet() && swept && !self.openings.iter().any(|opening| opening.due)
     }
 

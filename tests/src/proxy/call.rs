@@ -12,6 +12,8 @@ pub enum Fate {
     Answered(u16),
     /// The proxy refused it in the cloud's name.
     Refused,
+    /// The proxy gave an answer of another time in the cloud's name.
+    AnsweredInstead,
     /// The cloud did it; the caller got no answer.
     AnswerHeld,
     /// The cloud never got it.

@@ -8,6 +8,16 @@ pub struct Faults {
     held_answers: BTreeSet<String>,
     held_before: BTreeSet<String>,
     refusals: BTreeMap<String, (String, u32)>,
+    instead: Vec<Instead>,
+}
+
+/// An answer of another time.
+#[derive(Debug)]
+struct Instead {
+    action: String,
+    about: String,
+    body: String,
+    left: u32,
 }
 
 /// What is to become of one call.
@@ -17,6 +27,7 @@ pub enum Verdict {
     HoldAnswer,
     HoldBefore,
     Refuse { code: String },
+    Instead { body: String },
 }
 
 impl Faults {
@@ -32,8 +43,20 @@ impl Faults {
         self.refusals.insert(action.to_owned(), (code.to_owned(), times));
     }
 
-    /// Decides, and counts a refusal down.
-    pub fn verdict(&mut self, action: &str) -> Verdict {
+    pub fn answer_instead(&mut self, action: &str, about: &str, body: &str, times: u32) {
+        let (action, about, body) = (action.to_owned(), about.to_owned(), body.to_owned());
+        self.instead.push(Instead { action, about, body, left: times });
+    }
+
+    /// Decides on a call with these parameters, and counts down what is for some calls only.
+    pub fn verdict(&mut self, action: &str, form: &[(String, String)]) -> Verdict {
+        let is_meant = |instead: &&mut Instead| {
+            instead.left > 0 && instead.action == action && form.iter().any(|(_, sent)| *sent == instead.about)
+        };
+        if let Some(instead) = self.instead.iter_mut().find(is_meant) {
+            instead.left -= 1;
+            return Verdict::Instead { body: instead.body.clone() };
+        }
         if self.held_before.contains(action) {
             return Verdict::HoldBefore;
         }

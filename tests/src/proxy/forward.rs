@@ -36,6 +36,10 @@ async fn pass_on(shared: Arc<Shared>, request: Request) -> Response {
             shared.fate(id, Fate::Refused);
             xml(status, body.into())
         }
+        Verdict::Instead { body } => {
+            shared.fate(id, Fate::AnsweredInstead);
+            xml(200, body.into())
+        }
         Verdict::HoldAnswer => {
             shared.upstream(&head, body).await;
             hold(&shared, id, Fate::AnswerHeld).await
@@ -61,7 +65,7 @@ fn xml(status: u16, body: Bytes) -> Response {
 impl Shared {
     fn arrival(&self, action: String, caller: String, form: Vec<(String, String)>) -> (CallId, std::time::Duration, Verdict) {
         let mut state = self.state();
-        let verdict = state.faults.verdict(&action);
+        let verdict = state.faults.verdict(&action, &form);
         let id = state.next;
         state.next += 1;
         state.calls.push(Call { id, action, caller, form, started: Instant::now(), ended: None, fate: None });

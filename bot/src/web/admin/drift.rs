@@ -58,8 +58,8 @@ fn row(drift: &Drift) -> Markup {
 const fn told(kind: DriftKind) -> (&'static str, &'static str) {
     match kind {
         DriftKind::Orphan => ("warn", "ours, and nobody wanted it: removed"),
-        DriftKind::Widened => ("bad", "made to let in others: removed, and made anew"),
-        DriftKind::Missing => ("warn", "vanished: made anew"),
+        DriftKind::Widened => ("bad", "changed to let in others: replaced"),
+        DriftKind::Missing => ("warn", "removed outside of EntryGuard: added again"),
         DriftKind::Unmarked => ("warn", "its mark was taken away; it goes with its session"),
         DriftKind::Mismarked => ("busy", "bore another end: marked again"),
         DriftKind::Returned => ("warn", "was gone, and came back: removed again"),

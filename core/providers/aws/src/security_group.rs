@@ -86,12 +86,19 @@ impl SecurityGroupAllowlist {
 
     /// Every rule that lets somebody in, of whatever shape.
     pub(crate) async fn ingress_rules(&self) -> Result<Vec<SecurityGroupRule>, ProviderError> {
+        let mut rules = self.all_rules().await?;
+        rules.retain(|rule| rule.is_egress() != Some(true));
+        Ok(rules)
+    }
+
+    /// Every rule, in both directions. Of a group that does not exist EC2 lists none, and says nothing.
+    async fn all_rules(&self) -> Result<Vec<SecurityGroupRule>, ProviderError> {
         let of_group = Filter::builder().name("group-id").values(&self.id).build();
         let mut pages = self.client.describe_security_group_rules().filters(of_group).max_results(1000).into_paginator().send();
         let mut rules = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| provider_error(&error, "reading the rules", &self.name))?;
-            rules.extend(page.security_group_rules().iter().filter(|rule| rule.is_egress() != Some(true)).cloned());
+            rules.extend_from_slice(page.security_group_rules());
         }
         Ok(rules)
     }
@@ -140,7 +147,13 @@ impl Allowlist for SecurityGroupAllowlist {
     }
 
     async fn observe(&self) -> Result<Vec<SeenRule>, ProviderError> {
-        self.ingress_rules().await?.iter().filter_map(|rule| self.seen(rule)).collect()
+        let rules = self.all_rules().await?;
+        // A group has a rule for the way out unless that was removed, so this second call is rare.
+        if rules.is_empty() {
+            self.check_exists().await?;
+        }
+        let ingress = rules.iter().filter(|rule| rule.is_egress() != Some(true));
+        ingress.filter_map(|rule| self.seen(rule)).collect()
     }
 
     async fn add(&self, additions: &[Addition]) -> Result<(), ProviderError> {

@@ -46,6 +46,16 @@ impl std::fmt::Display for Used {
 }
 
 impl SecurityGroupAllowlist {
+    /// Tells a group without a rule from one that does not exist. Who may not look is not told: that proves neither.
+    pub(crate) async fn check_exists(&self) -> Result<(), ProviderError> {
+        let answer = self.client.describe_security_groups().group_ids(&self.id).send().await;
+        match answer.map_err(|error| provider_error(&error, "reading the group", &self.name)) {
+            Ok(answer) if answer.security_groups().is_empty() => Err(ProviderError::Missing { what: self.name.clone() }),
+            Ok(_) | Err(ProviderError::Denied { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     pub(crate) async fn verify_group(&self) -> Result<Health, ProviderError> {
         let answer = self.client.describe_security_groups().group_ids(&self.id).send().await;
         let answer = answer.map_err(|error| provider_error(&error, "reading the group", &self.name))?;

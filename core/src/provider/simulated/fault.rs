@@ -3,7 +3,8 @@
 use crate::domain::Span;
 use crate::provider::ProviderError;
 
-/// What goes wrong with one call. A read fails under all of them but [`Fault::Pretended`], which has no meaning for it.
+/// What goes wrong with one call. A read fails under all of them but [`Fault::Pretended`], which has no meaning for it, and those that
+/// have no meaning for a change: it is answered with what is not so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Refused for now: too many calls.
@@ -20,6 +21,10 @@ pub enum Fault {
     Late(Span),
     /// It is answered as done, and nothing is: EC2 answers a revocation that matches nothing so.
     Pretended,
+    /// A read shows what was there so long ago.
+    Stale(Span),
+    /// A read shows no more than so many rules, and says nothing of the rest.
+    Short(usize),
 }
 
 impl Fault {
@@ -34,7 +39,7 @@ impl Fault {
             Self::RequestLost => unanswered("the request was lost"),
             Self::AnswerLost => unanswered("the answer was lost"),
             Self::Late(_) => unanswered("the time for an answer is over"),
-            Self::Pretended => return Ok(()),
+            Self::Pretended | Self::Stale(_) | Self::Short(_) => return Ok(()),
         })
     }
 }

@@ -135,6 +135,17 @@ impl SimCloud {
         state.edit(self.by_hand(resource, None, Some(SeenRule { id, ..rule.clone() })));
     }
 
+    /// Deletes a list with all that is on it: each call is answered that it does not exist.
+    pub fn delete_list(&self, resource: &ResourceName) {
+        self.rules(resource).iter().for_each(|rule| self.delete_by_hand(resource, &rule.id));
+        self.state().missing.insert(resource.clone());
+    }
+
+    /// Makes a deleted list again, empty.
+    pub fn make_list(&self, resource: &ResourceName) {
+        self.state().missing.remove(resource);
+    }
+
     /// Takes a rule's mark away.
     pub fn strip_by_hand(&self, resource: &ResourceName, id: &ProviderRuleId) {
         self.edit_by_hand(resource, id, |rule| Some(SeenRule { mark: None, ..rule }));

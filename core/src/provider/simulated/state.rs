@@ -1,6 +1,6 @@
 //! What the simulated cloud is made of: lists with their past, calls that are yet to be done, and faults on order.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::journal::{Call, Change, Event, Hand};
 use super::{Fault, ProviderError};
@@ -11,6 +11,8 @@ use crate::provider::SeenRule;
 pub(super) struct State {
     pub(super) journal: Vec<Event>,
     pub(super) faults: Faults,
+    /// Lists that do not exist.
+    pub(super) missing: BTreeSet<ResourceName>,
     lists: BTreeMap<ResourceName, List>,
     late: Vec<(Timestamp, ResourceName, Request)>,
     made: u64,
@@ -89,15 +91,21 @@ impl State {
     }
 
     pub(super) fn read(&mut self, now: Timestamp, resource: &ResourceName) -> Result<Vec<SeenRule>, ProviderError> {
-        if let Some(fault) = self.called(now, resource, "observe") {
+        let fault = self.called(now, resource, "observe");
+        if let Some(fault) = fault {
             fault.answer()?;
         }
-        let as_of = self.faults.lag.map_or(now, |lag| now.minus(lag));
+        self.check_exists(resource)?;
+        let lag = if let Some(Fault::Stale(lag)) = fault { Some(lag) } else { self.faults.lag };
+        let as_of = lag.map_or(now, |lag| now.minus(lag));
         let mut seen = self.lists.entry(resource.clone()).or_default().as_of(as_of);
         // No cloud promises an order.
         let many = seen.len().max(1);
         self.shuffle = self.shuffle.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         seen.rotate_left(usize::try_from(self.shuffle >> 33).unwrap_or_default() % many);
+        if let Some(Fault::Short(shown)) = fault {
+            seen.truncate(shown);
+        }
         Ok(seen)
     }
 
@@ -126,7 +134,13 @@ impl State {
         fault
     }
 
+    fn check_exists(&self, resource: &ResourceName) -> Result<(), ProviderError> {
+        let missing = || ProviderError::Missing { what: format!("the list {resource}") };
+        if self.missing.contains(resource) { Err(missing()) } else { Ok(()) }
+    }
+
     fn perform(&mut self, at: Timestamp, resource: &ResourceName, request: Request, by: Hand) -> Result<(), ProviderError> {
+        self.check_exists(resource)?;
         let rules = self.rules(resource);
         let changed = |before, after| Change { at, resource: resource.clone(), by, before, after };
         match request {

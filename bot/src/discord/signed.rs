@@ -2,7 +2,6 @@
 
 use axum::extract::{FromRequest, Request};
 use axum::response::Response;
-use entryguard_core::domain::Timestamp;
 use http::HeaderMap;
 use serde::de::DeserializeOwned;
 use serenity::interactions_endpoint::Verifier;
@@ -43,6 +42,8 @@ fn verify(headers: &HeaderMap, body: &[u8], verifier: &Verifier, now: Present) -
 
 #[cfg(test)]
 mod tests {
+    use entryguard_core::domain::Timestamp;
+
     use super::*;
 
     // An Ed25519 key of 32 bytes of 7, and what it signed.

@@ -136,10 +136,11 @@ mod tests {
 
     #[test]
     fn the_time_of_a_signature_is_digits_alone() {
+        let time = Timestamp::from_millis(1_000);
         let at = |text: &str| {
             let mut headers = HeaderMap::new();
             headers.insert("t", text.parse().unwrap());
-            signed_at(&headers, "t", Timestamp::from_millis(1_000)).map(|(_, seconds)| seconds)
+            signed_at(&headers, "t", Present { time, wall_clock: time }).map(|(_, seconds)| seconds)
         };
         assert_eq!(at("1"), Ok(1));
         for odd in ["+1", "-1", "", "1.0", "1 "] {

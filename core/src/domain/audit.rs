@@ -146,7 +146,7 @@ impl AuditAction {
     ];
 
     /// Every action, in the order of their words.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 41] = [
         Self::ApiKeyCreated,
         Self::ApiKeyRevoked,
         Self::ClockAccepted,

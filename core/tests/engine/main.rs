@@ -9,6 +9,7 @@ mod found;
 mod guards;
 mod histories;
 mod invariants;
+mod links;
 mod model;
 mod moving;
 mod process;

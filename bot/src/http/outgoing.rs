@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use entryguard_core::config::is_private;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -37,6 +38,11 @@ pub enum FetchError {
         /// What is wrong with it.
         why: String,
     },
+}
+
+/// Whether what is sent to an address that an issuer names is as safe on its way as what is sent to the issuer itself.
+pub fn is_as_private(url: &str, issuer: &str) -> bool {
+    url.starts_with("https://") || issuer.starts_with("http://") && is_private(url)
 }
 
 /// The way to servers. Plain HTTP only where the address itself says so, which is a test's.

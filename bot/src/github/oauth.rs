@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use entryguard_core::config::GithubLoginSettings;
-use http::header::ACCEPT;
-use octocrab::Octocrab;
+use entryguard_outgoing::{GithubClient, NoClient};
 use octocrab::auth::ExchangeWebFlowCodeBuilder;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -22,6 +21,17 @@ pub struct Login {
     pub login: String,
 }
 
+/// Why GitHub does not say who has signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum NoLogin {
+    /// There is no way to ask.
+    #[error(transparent)]
+    Client(#[from] NoClient),
+    /// It does not say.
+    #[error(transparent)]
+    Github(#[from] octocrab::Error),
+}
+
 /// Where to sign in. `state` comes back with the answer.
 pub fn authorize_url(settings: &GithubLoginSettings, public_url: &str, state: &str) -> String {
     let redirect = callback(public_url);
@@ -31,16 +41,16 @@ pub fn authorize_url(settings: &GithubLoginSettings, public_url: &str, state: &s
 }
 
 /// Who has signed in.
-pub async fn login_of(settings: &GithubLoginSettings, public_url: &str, code: &str) -> Result<Login, octocrab::Error> {
-    let client = Octocrab::builder().base_uri(settings.login_url.as_str())?;
+pub async fn login_of(settings: &GithubLoginSettings, public_url: &str, code: &str) -> Result<Login, NoLogin> {
     // GitHub answers forms otherwise.
-    let client = client.add_header(ACCEPT, "application/json".to_owned()).set_read_timeout(Some(CALL)).build()?;
+    let accept = Some("application/json");
+    let client = GithubClient { url: &settings.login_url, token: None, accept, patience: CALL }.build()?;
     let id = SecretString::from(settings.client_id.clone());
     let redirect = callback(public_url);
     let exchange = ExchangeWebFlowCodeBuilder::new(&client, &id, &settings.client_secret, code).redirect_uri(&redirect);
     let token = exchange.send().await?.access_token;
-    let client = Octocrab::builder().base_uri(settings.api_url.as_str())?.user_access_token(token);
-    client.set_read_timeout(Some(CALL)).build()?.get("/user", None::<&()>).await
+    let client = GithubClient { url: &settings.api_url, token: Some(&token), accept: None, patience: CALL }.build()?;
+    Ok(client.get("/user", None::<&()>).await?)
 }
 
 fn callback(public_url: &str) -> String {

@@ -11,7 +11,7 @@ use crate::session::Session;
 const ASKED_FOR: Duration = Duration::from_secs(20);
 /// How long to wait until the rules are gone.
 const WAITED_FOR: Duration = Duration::from_secs(30);
-/// How often to look.
+/// How soon to look again where the server could not be asked.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Closes what the main step opened.
@@ -67,10 +67,16 @@ async fn stop(server: &Server, key: &Key, mut may_still_begin: bool) -> Result<S
 
 async fn wait(runner: &Runner, server: &Server, key: &Key, mut session: Session) -> Session {
     let began = Instant::now();
+    if !session.is_closed() {
+        runner.tell(&format!(
+            "Session {} is ended. Waiting until EntryGuard has seen twice, a second apart, that its rules are gone.",
+            session.short()
+        ));
+    }
     while !session.is_closed() && began.elapsed() < WAITED_FOR {
-        tokio::time::sleep(LOOK).await;
-        if let Ok(now) = server.show(key).await {
-            session = now;
+        match server.show_when_settled(key).await {
+            Ok(now) => session = now,
+            Err(_) => tokio::time::sleep(LOOK).await,
         }
     }
     match session.is_closed() {

@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use entryguard_core::random::{self, SystemRandom};
+use entryguard_outgoing::HttpClient;
 use http::{HeaderValue, Method, Request, StatusCode, header, request};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::HttpsConnectorBuilder;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
@@ -68,11 +66,8 @@ fn request(method: Method, url: &str) -> request::Builder {
 async fn exchange(request: request::Builder, body: Bytes, url: &str) -> Result<(StatusCode, Bytes), NoAnswer> {
     let silent = |why: &dyn std::fmt::Display| NoAnswer::Silent(host_of(url), why.to_string());
     let request = request.body(Full::new(body)).map_err(|_| NoAnswer::Address(url.to_owned()))?;
-    let builder = HttpsConnectorBuilder::new().with_native_roots().map_err(|error| silent(&error))?;
     // Whoever writes http:// has said so; a token is for nobody else's eyes, so nothing leads from https to http.
-    let plain = url.starts_with("http://");
-    let connector = if plain { builder.https_or_http() } else { builder.https_only() }.enable_http1().build();
-    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
+    let client = HttpClient::<Full<Bytes>>::for_url(url).map_err(|error| silent(&error))?;
     let calling = async {
         let answer = client.request(request).await.map_err(|error| silent(&error))?;
         let status = answer.status();

@@ -44,13 +44,13 @@ pub struct Inputs {
     #[arg(long, env = "INPUT_REASON", default_value = "")]
     pub reason: String,
     /// Whether to wait until the session is ACTIVE.
-    #[arg(long, env = "INPUT_WAIT", default_value = "true", action = clap::ArgAction::Set)]
+    #[arg(long, env = "INPUT_WAIT", default_value = "true", action = clap::ArgAction::Set, value_parser = flag)]
     pub wait: bool,
     /// How long.
     #[arg(long, env = "INPUT_TIMEOUT", default_value = "2m")]
     pub timeout: Span,
     /// Whether a session that is only PARTIAL fails the step.
-    #[arg(long, env = "INPUT_FAIL-ON-PARTIAL", default_value = "true", action = clap::ArgAction::Set)]
+    #[arg(long, env = "INPUT_FAIL-ON-PARTIAL", default_value = "true", action = clap::ArgAction::Set, value_parser = flag)]
     pub fail_on_partial: bool,
     /// Who is told beside the log.
     #[command(flatten)]
@@ -61,7 +61,7 @@ pub struct Inputs {
 #[derive(Args, Clone, Debug, Default)]
 pub struct Telling {
     /// Whether to comment on the pull request.
-    #[arg(long, env = "INPUT_COMMENT", default_value = "false", action = clap::ArgAction::Set)]
+    #[arg(long, env = "INPUT_COMMENT", default_value = "false", action = clap::ArgAction::Set, value_parser = flag)]
     pub comment: bool,
     /// What comments are written with.
     #[arg(long, env = "INPUT_GITHUB-TOKEN", default_value = "", hide_env_values = true)]
@@ -168,6 +168,15 @@ pub fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split([' ', ',', '\n', '\r', '\t']).filter(|word| !word.is_empty())
 }
 
+/// A flag as GitHub's own toolkit reads one: YAML's words for it.
+fn flag(text: &str) -> Result<bool, String> {
+    match text.trim() {
+        "true" | "True" | "TRUE" => Ok(true),
+        "false" | "False" | "FALSE" => Ok(false),
+        _ => Err("write true or false".to_owned()),
+    }
+}
+
 fn is_group(id: &str) -> bool {
     id.strip_prefix("sg-").is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
@@ -208,6 +217,23 @@ mod tests {
         assert_eq!("".parse(), Ok(Addresses::default()));
         for text in ["93.184.216.34 93.184.216.35", "example.com", "93.184.216.0/24"] {
             assert!(text.parse::<Addresses>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_flag_is_one_of_yamls_words_for_it() {
+        let read = |text: &str| {
+            let line = ["line", "--wait", text, "--fail-on-partial", text, "--comment", text];
+            Line::try_parse_from(line).map(|Line { inputs }| (inputs.wait, inputs.fail_on_partial, inputs.telling.comment))
+        };
+        for text in ["true", "True", "TRUE", " true "] {
+            assert_eq!(read(text).unwrap(), (true, true, true), "{text}");
+        }
+        for text in ["false", "False", "FALSE"] {
+            assert_eq!(read(text).unwrap(), (false, false, false), "{text}");
+        }
+        for text in ["yes", "1", "tRUE", "on", "\"true\""] {
+            assert!(read(text).is_err(), "{text}");
         }
     }
 

@@ -4,8 +4,9 @@ use std::env;
 use std::time::Duration;
 
 use entryguard_core::random::{self, SystemRandom};
+use entryguard_outgoing::GithubClient;
 use octocrab::Octocrab;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
@@ -66,8 +67,8 @@ impl PullRequest {
         let (number, head) =
             (event["pull_request"]["number"].as_u64()?, event["pull_request"]["head"]["sha"].as_str()?.to_owned());
         let api = env::var("GITHUB_API_URL").ok().filter(|url| !url.is_empty());
-        let github = Octocrab::builder().base_uri(api.unwrap_or_else(|| "https://api.github.com".to_owned())).ok()?;
-        let github = github.personal_token(token.expose_secret().to_owned()).build().ok()?;
+        let url = api.unwrap_or_else(|| "https://api.github.com".to_owned());
+        let github = GithubClient { url: &url, token: Some(token), accept: None, patience: PATIENCE }.build().ok()?;
         Some(Self { github, repository: env::var("GITHUB_REPOSITORY").ok()?, number, head, job })
     }
 

@@ -75,6 +75,11 @@ impl Server {
         self.ask(Method::GET, "sessions/current", &key.0, None).await
     }
 
+    /// How the session is once it is on its way no more, or after a few seconds.
+    pub async fn show_when_settled(&self, key: &Key) -> Result<Session, ServerError> {
+        self.ask(Method::GET, "sessions/current?wait=5s", &key.0, None).await
+    }
+
     /// Ends the session.
     pub async fn stop(&self, key: &Key) -> Result<Session, ServerError> {
         self.ask(Method::POST, "sessions/current/stop", &key.0, None).await

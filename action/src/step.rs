@@ -60,7 +60,15 @@ fn is_empty(arg: &Arg) -> bool {
 fn gist(error: &Error) -> String {
     let text = error.to_string();
     let paragraph = text.trim_start_matches("error: ").lines().take_while(|line| !line.trim().is_empty());
-    paragraph.map(str::trim).collect::<Vec<_>>().join(" ")
+    named_as_inputs(&paragraph.map(str::trim).collect::<Vec<_>>().join(" "))
+}
+
+/// What a workflow calls an input, for what is an option to this program: `'--wait <WAIT>'` is the input `wait`.
+fn named_as_inputs(text: &str) -> String {
+    let Some((before, rest)) = text.split_once("'--") else { return text.to_owned() };
+    let Some((option, after)) = rest.split_once('\'') else { return text.to_owned() };
+    let name = option.split(' ').next().unwrap_or(option);
+    format!("{before}the input `{name}`{}", named_as_inputs(after))
 }
 
 #[cfg(test)]
@@ -82,6 +90,8 @@ mod tests {
             assert!(step(&["main", wrong]).is_err(), "{wrong}");
         }
         let wrong = step(&["main", "--timeout", "soon"]).err().map(|error| gist(&error)).unwrap_or_default();
-        assert!(wrong.starts_with("invalid value 'soon' for '--timeout <TIMEOUT>'") && !wrong.contains('\n'), "{wrong}");
+        assert!(wrong.starts_with("invalid value 'soon' for the input `timeout`: ") && !wrong.contains('\n'), "{wrong}");
+        let wrong = step(&["main", "--fail-on-partial", "yes"]).err().map(|error| gist(&error)).unwrap_or_default();
+        assert_eq!(wrong, "invalid value 'yes' for the input `fail-on-partial`: write true or false");
     }
 }

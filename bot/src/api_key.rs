@@ -6,7 +6,7 @@ use std::sync::Arc;
 use comfy_table::{ContentArrangement, Table, presets};
 use entryguard_core::clock::SystemClock;
 use entryguard_core::config::Settings;
-use entryguard_core::domain::{ApiKeyRecord, ApiKeyStanding, Timestamp};
+use entryguard_core::domain::{ApiKeyRecord, ApiKeyStanding, Scopes, Timestamp};
 use entryguard_core::engine::{KeyRequest, api_keys, close_sessions_of_api_key, create_api_key, revoke_api_key};
 use entryguard_core::random::SystemRandom;
 use entryguard_core::store::Store;
@@ -30,6 +30,7 @@ async fn create(options: CreateKeyOptions) -> anyhow::Result<()> {
     let CreateKeyOptions { config, member, scopes, name, expires_in, json } = options;
     let directory = Settings::read_directory(&config.config)?;
     let store = open(&config).await?;
+    let scopes = Scopes::union(&scopes);
     let request = KeyRequest { member, scopes, name, expires_in };
     let (key, record) = create_api_key(&store, &directory, &request, &operator(), &SystemRandom).await?;
     if json {
@@ -128,7 +129,7 @@ fn status(key: &ApiKeyRecord, now: Timestamp) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use entryguard_core::domain::{ApiKeyName, MemberName, Scopes};
+    use entryguard_core::domain::{ApiKeyName, MemberName};
 
     use super::*;
 

@@ -36,7 +36,7 @@ struct Row {
 /// Checks, prints, and fails if a resource is unhealthy.
 pub async fn run(options: CheckOptions) -> anyhow::Result<ExitCode> {
     // The whole file, secrets and all: what `serve` would refuse is refused here.
-    let Settings { directory, slack, discord, server, database, .. } = Settings::read(&options.config.config)?;
+    let Settings { directory, slack, discord, server, database, warnings: of_file, .. } = Settings::read(&options.config.config)?;
     let mut rows = Vec::new();
     let allowlists = match options.offline {
         true => entryguard_core::provider::Allowlists::new(),
@@ -53,6 +53,7 @@ pub async fn run(options: CheckOptions) -> anyhow::Result<ExitCode> {
         let (resource, id) = (name.to_string(), resource.provider_id());
         rows.push(Row { resource, provider, id, health, summary, warnings, keeps_open_connections });
     }
+    rows.extend(odd(of_file));
     rows.extend(broken_unheard(&directory, slack.as_ref(), discord.as_ref()));
     if let Some(slack) = slack.filter(|_| !options.offline) {
         rows.push(app_row("slack", slack.team_id.clone(), crate::slack::check::verify(&slack).await));
@@ -74,6 +75,27 @@ pub async fn run(options: CheckOptions) -> anyhow::Result<ExitCode> {
     }
     print(&rows, options.json)?;
     Ok(if rows.iter().any(|row| row.health == "Invalid") { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What the file says that is accepted, and hardly meant.
+fn odd(warnings: Vec<String>) -> Option<Row> {
+    if warnings.is_empty() {
+        return None;
+    }
+    let many = if warnings.len() == 1 {
+        "1 key to look at again".to_owned()
+    } else {
+        format!("{} keys to look at again", warnings.len())
+    };
+    Some(Row {
+        resource: "[configuration]".to_owned(),
+        provider: "",
+        id: String::new(),
+        health: "Valid",
+        summary: many,
+        warnings,
+        keeps_open_connections: false,
+    })
 }
 
 /// Where somebody can break the glass and nobody would hear of it.

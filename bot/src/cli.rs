@@ -320,9 +320,10 @@ pub struct CreateKeyOptions {
     /// As whom the key acts: a member of the configuration.
     #[arg(long, value_name = "NAME")]
     pub member: MemberName,
-    /// What it may do, with commas between: sessions:read, sessions:write (without reading), resources:read, audit:read.
-    #[arg(long, value_name = "SCOPES")]
-    pub scopes: Scopes,
+    /// What it may do, with commas between, or once for each: sessions:read, sessions:write (without reading), resources:read,
+    /// audit:read.
+    #[arg(long, value_name = "SCOPES", required = true)]
+    pub scopes: Vec<Scopes>,
     /// What to call it, in `api-key list` and in the audit log.
     #[arg(long, value_name = "NAME")]
     pub name: Option<ApiKeyName>,

@@ -5,6 +5,7 @@ mod api_key;
 mod audit;
 mod chat;
 mod check;
+mod claims;
 mod cli;
 mod client;
 mod clock;

@@ -99,6 +99,9 @@ impl Reload {
 
     /// Says what will change, and then changes it.
     async fn apply(&mut self, settings: Settings) -> anyhow::Result<()> {
+        for warning in &settings.warnings {
+            tracing::warn!("{warning}");
+        }
         let changes = Changes::between(&self.directory, &settings.directory);
         for line in changes.lines() {
             tracing::info!("reload: {line}");

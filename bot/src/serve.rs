@@ -34,6 +34,9 @@ const CLOSING: Duration = Duration::from_secs(5);
 pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
     let settings = Settings::read(config)?;
     let traces = telemetry::start_with_traces(settings.telemetry.as_ref())?;
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
     let served = serve(config, settings).await;
     traces.flush().await;
     served

@@ -55,6 +55,8 @@ impl Wired {
 
 /// The allowlist of every resource, whose rules `deployment` owns.
 pub async fn allowlists(directory: &Directory, deployment: &DeploymentId) -> anyhow::Result<Allowlists> {
+    // A proxy that cannot be used must not mean that there is none.
+    entryguard_outgoing::Proxies::of_the_environment()?;
     let mut clients = Clients::default();
     let mut allowlists = Allowlists::new();
     for (name, resource) in &directory.resources {

@@ -29,6 +29,7 @@ async fn a_job_reaches_what_it_may_while_it_runs_and_nothing_afterwards() {
             "EntryGuard opens 2 resources for 93.184.216.34",
             "APPLIED group-1 93.184.216.34",
             "got ACTIVE 93.184.216.34 ",
+            "is ended. Waiting until EntryGuard has seen twice",
             "is closed.",
         ],
     );

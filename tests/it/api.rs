@@ -96,6 +96,31 @@ on_both_databases! {
 }
 
 #[tokio::test]
+async fn whose_claims_nearly_match_is_told_which_differs_and_strangers_are_told_nothing() {
+    let issuer = Issuer::open().await;
+    let github = format!("[github]\noidc_issuer = \"{}\"\naudience = \"{AUDIENCE}\"\n", issuer.url());
+    let world = World::on(Database::Sqlite).with_groups(1).member("ana", "U111");
+    let world = world.workflow_member("deploy", "repository_id=42;environment=production;ref=refs/heads/*").configured(&github);
+    let world = world.start().await;
+    let detail = async |other: Value| {
+        let (status, problem) = start(&world, &issuer.token_with(AUDIENCE, &other), json!({})).await;
+        assert_eq!((status, &problem["code"]), (403, &json!("unknown_member")), "{problem:#}");
+        problem["detail"].as_str().unwrap().to_owned()
+    };
+    let told = detail(Value::Null).await;
+    assert!(told.contains("`environment` has to be `production`, and the token has none"), "{told}");
+    assert!(told.contains("`ref` has to be `refs/heads/*`, and the token has `refs/heads/main`"), "{told}");
+    let stranger = detail(json!({ "repository_id": "43" })).await;
+    assert!(!stranger.contains("production") && !stranger.contains("refs/heads/*"), "{stranger}");
+    let checked = world.entryguard(&["check", "--offline"]).await.stdout;
+    assert!(
+        checked.contains("no workflow can ever have `github:repository_id=42;environment=production;ref=refs/heads/*`"),
+        "{checked}"
+    );
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn i8_no_run_is_answered_with_the_session_of_another() {
     let issuer = Issuer::open().await;
     let world = team(Database::Sqlite, &issuer).await;

@@ -38,7 +38,9 @@ on_both_databases! {
         assert_eq!(over.body["status"], "CANCELLED", "{:#}", over.body);
         world.wait_until_group_allows(&world.groups[0], &[]).await;
 
-        let made = world.entryguard(&["api-key", "create", "--member", "ana", "--scopes", BOTH, "--name", "other", "--json"]).await;
+        let scopes = ["--scopes", "sessions:read", "--scopes", "sessions:write"];
+        let made = [&["api-key", "create", "--member", "ana", "--name", "other", "--json"], &scopes[..]].concat();
+        let made = world.entryguard(&made).await;
         let made: Value = serde_json::from_str(&made.stdout).unwrap();
         let other = world.program(HERE, made["key"].as_str().unwrap());
         assert_eq!((other.get("whoami").await.status, &made["name"], &made["status"]), (200, &json!("other"), &json!("good")));

@@ -41,6 +41,7 @@ mod packaging;
 mod page_errors;
 mod pages;
 mod pictures;
+mod proxies;
 mod read_in_discord;
 mod read_in_slack;
 mod read_in_slack_rarely;

@@ -119,6 +119,35 @@ async fn i8_what_the_issuer_did_not_sign_for_us_signs_nobody_in() {
 }
 
 #[tokio::test]
+async fn i8_a_token_counts_however_the_issuer_writes_its_times_and_flags() {
+    let issuer = Issuer::open().await;
+    let world = team(Database::Sqlite, &issuer).configured("match_email = true").start().await;
+    let now = entryguard_tests::unix_seconds();
+    let written = [
+        json!({ "email_verified": "true", "updated_at": "2026-01-01T00:00:00.000Z", "address": "Main Street 1" }),
+        json!({ "iat": now.to_string(), "exp": (now + 300).to_string() }),
+        json!({ "exp": f64::from(u32::try_from(now).unwrap()) + 300.5 }),
+    ];
+    for other in written {
+        let browser = world.browser(HOME);
+        issuer.sign_in(ANA, &other);
+        let page = sign_in(&world, &browser).await;
+        assert!(page.status == 200 && page.says("form_token"), "{other}: {}: {}", page.status, page.body);
+    }
+    for (verified, counts) in [(json!("true"), true), (json!("false"), false), (json!("yes"), false)] {
+        let browser = world.browser(HOME);
+        issuer.sign_in("00u1eve", &json!({ "email": "eve@example.com", "email_verified": verified }));
+        assert_eq!(sign_in(&world, &browser).await.status == 200, counts, "{verified}");
+    }
+    for expired in [json!((now - 300).to_string()), json!("soon"), json!(null)] {
+        issuer.forge(Some(Forged::Claims(json!({ "exp": expired }))));
+        issuer.sign_in(ANA, &Value::Null);
+        assert_eq!(sign_in(&world, &world.browser(HOME)).await.status, 403, "{expired}");
+    }
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn i8_an_answer_counts_once_and_in_the_browser_that_asked() {
     let issuer = Issuer::open().await;
     let world = team(Database::Sqlite, &issuer).start().await;

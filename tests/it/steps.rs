@@ -340,6 +340,10 @@ async fn clocks_may_be_half_a_minute_apart_and_no_more() {
         (json!({ "nbf": now + 45 }), 401),
         (json!({ "iat": now + 20 }), 201),
         (json!({ "iat": now + 45 }), 401),
+        (json!({ "iat": (now - 300).to_string(), "exp": (now - 20).to_string() }), 201),
+        (json!({ "iat": (now - 300).to_string(), "exp": (now - 40).to_string() }), 401),
+        (json!({ "nbf": (now + 45).to_string() }), 401),
+        (json!({ "exp": "soon" }), 401),
     ] {
         assert_eq!(site.status_for(&site.issuer.token_with(AUDIENCE, &claims)).await, status, "{claims}");
     }

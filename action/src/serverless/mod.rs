@@ -52,6 +52,8 @@ impl Held {
     }
 
     async fn lists(&self) -> anyhow::Result<Lists> {
+        // A proxy that cannot be used must not mean that there is none.
+        entryguard_outgoing::Proxies::of_the_environment()?;
         let groups = groups_of_the_environment(&self.groups.ids, &self.groups.region, &self.groups.ports, &owner()).await?;
         Ok(groups.into_iter().map(|(name, group)| (name, Arc::new(group))).collect())
     }

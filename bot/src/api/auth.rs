@@ -138,12 +138,21 @@ impl ApiState {
             let detail = "This is no API key (`egk_…`), and this server takes no tokens of workflows: it has no [github].";
             return Err(Problem::new(codes::TOKEN_REFUSED, detail));
         };
-        let claims = workflows.verify(token, engine).await?;
-        let identity = engine.directory().identity_of_workflow(&claims).map_err(|why| {
+        let token = workflows.verify(token, engine.now()).await?;
+        let claims = &token.claims;
+        let identity = engine.directory().identity_of_workflow(claims).map_err(|why| {
             let told = |name: &str| claims.get(name).unwrap_or("?").to_owned();
             let (repository, id) = (told("repository"), told("repository_id"));
             let detail = match why {
-                NoMember::None => format!(
+                NoMember::None(differences) if !differences.is_empty() => {
+                    let differences: Vec<_> = differences.iter().map(ToString::to_string).collect();
+                    format!(
+                        "No member has the claims of this workflow ({repository}). For the nearest identity, {}. Change the job, or ask \
+                         an administrator to change the identity.",
+                        differences.join("; ")
+                    )
+                }
+                NoMember::None(_) => format!(
                     "No member has the claims of this workflow ({repository}, event {}, ref {}). Ask an administrator to add a member with \
                      identities = [\"github:repository_id={id}\"].",
                     told("event_name"),
@@ -156,6 +165,7 @@ impl ApiState {
             };
             Problem::new(codes::UNKNOWN_MEMBER, detail)
         })?;
+        token.use_up(engine).await?;
         Ok((engine.caller(&identity, Surface::Github)?, claims.run()))
     }
 }

@@ -5,15 +5,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use entryguard_core::random::{SystemRandom, bytes};
 use entryguard_core::reply::as_typed;
+use entryguard_outgoing::HttpClient;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::access::Access;
-use crate::http::outgoing::connector;
 
 /// How long one call may take beyond what the server was asked to keep it.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -136,8 +134,7 @@ impl Api {
         }
         let bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
         let request = request.body(Full::new(bytes)).map_err(|error| silent(&error))?;
-        let client: Client<_, Full<Bytes>> =
-            Client::builder(TokioExecutor::new()).build(connector(url.starts_with("http://")).map_err(|error| silent(&error))?);
+        let client = HttpClient::<Full<Bytes>>::for_url(&url).map_err(|error| silent(&error))?;
         let calling = async {
             let answer = client.request(request).await.map_err(|error| silent(&innermost(&error)))?;
             let (status, come_again) = (answer.status(), come_again(answer.status(), answer.headers()));

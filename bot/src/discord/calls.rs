@@ -7,13 +7,10 @@ use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use entryguard_core::config::DiscordSettings;
+use entryguard_outgoing::HttpClient;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -21,7 +18,6 @@ use serenity::http::{HttpError, LightMethod, Route};
 
 use super::pace::{self, Pace, TooFast};
 use crate::chat::{ChatError, Limit, Limited};
-use crate::http::outgoing;
 
 /// How long one call may take, waiting for its bucket included.
 pub const CALL: Duration = Duration::from_secs(5);
@@ -98,7 +94,7 @@ pub mod code {
 
 /// The way to Discord's REST API, as our app.
 pub struct Calls {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: HttpClient<Full<Bytes>>,
     token: HeaderValue,
     base: String,
     pace: Pace,
@@ -125,12 +121,11 @@ struct Refusal {
 impl Calls {
     /// For the app of the configuration.
     pub fn new(settings: &DiscordSettings) -> std::io::Result<Self> {
-        let connector = outgoing::connector(settings.api_url.starts_with("http://"))?;
+        let client = HttpClient::for_url(&settings.api_url)?;
         let token = HeaderValue::from_str(&format!("Bot {}", settings.bot_token.expose_secret()));
         let mut token =
             token.map_err(|_| std::io::Error::other("[discord] bot_token is no token; copy it again from the app's page"))?;
         token.set_sensitive(true);
-        let client = Client::builder(TokioExecutor::new()).build(connector);
         Ok(Self { client, token, base: settings.api_url.clone(), pace: Pace::default() })
     }
 

@@ -8,7 +8,7 @@ use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet};
 use serde::Deserialize;
 
-use crate::http::outgoing::{FetchError, fetch_json};
+use crate::http::outgoing::{FetchError, fetch_json, is_as_private};
 
 /// How long the issuer's keys are taken for the present ones.
 const FRESH: Duration = Duration::from_secs(60 * 60);
@@ -136,9 +136,9 @@ impl Discovery {
         if self.issuer != issuer {
             return Err(format!("it is the document of {}", self.issuer));
         }
-        match issuer.starts_with("https://") && !self.jwks_uri.starts_with("https://") {
-            true => Err("its `jwks_uri` is not an https:// address".to_owned()),
-            false => Ok(()),
+        match is_as_private(&self.jwks_uri, issuer) {
+            false => Err("its `jwks_uri` is not an https:// address".to_owned()),
+            true => Ok(()),
         }
     }
 }
@@ -204,7 +204,9 @@ mod tests {
         };
         assert!(is_taken("https://issuer.example", "https://keys.example/jwks"));
         assert!(!is_taken("https://issuer.example", "http://issuer.example/jwks"));
-        assert!(is_taken("http://127.0.0.1:1", "http://127.0.0.1:1/jwks"), "whoever writes http:// has said so");
+        assert!(is_taken("http://127.0.0.1:1", "http://127.0.0.1:2/jwks"), "on this machine nobody is between");
+        assert!(!is_taken("http://127.0.0.1:1", "http://keys.example/jwks"));
+        assert!(!is_taken("https://issuer.example", "http://127.0.0.1:1/jwks"));
         let other = Discovery { issuer: "https://other.example".into(), jwks_uri: "https://other.example/jwks".into() };
         assert!(other.is_of("https://issuer.example").is_err());
     }

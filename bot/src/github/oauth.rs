@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use entryguard_core::config::GithubLoginSettings;
 use entryguard_core::domain::foreign_text::one_line;
-use http::header::ACCEPT;
-use octocrab::Octocrab;
+use entryguard_outgoing::{GithubClient, NoClient};
 use octocrab::auth::ExchangeWebFlowCodeBuilder;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -23,6 +22,17 @@ pub struct Login {
     pub login: String,
 }
 
+/// Why GitHub does not say who has signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum NoLogin {
+    /// There is no way to ask.
+    #[error(transparent)]
+    Client(#[from] NoClient),
+    /// It does not say.
+    #[error(transparent)]
+    Github(#[from] octocrab::Error),
+}
+
 /// Where to sign in. `state` comes back with the answer.
 pub fn authorize_url(settings: &GithubLoginSettings, public_url: &str, state: &str) -> String {
     let redirect = callback(public_url);
@@ -32,16 +42,16 @@ pub fn authorize_url(settings: &GithubLoginSettings, public_url: &str, state: &s
 }
 
 /// Who has signed in.
-pub async fn login_of(settings: &GithubLoginSettings, public_url: &str, code: &str) -> Result<Login, octocrab::Error> {
-    let client = Octocrab::builder().base_uri(settings.login_url.as_str())?;
+pub async fn login_of(settings: &GithubLoginSettings, public_url: &str, code: &str) -> Result<Login, NoLogin> {
     // GitHub answers forms otherwise.
-    let client = client.add_header(ACCEPT, "application/json".to_owned()).set_read_timeout(Some(CALL)).build()?;
+    let accept = Some("application/json");
+    let client = GithubClient { url: &settings.login_url, token: None, accept, patience: CALL }.build()?;
     let id = SecretString::from(settings.client_id.clone());
     let redirect = callback(public_url);
     let exchange = ExchangeWebFlowCodeBuilder::new(&client, &id, &settings.client_secret, code).redirect_uri(&redirect);
     let token = exchange.send().await?.access_token;
-    let client = Octocrab::builder().base_uri(settings.api_url.as_str())?.user_access_token(token);
-    let Login { id, login } = client.set_read_timeout(Some(CALL)).build()?.get("/user", None::<&()>).await?;
+    let client = GithubClient { url: &settings.api_url, token: Some(&token), accept: None, patience: CALL }.build()?;
+    let Login { id, login } = client.get("/user", None::<&()>).await?;
     Ok(Login { id, login: one_line(&login) })
 }
 

@@ -1,21 +1,18 @@
 //! Keyless workflows: a token of GitHub's is taken where its issuer signed it, for us, a short while ago, and once.
 
-use std::collections::BTreeMap;
-
-use entryguard_core::domain::Claims;
+use entryguard_core::domain::{Claims, Timestamp};
 use entryguard_core::engine::{Engine, EngineError};
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde_json::Value;
 
 use super::keys::{IssuerKeys, NoKey};
+use crate::claims::{NotValid, RawClaims, Validity};
 use crate::http::outgoing::FetchError;
 
 /// How far clocks may be apart, in seconds.
-const LEEWAY: u64 = 30;
+const LEEWAY: i64 = 30;
 /// The longest life that a token may have, in seconds: used ones are remembered for longer.
-const LONGEST_LIFE: u64 = 60 * 60;
-
-const EXPIRED: &str = "it has expired. Request a new one.";
+const LONGEST_LIFE: i64 = 60 * 60;
 
 /// Why a token is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -51,14 +48,31 @@ pub struct Verifier {
     keys: IssuerKeys,
 }
 
+/// A token that holds, and may have been used before.
+pub struct Unused {
+    /// What it claims.
+    pub claims: Claims,
+    mark: String,
+}
+
+impl Unused {
+    /// Uses it up. A token is good for one request.
+    pub async fn use_up(&self, engine: &Engine) -> Result<(), TokenRefused> {
+        match engine.accept_once(&self.mark).await? {
+            true => Ok(()),
+            false => Err(TokenRefused::Replayed),
+        }
+    }
+}
+
 impl Verifier {
     /// A verifier of an issuer's tokens for us.
     pub fn new(issuer: String, audience: String) -> Self {
         Self { audience, keys: IssuerKeys::of(issuer) }
     }
 
-    /// What a token claims. It is used up by it.
-    pub async fn verify(&self, token: &str, engine: &Engine) -> Result<Claims, TokenRefused> {
+    /// What a token claims. It is not used up by it: tokens of strangers' workflows leave nothing behind.
+    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Unused, TokenRefused> {
         let header = decode_header(token).map_err(|_| TokenRefused::Malformed)?;
         // Whatever the token says of its algorithm, we take the one.
         let (Algorithm::RS256, Some(id)) = (header.alg, &header.kid) else { return Err(TokenRefused::Malformed) };
@@ -66,35 +80,27 @@ impl Verifier {
             NoKey::Unknown => TokenRefused::UnknownKey(self.keys.issuer().to_owned()),
             NoKey::Away(error) => TokenRefused::NoKeys(error),
         })?;
-        let token = decode::<BTreeMap<String, Value>>(token, &key, &self.validation()).map_err(|error| self.refused(&error))?;
+        let token = decode::<RawClaims>(token, &key, &self.validation()).map_err(|error| self.refused(&error))?;
         let claims = token.claims;
-        let (Some(issued), Some(expires), Some(jti)) = (seconds(&claims, "iat"), seconds(&claims, "exp"), text(&claims, "jti"))
-        else {
-            return Err(TokenRefused::Wrong("it lacks `iat`, `exp` or `jti`."));
-        };
-        if expires.saturating_sub(issued) > LONGEST_LIFE {
+        let validity = Validity::of(&claims).map_err(wrong_time)?;
+        let Some(jti) = text(&claims, "jti") else { return Err(TokenRefused::Wrong("it lacks `jti`.")) };
+        if validity.expires.saturating_sub(validity.issued) > LONGEST_LIFE {
             return Err(TokenRefused::Wrong("it lives for longer than an hour."));
         }
-        // The verification above goes by the wall clock, which may have gone back.
-        if expires.saturating_add(LEEWAY) <= engine.now().as_seconds().unsigned_abs() {
-            return Err(TokenRefused::Wrong(EXPIRED));
-        }
-        if issued > engine.now().as_seconds().unsigned_abs() + LEEWAY {
-            return Err(TokenRefused::Wrong("it was issued in the future."));
-        }
-        if !engine.accept_once(&format!("jti:{}:{jti}", self.keys.issuer())).await? {
-            return Err(TokenRefused::Replayed);
-        }
-        Ok(Claims::new(claims.into_iter().filter_map(|(name, value)| Some((name, as_text(&value)?)))))
+        // The time that never goes back: the wall clock may have gone back.
+        validity.at(now, LEEWAY, LEEWAY).map_err(wrong_time)?;
+        let mark = format!("jti:{}:{jti}", self.keys.issuer());
+        let claims = Claims::new(claims.into_iter().filter_map(|(name, value)| Some((name, as_text(&value)?))));
+        Ok(Unused { claims, mark })
     }
 
     fn validation(&self) -> Validation {
         let mut validation = Validation::new(Algorithm::RS256);
         validation.set_issuer(&[self.keys.issuer()]);
         validation.set_audience(&[&self.audience]);
-        validation.set_required_spec_claims(&["exp", "iss", "aud"]);
-        validation.validate_nbf = true;
-        validation.leeway = LEEWAY;
+        validation.set_required_spec_claims(&["iss", "aud"]);
+        // The times are read with the other claims: not every issuer writes them as numbers.
+        validation.validate_exp = false;
         validation
     }
 
@@ -102,21 +108,24 @@ impl Verifier {
         use jsonwebtoken::errors::ErrorKind;
         TokenRefused::Wrong(match error.kind() {
             ErrorKind::InvalidSignature => "its signature is wrong.",
-            ErrorKind::ExpiredSignature => EXPIRED,
-            ErrorKind::ImmatureSignature => "it is not valid yet. Compare the clocks of the server and of GitHub.",
             ErrorKind::InvalidIssuer => "another issuer signed it.",
             ErrorKind::InvalidAudience => return TokenRefused::Audience(self.audience.clone()),
-            ErrorKind::MissingRequiredClaim(_) => "it lacks `exp`, `iss` or `aud`.",
+            ErrorKind::MissingRequiredClaim(_) => "it lacks `iss` or `aud`.",
             _ => return TokenRefused::Malformed,
         })
     }
 }
 
-fn seconds(claims: &BTreeMap<String, Value>, name: &str) -> Option<u64> {
-    claims.get(name)?.as_u64()
+const fn wrong_time(why: NotValid) -> TokenRefused {
+    TokenRefused::Wrong(match why {
+        NotValid::Unreadable(_) => "it lacks `iat` or `exp`, or one of its times cannot be read.",
+        NotValid::Expired => "it has expired. Request a new one.",
+        NotValid::NotYet => "it is not valid yet. Compare the clocks of the server and of GitHub.",
+        NotValid::FromTheFuture => "it was issued in the future. Compare the clocks of the server and of GitHub.",
+    })
 }
 
-fn text<'a>(claims: &'a BTreeMap<String, Value>, name: &str) -> Option<&'a str> {
+fn text<'a>(claims: &'a RawClaims, name: &str) -> Option<&'a str> {
     claims.get(name)?.as_str().filter(|text| !text.is_empty())
 }
 

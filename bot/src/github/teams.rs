@@ -8,9 +8,9 @@ use std::time::Duration;
 use entryguard_core::config::GithubSettings;
 use entryguard_core::domain::{Identity, RoleIdentity, Span, Timestamp};
 use entryguard_core::engine::{Engine, EngineError};
+use entryguard_outgoing::{GithubClient, NoClient};
 use futures_util::future::join;
 use octocrab::Octocrab;
-use secrecy::ExposeSecret;
 use serde::Deserialize;
 
 /// How often.
@@ -42,11 +42,9 @@ struct Membership {
 
 impl Teams {
     /// With the token of the configuration; none where there is none.
-    pub fn new(engine: Arc<Engine>, settings: &GithubSettings) -> Result<Option<Self>, octocrab::Error> {
+    pub fn new(engine: Arc<Engine>, settings: &GithubSettings) -> Result<Option<Self>, NoClient> {
         let Some(token) = &settings.token else { return Ok(None) };
-        let github = Octocrab::builder().base_uri(settings.api_url.as_str())?;
-        let github = github.set_connect_timeout(Some(PATIENCE)).set_read_timeout(Some(PATIENCE));
-        let github = github.personal_token(token.expose_secret().to_owned()).build()?;
+        let github = GithubClient { url: &settings.api_url, token: Some(token), accept: None, patience: PATIENCE }.build()?;
         let began = engine.uptime();
         Ok(Some(Self { engine, github, began, answered: Mutex::default() }))
     }

@@ -22,7 +22,10 @@ pub struct ClientAddress(pub Result<HostAddress, AddressDoubt>);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressDoubt {
     /// The proxy did not say.
-    #[error("The request came through the proxy {0}, which did not say whose it is. The proxy has to add X-Forwarded-For.")]
+    #[error(
+        "The request came through the proxy {0}, which did not say whose it is. The proxy has to add X-Forwarded-For; `Forwarded` \
+         is not read."
+    )]
     ProxySilent(IpAddr),
     /// What the proxy said cannot be read.
     #[error("The proxy {proxy} passed on an X-Forwarded-For that cannot be read (`{entry}`), so your address is not certain.")]
@@ -48,7 +51,7 @@ pub enum AddressDoubt {
 
 /// The address of the caller, from the connection's peer and the request's headers.
 pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Result<HostAddress, AddressDoubt> {
-    // A socket that listens on both families shows an IPv4 peer as a mapped one; here, and only here, it is known to be the same.
+    // A socket that listens on both families shows an IPv4 peer as a mapped one, here and in what a proxy writes of its own peers.
     let peer = peer.to_canonical();
     let is_trusted = |address: IpAddr| trusted.iter().any(|net| net.contains(&address));
     if !is_trusted(peer) {
@@ -67,13 +70,28 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> R
     }
     // From the right: each proxy appends whom it saw, and only what trusted ones appended is evidence.
     for entry in entries.into_iter().rev() {
-        let unreadable = |_| AddressDoubt::Unreadable { proxy: peer, entry: entry.chars().take(64).collect() };
-        let address: IpAddr = entry.parse().map_err(unreadable)?;
+        let unreadable = || AddressDoubt::Unreadable { proxy: peer, entry: entry.chars().take(64).collect() };
+        let address = forwarded_address(entry).ok_or_else(unreadable)?;
         if !is_trusted(address) {
             return Ok(HostAddress::new(address)?);
         }
     }
     Err(AddressDoubt::OnlyProxies)
+}
+
+/// The address of an entry, in each of the ways that proxies write one: alone or with the port of the connection, IPv6 in brackets or
+/// without, either in quotes, and IPv4 as a socket of both families shows it. IPv6 with a port and no brackets reads as another address,
+/// so it is taken for what it says.
+fn forwarded_address(entry: &str) -> Option<IpAddr> {
+    let entry = match entry.strip_prefix('"') {
+        Some(quoted) => quoted.strip_suffix('"')?,
+        None => entry,
+    };
+    let in_brackets = || entry.strip_prefix('[')?.strip_suffix(']')?.parse().ok().map(IpAddr::V6);
+    // A scope names an interface of the proxy's own machine, and means nothing here.
+    let with_port = || entry.parse().ok().filter(|_| !entry.contains('%')).map(|socket: SocketAddr| socket.ip());
+    let address = entry.parse().ok().or_else(in_brackets).or_else(with_port)?;
+    Some(address.to_canonical())
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for ClientAddress
@@ -130,9 +148,64 @@ mod tests {
     fn what_is_doubtful_is_refused() {
         assert_eq!(seen(PROXY, &[]), Err(AddressDoubt::ProxySilent(PROXY.parse().unwrap())));
         assert_eq!(seen(PROXY, &["10.0.0.9"]), Err(AddressDoubt::OnlyProxies));
-        for entry in ["unknown", "93.184.216.34:4711", "", "93.184.216.34,"] {
+        for entry in [
+            "unknown",
+            "_hidden",
+            "",
+            "93.184.216.34,",
+            "93.184.216.34 1.1.1.1",
+            "93.184.216.34/32",
+            "93.184.216.034",
+            "93.184.216.34:",
+            "93.184.216.34:99999",
+            "93.184.216.34:+80",
+            "93.184.216.34:80:80",
+            "[93.184.216.34]",
+            "[93.184.216.34]:80",
+            "[2606:4700::1111",
+            "2606:4700::1111]",
+            "2606:4700::1111]:1",
+            "[2606:4700::1111]443",
+            "[2606:4700::1111]:",
+            "[2606:4700::1111%eth0]:443",
+            "[2606:4700::1111%2]:443",
+            "::ffff:93.184.216.34:443",
+            "\"93.184.216.34",
+            "93.184.216.34\"",
+            "\"\"",
+            "for=93.184.216.34",
+        ] {
             assert!(matches!(seen(PROXY, &[entry]), Err(AddressDoubt::Unreadable { .. })), "{entry}");
+            let as_hop = format!("93.184.216.34, {entry}");
+            assert!(matches!(seen(PROXY, &[&as_hop]), Err(AddressDoubt::Unreadable { .. })), "{as_hop}");
         }
-        assert!(matches!(seen(PROXY, &["::ffff:93.184.216.34"]), Err(AddressDoubt::Refused(AddressRefused::Ipv4Mapped(_)))));
+        assert!(matches!(seen(PROXY, &["::ffff:224.0.0.1"]), Err(AddressDoubt::Refused(AddressRefused::Reserved(..)))));
+    }
+
+    #[test]
+    fn every_way_in_which_proxies_write_an_address_is_read() {
+        let six = "2606:4700::1111";
+        for (entry, address) in [
+            ("93.184.216.34:51008", CALLER),
+            ("\"93.184.216.34\"", CALLER),
+            ("\"93.184.216.34:51008\"", CALLER),
+            ("::ffff:93.184.216.34", CALLER),
+            ("::FFFF:5db8:d822", CALLER),
+            ("[::ffff:93.184.216.34]:51008", CALLER),
+            ("\t93.184.216.34  ", CALLER),
+            (six, six),
+            ("2606:4700:0:0:0:0:0:1111", six),
+            ("2606:4700:0000::1111", six),
+            ("[2606:4700::1111]", six),
+            ("[2606:4700::1111]:443", six),
+            ("\"[2606:4700::1111]\"", six),
+            ("\"[2606:4700::1111]:443\"", six),
+        ] {
+            assert_eq!(seen(PROXY, &[entry]), Ok(address.into()), "{entry}");
+            for hop in ["10.0.0.9", "10.0.0.9:443", "\"10.0.0.9:443\"", "::ffff:10.0.0.9", "[::ffff:10.0.0.9]:443"] {
+                let line = format!("1.1.1.1,{entry},{hop}");
+                assert_eq!(seen(PROXY, &[&line]), Ok(address.into()), "{line}");
+            }
+        }
     }
 }

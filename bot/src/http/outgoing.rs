@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
+use entryguard_core::config::is_private;
+use entryguard_outgoing::HttpClient;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
 
 /// How long one may take.
@@ -39,10 +37,9 @@ pub enum FetchError {
     },
 }
 
-/// The way to servers. Plain HTTP only where the address itself says so, which is a test's.
-pub fn connector(plain: bool) -> std::io::Result<HttpsConnector<HttpConnector>> {
-    let builder = HttpsConnectorBuilder::new().with_native_roots()?;
-    Ok(if plain { builder.https_or_http() } else { builder.https_only() }.enable_all_versions().build())
+/// Whether what is sent to an address that an issuer names is as safe on its way as what is sent to the issuer itself.
+pub fn is_as_private(url: &str, issuer: &str) -> bool {
+    url.starts_with("https://") || issuer.starts_with("http://") && is_private(url)
 }
 
 /// Sends a request of another crate's, and takes whatever is answered; nothing is followed.
@@ -50,8 +47,7 @@ pub async fn send(request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, FetchE
     let url = request.uri().to_string();
     let senseless = |why: String| FetchError::Senseless { url: url.clone(), why };
     let unreachable = || FetchError::Unreachable(url.clone());
-    let connector = connector(url.starts_with("http://")).map_err(|error| senseless(error.to_string()))?;
-    let client: Client<_, Full<bytes::Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
+    let client = HttpClient::<Full<bytes::Bytes>>::for_url(&url).map_err(|error| senseless(error.to_string()))?;
     let sending = async {
         let answer = client.request(request.map(|body| Full::new(body.into()))).await.map_err(|_| unreachable())?;
         let (head, body) = answer.into_parts();
@@ -65,8 +61,7 @@ pub async fn send(request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, FetchE
 pub async fn fetch_json<T: DeserializeOwned>(url: &str) -> Result<T, FetchError> {
     let senseless = |why: String| FetchError::Senseless { url: url.to_owned(), why };
     let unreachable = || FetchError::Unreachable(url.to_owned());
-    let connector = connector(url.starts_with("http://")).map_err(|error| senseless(error.to_string()))?;
-    let client: Client<_, Empty<bytes::Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
+    let client = HttpClient::<Empty<bytes::Bytes>>::for_url(url).map_err(|error| senseless(error.to_string()))?;
     let request = Request::get(url).header("accept", "application/json").header("user-agent", "entryguard").body(Empty::new());
     let request = request.map_err(|error| senseless(error.to_string()))?;
     let fetching = async {

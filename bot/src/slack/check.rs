@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use entryguard_core::config::SlackSettings;
 use entryguard_core::domain::foreign_text::one_line;
+use entryguard_outgoing::HttpClient;
 use http_body_util::{BodyExt, Empty};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
-use super::client::{SlackApi, connector};
+use super::client::SlackApi;
 use super::manifest::{CHANNEL_SCOPES, SCOPES};
 use crate::chat::{AppHealth, ChatError};
 
@@ -37,7 +36,7 @@ pub async fn verify(settings: &SlackSettings) -> AppHealth {
 
 /// `auth.test`, with the scopes that Slack names beside its answer: the client library does not pass them on.
 async fn ask(settings: &SlackSettings) -> anyhow::Result<(Identity, Vec<String>)> {
-    let client = Client::builder(TokioExecutor::new()).build(connector(settings)?);
+    let client = HttpClient::for_url(&settings.api_url)?;
     let request = http::Request::post(format!("{}/auth.test", settings.api_url))
         .header(http::header::AUTHORIZATION, format!("Bearer {}", settings.bot_token.expose_secret()))
         .body(Empty::<axum::body::Bytes>::new())?;

@@ -5,8 +5,6 @@ use std::time::Duration;
 use entryguard_core::config::SlackSettings;
 use entryguard_core::domain::{Identity, Surface};
 use entryguard_core::reply::message::{Markup, Message};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::connect::HttpConnector;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use slack_morphism::errors::SlackClientError;
@@ -14,11 +12,10 @@ use slack_morphism::prelude::{
     SlackApiAppsConnectionOpenRequest, SlackApiChatPostEphemeralRequest, SlackApiChatPostMessageRequest,
     SlackApiChatUpdateRequest, SlackApiConversationsInfoRequest, SlackApiPostWebhookMessageRequest, SlackApiToken,
     SlackApiTokenValue, SlackApiViewsOpenRequest, SlackApiViewsPublishRequest, SlackApiViewsUpdateRequest, SlackClient,
-    SlackClientHyperConnector, SlackClientHyperHttpsConnector, SlackMessageContent, SlackView,
+    SlackClientHyperConnector, SlackMessageContent, SlackView,
 };
 
 use crate::chat::{Chat, ChatError, Limit, Limited, Sent};
-use crate::http::outgoing;
 
 use super::blocks::{self, Mrkdwn};
 use super::standing::NOT_ALLOWED;
@@ -86,7 +83,7 @@ const TOO_FAST: [&str; 3] = ["ratelimited", "rate_limited", "message_limit_excee
 
 /// Slack's Web API, as our app.
 pub struct SlackApi {
-    client: SlackClient<SlackClientHyperHttpsConnector>,
+    client: SlackClient<SlackClientHyperConnector<entryguard_outgoing::Connector>>,
     token: SlackApiToken,
     // Only Socket Mode has one.
     app_token: Option<SlackApiToken>,
@@ -101,7 +98,7 @@ struct UserInfo {
 impl SlackApi {
     /// A client for the app of the configuration.
     pub fn new(settings: &SlackSettings) -> std::io::Result<Self> {
-        let connector = connector(settings)?;
+        let connector = entryguard_outgoing::connector(settings.api_url.starts_with("http://"))?;
         let connector = SlackClientHyperConnector::with_connector(connector).with_slack_api_url(&settings.api_url);
         let token = SlackApiToken::new(SlackApiTokenValue(settings.bot_token.expose_secret().to_owned()));
         let app_token = settings.app_token.as_ref();
@@ -250,11 +247,6 @@ impl Chat for SlackApi {
         let session = self.client.open_session(&self.token);
         within(CALL, session.chat_update(&request)).await.map(drop).map_err(written)
     }
-}
-
-/// The way to Slack.
-pub(super) fn connector(settings: &SlackSettings) -> std::io::Result<HttpsConnector<HttpConnector>> {
-    outgoing::connector(settings.api_url.starts_with("http://"))
 }
 
 async fn within<T>(patience: Duration, call: impl Future<Output = Result<T, SlackClientError>>) -> Result<T, ChatError> {

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use entryguard_core::random::SystemRandom;
+use entryguard_outgoing::Way;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
+use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls};
 
 use super::answers::Answers;
 use super::timely::Asked;
@@ -39,7 +40,7 @@ const REPLACED: [&str; 2] = ["warning", "refresh_requested"];
 const LOST: &str =
     "EntryGuard has taken this command, and its answer was lost on the way. `/entryguard list` shows what came of it.";
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Socket = WebSocketStream<MaybeTlsStream<TokioIo<Way>>>;
 /// A connection that is being opened, and how often in a row that came to nothing before.
 type Next = BoxFuture<'static, (Socket, Reconnect)>;
 
@@ -130,14 +131,12 @@ impl SocketWorker {
 
     async fn open(&self) -> Result<Socket, ChatError> {
         let url = self.state.api.open_connection().await?;
-        let opened = tokio::time::timeout(OPENING, tokio_tungstenite::connect_async(url.as_str())).await;
-        match opened {
-            Ok(Ok((socket, _))) => {
+        match tokio::time::timeout(OPENING, connect(url.as_str())).await {
+            Ok(Ok(socket)) => {
                 tracing::info!("Slack's socket is open");
                 Ok(socket)
             }
-            // The URL has a ticket in it: it is not repeated.
-            Ok(Err(error)) => Err(ChatError::Unreachable(format!("the socket: {}", kind_of(&error)))),
+            Ok(Err(error)) => Err(error),
             Err(_) => Err(ChatError::Unreachable(format!("the socket did not open within {} s", OPENING.as_secs()))),
         }
     }
@@ -347,6 +346,15 @@ async fn opened(next: &mut Option<Next>) -> (Socket, Reconnect) {
 fn unknown(error: &serde_json::Error) -> Option<Value> {
     tracing::warn!(%error, "an envelope has an unknown shape");
     None
+}
+
+/// Opens a socket, through the proxy of the environment where there is one. The URL has a ticket in it: it is not repeated.
+async fn connect(url: &str) -> Result<Socket, ChatError> {
+    let unreachable = |why: &str| ChatError::Unreachable(format!("the socket: {why}"));
+    let way_to = url.replacen("ws", "http", 1).parse().map_err(|_| unreachable("its address is none"))?;
+    let stream = entryguard_outgoing::open(way_to).await.map_err(|error| unreachable(&error.to_string()))?;
+    let (socket, _) = client_async_tls(url, stream).await.map_err(|error| unreachable(kind_of(&error)))?;
+    Ok(socket)
 }
 
 const fn kind_of(error: &tokio_tungstenite::tungstenite::Error) -> &'static str {

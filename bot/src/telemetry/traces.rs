@@ -10,10 +10,6 @@ use bytes::Bytes;
 use entryguard_core::config::TelemetrySettings;
 use http::{HeaderName, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_http::{HttpClient, HttpError};
@@ -26,8 +22,6 @@ use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::registry::LookupSpan;
-
-use crate::http::outgoing::connector;
 
 /// Where a collector takes traces.
 const PATH: &str = "/v1/traces";
@@ -83,7 +77,7 @@ impl Traces {
 /// Delivers over the one client that everything of ours goes out by.
 #[derive(Debug)]
 struct Delivery {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: entryguard_outgoing::HttpClient<Full<Bytes>>,
     headers: Vec<(HeaderName, HeaderValue)>,
     runtime: Handle,
     fails: AtomicBool,
@@ -91,8 +85,7 @@ struct Delivery {
 
 impl Delivery {
     fn to(settings: &TelemetrySettings) -> anyhow::Result<Self> {
-        let plain = settings.otlp_endpoint.starts_with("http://");
-        let connector = connector(plain).context("the system's TLS certificates cannot be read")?;
+        let client = entryguard_outgoing::HttpClient::for_url(&settings.otlp_endpoint);
         let header = |(name, value): (&String, &secrecy::SecretString)| {
             let wrong = || format!("[telemetry] headers {name} is not a header that can be sent");
             let name: HeaderName = name.parse().with_context(wrong)?;
@@ -101,7 +94,7 @@ impl Delivery {
             anyhow::Ok((name, value))
         };
         Ok(Self {
-            client: Client::builder(TokioExecutor::new()).build(connector),
+            client: client.context("there is no way to the collector")?,
             headers: settings.headers.iter().map(header).collect::<Result<_, _>>()?,
             runtime: Handle::current(),
             fails: AtomicBool::new(false),

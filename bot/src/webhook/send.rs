@@ -10,25 +10,20 @@ use chrono::DateTime;
 use entryguard_core::config::WebhookSettings;
 use entryguard_core::domain::{Span, Timestamp};
 use entryguard_core::engine::NotTaken;
+use entryguard_outgoing::HttpClient;
 use hmac::{Hmac, KeyInit, Mac};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::Full;
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
-
-use crate::http::outgoing::connector;
 
 /// How long an attempt may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The way to one receiver.
 pub struct Sender {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: HttpClient<Full<Bytes>>,
     url: String,
     secrets: Vec<SecretString>,
 }
@@ -36,8 +31,7 @@ pub struct Sender {
 impl Sender {
     /// To the receiver of a webhook.
     pub fn new(webhook: &WebhookSettings) -> std::io::Result<Self> {
-        let connector = connector(webhook.url.starts_with("http://"))?;
-        let client = Client::builder(TokioExecutor::new()).build(connector);
+        let client = HttpClient::for_url(&webhook.url)?;
         Ok(Self { client, url: webhook.url.clone(), secrets: webhook.secrets.clone() })
     }
 

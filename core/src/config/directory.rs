@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::ConfigError;
 use super::file::{self, File, Remember, ResourceProvider, ResourceType};
+use super::url::{UrlUse, read_url};
 use crate::domain::foreign_text::one_line;
 use crate::domain::{
     AllowlistFile, ApprovalRule, Approver, AssumedRole, ClaimPattern, Credential, CredentialName, Directory, FileFormat,
@@ -20,7 +21,8 @@ const LONGEST_AFTER_CHANGE: Span = Span::from_seconds(20);
 
 pub(super) fn directory(file: File) -> Result<Directory, ConfigError> {
     let tier = tier(file.tier, &file.organization)?;
-    let credentials = by_name("credential", file.credential.into_iter().map(credential), |c| &c.name)?;
+    let credentials = file.credential.into_iter().map(credential).collect::<Result<Vec<_>, _>>()?;
+    let credentials = by_name("credential", credentials.into_iter(), |c| &c.name)?;
     let resources: Vec<_> =
         file.resource.into_iter().map(|resource| self::resource(resource, &credentials)).collect::<Result<_, _>>()?;
     let resources = by_name("resource", resources.into_iter(), |r| &r.name)?;
@@ -80,10 +82,14 @@ fn tier(tiers: Vec<file::Tier>, organization: &file::Organization) -> Result<Tie
     Ok(Tier { name, durations, default_duration, max_duration, max_sessions_per_member })
 }
 
-fn credential(credential: file::Credential) -> Credential {
+fn credential(credential: file::Credential) -> Result<Credential, ConfigError> {
     let file::Credential { name, provider: file::CredentialProvider::Aws, profile, role_arn, external_id, endpoint_url } =
         credential;
-    Credential { name, profile, role: role_arn.map(|arn| AssumedRole { arn, external_id }), endpoint_url }
+    if let Some(url) = &endpoint_url {
+        // What is sent there is signed, and shows no secret.
+        read_url(&format!("credential {name}: endpoint_url"), url, UrlUse::Open, "http://127.0.0.1:5000")?;
+    }
+    Ok(Credential { name, profile, role: role_arn.map(|arn| AssumedRole { arn, external_id }), endpoint_url })
 }
 
 fn resource(resource: file::Resource, credentials: &BTreeMap<CredentialName, Credential>) -> Result<Resource, ConfigError> {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
-use ipnet::IpNet;
 use serde::Deserialize;
 
+use super::network::Network;
 use super::secret::SecretSource;
 use crate::domain::{
     CredentialName, FileFormat, Identity, MemberName, Protocol, ResourceName, RoleIdentity, RoleName, ScheduleName, Span,
@@ -57,7 +57,7 @@ pub(super) struct Server {
     pub(super) public_url: Option<String>,
     pub(super) ipv4_url: Option<String>,
     pub(super) ipv6_url: Option<String>,
-    pub(super) trusted_proxies: Vec<IpNet>,
+    pub(super) trusted_proxies: Vec<Network>,
     pub(super) metrics_listen: Option<SocketAddr>,
     pub(super) key: Option<SecretSource>,
 }
@@ -216,7 +216,7 @@ fn slack_api() -> String {
 #[serde(deny_unknown_fields)]
 pub(super) struct SharedExit {
     pub(super) name: String,
-    pub(super) networks: Vec<IpNet>,
+    pub(super) networks: Vec<Network>,
 }
 
 #[derive(Deserialize)]

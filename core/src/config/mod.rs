@@ -3,17 +3,20 @@
 mod directory;
 mod error;
 mod file;
+mod network;
 mod restart;
 mod schedule;
 mod seal_secret;
 mod secret;
 mod settings;
+mod url;
 mod webhook;
 
 pub use error::ConfigError;
 pub use restart::RestartOnly;
 pub use settings::{
     ApiSettings, DiscordSettings, GithubLoginSettings, GithubSettings, OidcSettings, ServerSettings, Settings, SlackSettings,
-    SweepSchedule, TelemetrySettings, is_this_machine,
+    SweepSchedule, TelemetrySettings,
 };
+pub use url::{is_private, is_this_machine};
 pub use webhook::{EventPattern, WebhookSettings};

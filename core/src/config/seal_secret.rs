@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha512};
 
-use super::secret::SecretSource;
+use super::secret::{SecretSource, Secrets};
 use super::{ConfigError, DiscordSettings, GithubSettings, OidcSettings, SlackSettings};
 
 /// No key is shorter: it must not be guessed from what it sealed.
@@ -12,9 +12,9 @@ const SHORTEST: usize = 32;
 /// `[server] key`, if there is one.
 pub(super) fn own_key(
     key: Option<SecretSource>,
-    env: &dyn Fn(&str) -> Option<String>,
+    secrets: &Secrets<'_>,
 ) -> Result<Option<SecretString>, ConfigError> {
-    let Some(key) = key.map(|source| source.resolve("[server] key", env)).transpose()? else { return Ok(None) };
+    let Some(key) = key.map(|source| source.resolve("[server] key", secrets)).transpose()? else { return Ok(None) };
     if key.expose_secret().len() < SHORTEST {
         let why = format!(
             "[server] key has fewer than {SHORTEST} characters, and could be guessed; make one with `openssl rand -hex 32`"

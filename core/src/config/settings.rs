@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::Path;
-use std::str::FromStr;
 
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::ConfigError;
 use super::directory::directory;
 use super::file::{self, DatabaseUrl, File};
+use super::network::Network;
 use super::restart::RestartOnly;
+use super::secret::{SecretSource, Secrets};
+use super::url::{UrlUse, is_private, read_url};
 use super::webhook::{WebhookSettings, webhooks};
-use super::{ConfigError, seal_secret, secret::SecretSource};
-use crate::domain::{Directory, LaterReads, RoleIdentity, SharedExit, Span, Timestamp, WebLimits};
+use super::seal_secret;
+use crate::domain::{Directory, LaterReads, RoleIdentity, SharedExit, Span, Ticks, Timestamp, WebLimits, Zone};
 use crate::store::StoreUrl;
 
 /// The whole configuration.
@@ -52,6 +55,8 @@ pub struct Settings {
     pub webhooks: Vec<WebhookSettings>,
     /// What a running server keeps to.
     pub fixed: RestartOnly,
+    /// What an administrator has to know of it, though it is accepted: each names its key, and what to do.
+    pub warnings: Vec<String>,
 }
 
 /// How the server is reached.
@@ -174,19 +179,6 @@ impl ServerSettings {
     }
 }
 
-/// Whether nobody between can read along.
-fn is_private(url: &str) -> bool {
-    let Some(host) = url.strip_prefix("http://") else { return true };
-    is_this_machine(host.split('/').next().unwrap_or(host))
-}
-
-/// Whether a host, with its port or without, is this machine by its name alone.
-pub fn is_this_machine(host: &str) -> bool {
-    let name = host.rsplit_once(':').filter(|(_, port)| port.chars().all(|c| c.is_ascii_digit())).map_or(host, |(name, _)| name);
-    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    name == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
 /// The HTTP API.
 #[derive(Clone, Copy, Debug)]
 pub struct ApiSettings {
@@ -194,9 +186,9 @@ pub struct ApiSettings {
     pub requests_per_minute: NonZeroU32,
 }
 
-/// When to sweep: a cron expression with seconds, in UTC.
+/// When to sweep: a cron expression in UTC.
 #[derive(Clone, Debug)]
-pub struct SweepSchedule(cron::Schedule);
+pub struct SweepSchedule(Ticks);
 
 impl Settings {
     /// Reads a configuration file, and fetches its secrets from the environment and from files.
@@ -224,21 +216,22 @@ impl Settings {
 
     /// Reads only where the database is; of the secrets it needs that one alone.
     pub fn read_database(path: &Path) -> Result<StoreUrl, ConfigError> {
-        database_url(&parse_file(&read_text(path)?, path)?.database.url, &|name| std::env::var(name).ok())
+        database_url(&parse_file(&read_text(path)?, path)?.database.url, &Secrets::new(&|name| std::env::var(name).ok()))
     }
 
     /// Reads a configuration from its text. `path` names it in errors.
     pub fn parse(text: &str, path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut file = parse_file(text, path)?;
+        let secrets = Secrets::new(env);
         let server = server_settings(&mut file.server)?;
-        let github = file.github.take().map(|github| github_settings(github, &server.public_url, env)).transpose()?;
-        let slack = file.slack.take().map(|slack| slack_settings(slack, env)).transpose()?;
-        let discord = file.discord.take().map(|discord| discord_settings(discord, env)).transpose()?;
+        let github = file.github.take().map(|github| github_settings(github, &server.public_url, &secrets)).transpose()?;
+        let slack = file.slack.take().map(|slack| slack_settings(slack, &secrets)).transpose()?;
+        let discord = file.discord.take().map(|discord| discord_settings(discord, &secrets)).transpose()?;
         roles_can_be_looked_up(&file.role, discord.as_ref(), github.as_ref())?;
         let web = web_limits(&file.web)?;
-        let oidc = file.oidc.take().map(|oidc| oidc_settings(oidc, &server, env)).transpose()?;
-        let database = database_url(&file.database.url, env)?;
-        let seal_secret = match seal_secret::own_key(file.server.key.take(), env)? {
+        let oidc = file.oidc.take().map(|oidc| oidc_settings(oidc, &server, &secrets)).transpose()?;
+        let database = database_url(&file.database.url, &secrets)?;
+        let seal_secret = match seal_secret::own_key(file.server.key.take(), &secrets)? {
             Some(key) => Some(key),
             None if database.is_postgres() => {
                 seal_secret::of_secrets(database.text(), slack.as_ref(), discord.as_ref(), github.as_ref(), oidc.as_ref())
@@ -246,7 +239,7 @@ impl Settings {
             None => None,
         };
         let emails_from = oidc.as_ref().filter(|oidc| oidc.match_email).map(|oidc| oidc.host.clone());
-        Ok(Self {
+        let mut settings = Self {
             server,
             web,
             shared_exits: shared_exits(std::mem::take(&mut file.web.shared_exits)),
@@ -256,14 +249,18 @@ impl Settings {
             slack,
             discord,
             github,
-            telemetry: file.telemetry.take().map(|telemetry| telemetry_settings(telemetry, env)).transpose()?,
+            telemetry: file.telemetry.take().map(|telemetry| telemetry_settings(telemetry, &secrets)).transpose()?,
             api: ApiSettings { requests_per_minute: file.api.requests_per_minute },
             sweep: SweepSchedule::parse(&file.sweep.schedule)?,
             later_reads: later_reads(file.removal.read_again_after.take())?,
-            webhooks: webhooks(std::mem::take(&mut file.webhook), env)?,
+            webhooks: webhooks(std::mem::take(&mut file.webhook), &secrets)?,
             directory: directory(file)?.with_emails_from(emails_from)?,
             fixed: RestartOnly::of(text),
-        })
+            warnings: Vec::new(),
+        };
+        settings.warnings = secrets.into_warnings();
+        settings.warnings.extend(settings.directory.patterns_that_never_match());
+        Ok(settings)
     }
 }
 
@@ -280,7 +277,8 @@ fn server_settings(server: &mut file::Server) -> Result<ServerSettings, ConfigEr
     let public_url = origin("public_url", &public_url)?;
     let ipv4_url = server.ipv4_url.take().map(|url| origin("ipv4_url", &url)).transpose()?;
     let ipv6_url = server.ipv6_url.take().map(|url| origin("ipv6_url", &url)).transpose()?;
-    if let Some(wide) = server.trusted_proxies.iter().find(|net| net.prefix_len() == 0) {
+    let trusted_proxies: Vec<_> = std::mem::take(&mut server.trusted_proxies).into_iter().map(|Network(net)| net).collect();
+    if let Some(wide) = trusted_proxies.iter().find(|net| net.prefix_len() == 0) {
         let why = format!("[server] trusted_proxies has {wide}: anybody could then claim any address; name your proxies alone");
         return Err(ConfigError::senseless(why));
     }
@@ -289,24 +287,15 @@ fn server_settings(server: &mut file::Server) -> Result<ServerSettings, ConfigEr
         public_url,
         ipv4_url,
         ipv6_url,
-        trusted_proxies: std::mem::take(&mut server.trusted_proxies),
+        trusted_proxies,
         metrics_listen: server.metrics_listen,
     })
 }
 
-fn telemetry_settings(
-    telemetry: file::Telemetry,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<TelemetrySettings, ConfigError> {
-    let endpoint = telemetry.otlp_endpoint.trim_end_matches('/').to_owned();
-    let host = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://"));
-    if host.is_none_or(|host| host.is_empty() || host.contains(['?', '#', ' ', '@'])) {
-        // It is not repeated: somebody may have put a key into it.
-        let why = "[telemetry] otlp_endpoint must be like http://127.0.0.1:4318; keys go into `headers`";
-        return Err(ConfigError::senseless(why));
-    }
+fn telemetry_settings(telemetry: file::Telemetry, secrets: &Secrets<'_>) -> Result<TelemetrySettings, ConfigError> {
+    let endpoint = service("[telemetry] otlp_endpoint", &telemetry.otlp_endpoint, UrlUse::Open, "http://127.0.0.1:4318")?;
     let header = |(name, source): (String, SecretSource)| {
-        let value = source.resolve(&format!("[telemetry] headers {name}"), env)?;
+        let value = source.resolve(&format!("[telemetry] headers {name}"), secrets)?;
         Ok((name, value))
     };
     let headers = telemetry.headers.into_iter().map(header).collect::<Result<_, ConfigError>>()?;
@@ -314,41 +303,42 @@ fn telemetry_settings(
 }
 
 fn shared_exits(exits: Vec<file::SharedExit>) -> Vec<SharedExit> {
-    exits.into_iter().map(|exit| SharedExit { name: exit.name, networks: exit.networks }).collect()
+    let networks = |networks: Vec<Network>| networks.into_iter().map(|Network(net)| net).collect();
+    exits.into_iter().map(|exit| SharedExit { name: exit.name, networks: networks(exit.networks) }).collect()
 }
 
 /// A URL of nothing but a host.
 fn origin(key: &str, url: &str) -> Result<String, ConfigError> {
-    let url = url.trim_end_matches('/').to_owned();
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    if rest.is_none_or(|host| host.is_empty() || host.contains(['/', '?', '#', ' '])) {
-        let why = format!("[server] {key} must be like https://entryguard.example.com, without a path; it is {url}");
-        return Err(ConfigError::senseless(why));
-    }
-    Ok(url)
+    service(&format!("[server] {key}"), url, UrlUse::Origin, "https://entryguard.example.com")
 }
 
-fn database_url(url: &DatabaseUrl, env: &dyn Fn(&str) -> Option<String>) -> Result<StoreUrl, ConfigError> {
+/// A URL without the slashes at its end.
+fn service(key: &str, url: &str, used: UrlUse, example: &str) -> Result<String, ConfigError> {
+    read_url(key, url, used, example)?;
+    Ok(url.trim_end_matches('/').to_owned())
+}
+
+fn database_url(url: &DatabaseUrl, secrets: &Secrets<'_>) -> Result<StoreUrl, ConfigError> {
     let text = match url {
         DatabaseUrl::Plain(text) => text.clone(),
-        DatabaseUrl::Secret(source) => source.resolve("[database] url", env)?.expose_secret().to_owned(),
+        DatabaseUrl::Secret(source) => source.resolve("[database] url", secrets)?.expose_secret().to_owned(),
     };
     StoreUrl::parse(&text).map_err(|error| ConfigError::senseless(format!("[database] url: {error}")))
 }
 
-fn slack_settings(slack: file::Slack, env: &dyn Fn(&str) -> Option<String>) -> Result<SlackSettings, ConfigError> {
-    let secret = |source: &SecretSource, key| source.resolve(&format!("[slack] {key}"), env);
+fn slack_settings(slack: file::Slack, secrets: &Secrets<'_>) -> Result<SlackSettings, ConfigError> {
+    let secret = |source: &SecretSource, key| source.resolve(&format!("[slack] {key}"), secrets);
     Ok(SlackSettings {
-        signing_secrets: signing_secrets(slack.signing_secret.as_ref(), slack.app_token.is_some(), env)?,
+        signing_secrets: signing_secrets(slack.signing_secret.as_ref(), slack.app_token.is_some(), secrets)?,
         bot_token: secret(&slack.bot_token, "bot_token")?,
         app_token: slack.app_token.as_ref().map(|source| secret(source, "app_token")).transpose()?,
         team_id: slack.team_id,
-        api_url: slack.api_url.trim_end_matches('/').to_owned(),
+        api_url: service("[slack] api_url", &slack.api_url, UrlUse::Secret, "https://slack.com/api")?,
         report_channel: slack.report_channel,
     })
 }
 
-fn discord_settings(discord: file::Discord, env: &dyn Fn(&str) -> Option<String>) -> Result<DiscordSettings, ConfigError> {
+fn discord_settings(discord: file::Discord, secrets: &Secrets<'_>) -> Result<DiscordSettings, ConfigError> {
     let id = |key: &str, text: &str| {
         let wrong =
             || ConfigError::senseless(format!("[discord] {key} is a number of Discord's, such as 1234567890; it is `{text}`"));
@@ -369,35 +359,34 @@ fn discord_settings(discord: file::Discord, env: &dyn Fn(&str) -> Option<String>
         application_id: id("application_id", &discord.application_id)?,
         public_key: discord.public_key,
         gateway: discord.gateway,
-        bot_token: discord.bot_token.resolve("[discord] bot_token", env)?,
+        bot_token: discord.bot_token.resolve("[discord] bot_token", secrets)?,
         guild_id: id("guild_id", &discord.guild_id)?,
-        api_url: discord.api_url.trim_end_matches('/').to_owned(),
+        api_url: service("[discord] api_url", &discord.api_url, UrlUse::Secret, "https://discord.com")?,
         report_channel: discord.report_channel,
     })
 }
 
-fn github_settings(
-    github: file::Github,
-    public_url: &str,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<GithubSettings, ConfigError> {
-    let api_url = github.api_url.trim_end_matches('/').to_owned();
+fn github_settings(github: file::Github, public_url: &str, secrets: &Secrets<'_>) -> Result<GithubSettings, ConfigError> {
+    let api_url = service("[github] api_url", &github.api_url, UrlUse::Secret, "https://api.github.com")?;
+    let login_url = service("[github] login_url", &github.login_url, UrlUse::Secret, "https://github.com")?;
+    let issuer = "https://token.actions.githubusercontent.com";
+    let oidc_issuer = service("[github] oidc_issuer", &github.oidc_issuer, UrlUse::Secret, issuer)?;
     let login = match (github.client_id, github.client_secret) {
         (Some(client_id), Some(secret)) => Some(GithubLoginSettings {
             client_id,
-            client_secret: secret.resolve("[github] client_secret", env)?,
-            login_url: github.login_url.trim_end_matches('/').to_owned(),
+            client_secret: secret.resolve("[github] client_secret", secrets)?,
+            login_url,
             api_url: api_url.clone(),
         }),
         (None, None) => None,
         _ => return Err(ConfigError::senseless("[github] needs `client_id` and `client_secret`, both or neither".to_owned())),
     };
     Ok(GithubSettings {
-        oidc_issuer: github.oidc_issuer.trim_end_matches('/').to_owned(),
+        oidc_issuer,
         audience: github.audience.unwrap_or_else(|| public_url.to_owned()),
         api_url,
-        token: github.token.map(|secret| secret.resolve("[github] token", env)).transpose()?,
-        webhook_secret: github.webhook_secret.map(|secret| secret.resolve("[github] webhook_secret", env)).transpose()?,
+        token: github.token.map(|secret| secret.resolve("[github] token", secrets)).transpose()?,
+        webhook_secret: github.webhook_secret.map(|secret| secret.resolve("[github] webhook_secret", secrets)).transpose()?,
         login,
     })
 }
@@ -413,19 +402,11 @@ fn web_limits(web: &file::Web) -> Result<WebLimits, ConfigError> {
     Ok(WebLimits { idle, longest })
 }
 
-fn oidc_settings(
-    oidc: file::Oidc,
-    server: &ServerSettings,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<OidcSettings, ConfigError> {
+fn oidc_settings(oidc: file::Oidc, server: &ServerSettings, secrets: &Secrets<'_>) -> Result<OidcSettings, ConfigError> {
     // As its tokens name it, to the letter: with a slash at its end, if it has one.
     let issuer = oidc.issuer;
+    read_url("[oidc] issuer", &issuer, UrlUse::Secret, "https://login.example.com, as the issuer itself writes it")?;
     let host = issuer.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or(rest)).unwrap_or_default().to_owned();
-    let is_url = issuer.starts_with("https://") || (issuer.starts_with("http://") && is_private(&issuer));
-    if !is_url || host.is_empty() || issuer.contains(['?', '#', ' ', '@']) {
-        let why = format!("[oidc] issuer must be like https://login.example.com, as the issuer itself writes it; it is {issuer}");
-        return Err(ConfigError::senseless(why));
-    }
     if !server.keeps_sign_ins() {
         let why = format!(
             "[oidc] needs HTTPS: browsers keep no sign-in over {}; serve EntryGuard behind HTTPS, and say so in [server] public_url",
@@ -433,7 +414,7 @@ fn oidc_settings(
         );
         return Err(ConfigError::senseless(why));
     }
-    let client_secret = oidc.client_secret.resolve("[oidc] client_secret", env)?;
+    let client_secret = oidc.client_secret.resolve("[oidc] client_secret", secrets)?;
     let file::Oidc { client_id, scopes, allowed_audience, match_email, .. } = oidc;
     Ok(OidcSettings { issuer, host, client_id, client_secret, scopes, allowed_audience, match_email })
 }
@@ -463,7 +444,7 @@ fn roles_can_be_looked_up(
 fn signing_secrets(
     written: Option<&file::OneOrTwo>,
     has_app_token: bool,
-    env: &dyn Fn(&str) -> Option<String>,
+    secrets: &Secrets<'_>,
 ) -> Result<Vec<SecretString>, ConfigError> {
     let sources = match written {
         None if has_app_token => return Ok(Vec::new()),
@@ -476,7 +457,7 @@ fn signing_secrets(
             "[slack] signing_secret is one secret, or a list of two while one is replaced".to_owned(),
         ));
     }
-    sources.iter().map(|source| source.resolve("[slack] signing_secret", env)).collect()
+    sources.iter().map(|source| source.resolve("[slack] signing_secret", secrets)).collect()
 }
 
 fn later_reads(after: Option<Vec<Span>>) -> Result<LaterReads, ConfigError> {
@@ -486,15 +467,12 @@ fn later_reads(after: Option<Vec<Span>>) -> Result<LaterReads, ConfigError> {
 
 impl SweepSchedule {
     fn parse(text: &str) -> Result<Self, ConfigError> {
-        let wrong =
-            |error| ConfigError::senseless(format!("[sweep] schedule `{text}` is not a cron expression with seconds: {error}"));
-        cron::Schedule::from_str(text).map(Self).map_err(wrong)
+        Ticks::new(text, Zone::UTC).map(Self).map_err(|error| ConfigError::senseless(format!("[sweep] schedule: {error}")))
     }
 
     /// The next time to sweep.
     pub fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
-        let now = chrono::DateTime::<chrono::Utc>::from_timestamp_millis(now.as_millis())?;
-        self.0.after(&now).next().map(|at| Timestamp::from_millis(at.timestamp_millis()))
+        self.0.next_after(now)
     }
 }
 

@@ -85,7 +85,7 @@ fn a_browser_stays_signed_in_for_as_long_as_it_is_said_and_over_plain_http_not_a
     let error = |url: &str, more: &str| with(url, more).unwrap_err().to_string();
     insta::assert_snapshot!(error(https, "[web]\nidle = \"8d\"\n"), @"[web] idle 192h has to be longer than nothing and no longer than longest, which is 168h");
     insta::assert_snapshot!(error("http://entryguard.example.com", &oidc("https://login.example.com")), @"[oidc] needs HTTPS: browsers keep no sign-in over http://entryguard.example.com; serve EntryGuard behind HTTPS, and say so in [server] public_url");
-    insta::assert_snapshot!(error(https, &oidc("http://login.example.com")), @"[oidc] issuer must be like https://login.example.com, as the issuer itself writes it; it is http://login.example.com");
+    insta::assert_snapshot!(error(https, &oidc("http://login.example.com")), @"[oidc] issuer must be like https://login.example.com, as the issuer itself writes it: https://, or http:// on this machine's loopback address");
     let twice = format!(
         "{}match_email = true\n[[member]]\nname = \"bo\"\nemail = \"Ana@example.com\"\n",
         oidc("https://login.example.com")
@@ -119,6 +119,110 @@ fn a_secret_that_stands_in_the_file_is_refused_and_not_repeated() {
     assert!(refused.contains("a secret must not be written here") && !refused.contains("very-secret"), "{refused}");
     let missing = refusal("SLACK_BOT_TOKEN", "NOT_SET");
     insta::assert_snapshot!(missing, @"[slack] bot_token: the environment variable NOT_SET is not set");
+}
+
+#[test]
+fn what_stands_in_a_secrets_place_is_never_repeated_whatever_its_type() {
+    let of_bot = [
+        "12345678",
+        "1234.5678",
+        "hunter2",
+        "\"xoxb-hunter2\"",
+        "\"xoxb-hunter2",
+        "'xoxb-hunter2\"",
+        "[\"xoxb-hunter2\"]",
+        "[12345678]",
+        "{ env = 12345678 }",
+        "{ env = \"xoxb-hunter2\" }",
+        "{ env = \"hunter2\" }",
+        "{ env = [\"hunter2\"] }",
+        "{ file = 12345678 }",
+        "{ file = \"xoxb-hunter2\" }",
+        "{ token = \"xoxb-hunter2\" }",
+        "{ env = \"A\", file = \"xoxb-hunter2\" }",
+        "true",
+    ];
+    let is_secret = |said: &str| ["hunter2", "12345678", "1234.5678"].iter().any(|secret| said.contains(secret));
+    for wrong in of_bot {
+        for key in ["SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET"] {
+            let said = refusal(&format!("{{ env = \"{key}\" }}"), wrong);
+            assert!(!is_secret(&said), "{wrong}: {said}");
+        }
+        let said = refusal("{ env = \"SLACK_BOT_TOKEN\" }", wrong);
+        assert!(said.contains("bot_token"), "{wrong}: {said}");
+    }
+    for table in ["[slack]\n", "[server]\n"] {
+        let said = refusal(table, &format!("{table}headers = \"x-api-key: hunter2\"\n"));
+        assert!(!is_secret(&said), "{said}");
+    }
+    let telemetry = "[telemetry]\notlp_endpoint = \"http://127.0.0.1:4318\"\nheaders = \"x-api-key: hunter2\"\n[organization]";
+    let said = refusal("[organization]", telemetry);
+    assert!(!is_secret(&said) && said.contains("`headers`: invalid type: string, expected a map"), "{said}");
+}
+
+#[test]
+fn a_network_is_named_with_its_key_its_line_and_how_to_write_it() {
+    let one = parse(&GOOD.replace("10.0.0.0/8", "10.0.0.5")).unwrap().server.trusted_proxies;
+    assert_eq!(one, ["10.0.0.5/32".parse().unwrap()]);
+    let all = [
+        refusal("[\"10.0.0.0/8\"]", "[\"10.0.0.0/8\", \"proxy\"]"),
+        refusal("[\"10.0.0.0/8\"]", "[\n  \"10.0.0.0/8\",\n  \"10.0.0.5/8\",\n]"),
+        refusal("[\"10.0.0.0/8\"]", "[10]"),
+        refusal("[organization]", "[web]\nshared_exits = [{ name = \"VPN\", networks = [\"10.0.0.0/33\"] }]\n[organization]"),
+    ];
+    insta::assert_snapshot!(all.join("\n"), @r#"
+    entryguard.toml: line 5, `trusted_proxies`: `proxy` is not a network; write one like `10.0.0.0/8` or `2001:db8::/32`, or an address like `10.0.0.5`
+    entryguard.toml: line 7, `trusted_proxies`: `10.0.0.5/8` is not a network: its address has bits beyond its prefix; write `10.0.0.0/8` for all of it, or `10.0.0.5` for one address
+    entryguard.toml: line 5, `trusted_proxies`: invalid type: integer, expected a network like "10.0.0.0/8", or an address like "10.0.0.5"
+    entryguard.toml: line 7, `shared_exits`: `10.0.0.0/33` is not a network; write one like `10.0.0.0/8` or `2001:db8::/32`, or an address like `10.0.0.5`
+    "#);
+}
+
+#[test]
+fn what_is_accepted_and_hardly_meant_is_told_of() {
+    let quoted =
+        |name: &str| name.starts_with("SLACK_").then(|| if name.ends_with("SECRET") { "\"secret\"" } else { "xoxb" }.to_owned());
+    let never = GOOD.replace("\"slack:T0123456/U111\"", "\"slack:T0123456/U111\", \"github:repository_id=42;ref=refs/heads/*\"");
+    let warnings = Settings::parse(&never, Path::new("test"), &quoted).unwrap().warnings;
+    insta::assert_snapshot!(warnings.join("\n"), @r"
+    [slack] signing_secret: the environment variable SLACK_SIGNING_SECRET has quotation marks around it, which count as part of the secret (`docker run --env-file` keeps them); remove them
+    member ana: identities: no workflow can ever have `github:repository_id=42;ref=refs/heads/*`: `ref=refs/heads/*` is taken to the letter, and no value has a `*`; write one whole value
+    ");
+    assert_eq!(parse(GOOD).unwrap().warnings, [""; 0]);
+}
+
+#[test]
+fn every_cron_expression_is_read_alike() {
+    let sweep = |cron: &str| refusal("[organization]", &format!("[sweep]\nschedule = \"{cron}\"\n[organization]"));
+    for (cron, why) in
+        [("0 8 * * 1-5", "weekdays are written as Mon"), ("0 8 30 2 *", "a day that no month has"), ("@daily", "it has 1 fields")]
+    {
+        let said = sweep(cron);
+        assert!(said.starts_with("[sweep] schedule: ") && said.contains(why), "{said}");
+        let schedule = format!(
+            "{GOOD}[[schedule]]\nname = \"s\"\ncron = \"{cron}\"\ntimezone = \"UTC\"\nmember = \"ana\"\naddresses = [\"93.184.216.34\"]\nduration = \"1h\"\n"
+        );
+        let said = parse(&schedule).unwrap_err().to_string();
+        assert!(said.starts_with("schedule s: cron: ") && said.contains(why), "{said}");
+    }
+    let five = parse(&GOOD.replace("[organization]", "[sweep]\nschedule = \"*/5 * * * *\"\n[organization]")).unwrap().sweep;
+    assert_eq!(five.next_after(Timestamp::from_millis(1_000)), Some(Timestamp::from_millis(300_000)));
+}
+
+#[test]
+fn what_is_shown_a_secret_is_reached_by_https_or_on_this_machine() {
+    let github = |key: &str, url: &str| format!("[github]\n{key} = \"{url}\"\n[organization]");
+    for key in ["api_url", "login_url", "oidc_issuer"] {
+        for url in ["http://github.example.com", "github.example.com", "https://user:hunter2@github.example.com"] {
+            let said = refusal("[organization]", &github(key, url));
+            assert!(said.starts_with(&format!("[github] {key} must be like https://")) && !said.contains("hunter2"), "{said}");
+        }
+        assert!(parse(&GOOD.replace("[organization]", &github(key, "http://127.0.0.1:1"))).is_ok(), "{key}");
+    }
+    let said = refusal("team_id", "api_url = \"http://slack.example.com/api\"\nteam_id");
+    assert!(said.starts_with("[slack] api_url must be like https://slack.com/api"), "{said}");
+    let said = refusal("name = \"prod\"\n", "name = \"prod\"\nendpoint_url = \"ec2.example.com\"\n");
+    assert!(said.starts_with("credential prod: endpoint_url must be like"), "{said}");
 }
 
 #[test]
@@ -192,9 +296,9 @@ fn terms_that_make_no_sense_are_refused_with_what_to_do() {
     role developers: `break_glass` means nothing without `approval`; remove it
     role developers needs `approval.by`, for example ["leads"]
     role developers: approval.by names role or member `developer`, which is not defined; did you mean `developers`?
-    entryguard.toml: line 45: `soon` is not a duration; write for example `90m`, `2h` or `1d`
-    entryguard.toml: line 45: missing field `within`
-    entryguard.toml: line 45: expected a duration like "12h", or false
+    entryguard.toml: line 45, `approval`: `soon` is not a duration; write for example `90m`, `2h` or `1d`
+    entryguard.toml: line 45, `approval`: missing field `within`
+    entryguard.toml: line 45, `remember_address`: expected a duration like "12h", or false
     "#);
 }
 

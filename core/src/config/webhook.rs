@@ -1,7 +1,5 @@
 //! Webhooks, from the file's words: where events go, which ones, and what they are signed with.
 
-use std::net::IpAddr;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
@@ -9,7 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 use super::ConfigError;
 use super::directory::by_name;
 use super::file::{self, OneOrTwo};
-use super::secret::SecretSource;
+use super::secret::{SecretSource, Secrets};
+use super::url::{UrlUse, read_url};
 use crate::domain::{AuditAction, WebhookName};
 
 /// What Standard Webhooks begins its secrets with.
@@ -57,18 +56,16 @@ impl EventPattern {
     }
 }
 
-pub(super) fn webhooks(
-    webhooks: Vec<file::Webhook>,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<Vec<WebhookSettings>, ConfigError> {
-    let all = webhooks.into_iter().map(|webhook| self::webhook(webhook, env)).collect::<Result<Vec<_>, _>>()?;
+pub(super) fn webhooks(webhooks: Vec<file::Webhook>, secrets: &Secrets<'_>) -> Result<Vec<WebhookSettings>, ConfigError> {
+    let all = webhooks.into_iter().map(|webhook| self::webhook(webhook, secrets)).collect::<Result<Vec<_>, _>>()?;
     Ok(by_name("webhook", all.into_iter(), |webhook| &webhook.name)?.into_values().collect())
 }
 
-fn webhook(webhook: file::Webhook, env: &dyn Fn(&str) -> Option<String>) -> Result<WebhookSettings, ConfigError> {
+fn webhook(webhook: file::Webhook, fetched_from: &Secrets<'_>) -> Result<WebhookSettings, ConfigError> {
     let file::Webhook { name, url, secret, events } = webhook;
     let of = format!("webhook {name}");
-    check_url(&url, &of)?;
+    // What is sent names people and addresses, so nobody on the way may read it.
+    read_url(&format!("{of}: url"), &url, UrlUse::Hook, "https://hooks.example.com/entryguard")?;
     let sources = match &secret {
         OneOrTwo::One(source) => std::slice::from_ref(source),
         OneOrTwo::Two(sources) => sources.as_slice(),
@@ -76,41 +73,15 @@ fn webhook(webhook: file::Webhook, env: &dyn Fn(&str) -> Option<String>) -> Resu
     if !(1..=2).contains(&sources.len()) {
         return Err(ConfigError::senseless(format!("{of}: secret is one secret, or a list of two while one is replaced")));
     }
-    let secrets = sources.iter().map(|source| self::secret(source, &of, env)).collect::<Result<_, _>>()?;
+    let secrets = sources.iter().map(|source| self::secret(source, &of, fetched_from)).collect::<Result<_, _>>()?;
     let events = events.unwrap_or_else(|| vec!["session.*".to_owned()]);
     let events = events.iter().map(|text| EventPattern::parse(text, &of)).collect::<Result<_, _>>()?;
     Ok(WebhookSettings { name, url, secrets, events })
 }
 
-/// What is sent names people and addresses, so nobody on the way may read it.
-fn check_url(url: &str, of: &str) -> Result<(), ConfigError> {
-    let is_fine = match url.split_once("://") {
-        Some(("https", rest)) => host_of(rest).is_some(),
-        Some(("http", rest)) => host_of(rest).is_some_and(is_loopback),
-        _ => false,
-    };
-    let why =
-        || format!("{of}: url must be like https://hooks.example.com/entryguard, or http:// on this machine's loopback address");
-    if is_fine && url.chars().all(|c| c.is_ascii_graphic()) { Ok(()) } else { Err(ConfigError::senseless(why())) }
-}
-
-/// The host of what follows a URL's scheme; none where it has a password.
-fn host_of(rest: &str) -> Option<&str> {
-    let authority = rest.split(['/', '?', '#']).next().filter(|authority| !authority.contains(['@', '\\']))?;
-    let host = match authority.strip_prefix('[') {
-        Some(ipv6) => ipv6.split(']').next()?,
-        None => authority.split(':').next()?,
-    };
-    (!host.is_empty()).then_some(host)
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-fn secret(source: &SecretSource, of: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<SecretString, ConfigError> {
+fn secret(source: &SecretSource, of: &str, secrets: &Secrets<'_>) -> Result<SecretString, ConfigError> {
     let key = format!("{of}: secret");
-    let text = source.resolve(&key, env)?;
+    let text = source.resolve(&key, secrets)?;
     let encoded = text.expose_secret().strip_prefix(PREFIX);
     let fits = encoded.is_some_and(|text| STANDARD.decode(text).is_ok_and(|bytes| BYTES.contains(&bytes.len())));
     match encoded.filter(|_| fits) {

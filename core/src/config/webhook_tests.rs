@@ -11,7 +11,7 @@ fn parse(url: &str, events: Option<&[&str]>, secret: &str) -> Result<WebhookSett
         secret: OneOrTwo::One(SecretSource::Env("SECRET".to_owned())),
         events: events.map(|events| events.iter().map(|event| (*event).to_owned()).collect()),
     };
-    webhook(table, &|_| Some(secret.to_owned()))
+    webhook(table, &Secrets::new(&|_| Some(secret.to_owned())))
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! The addresses that a session may open: one host, and never one that many could claim or nobody can own.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::LazyLock;
 
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv6Net};
 
 /// One host's address: what a rule lets in, as a /32 or a /128.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -171,74 +172,36 @@ impl fmt::Display for Addresses {
 impl AddressClass {
     /// The class of `address`, after IANA's special-purpose registries.
     pub fn of(address: IpAddr) -> Self {
-        let found = match address {
-            IpAddr::V4(v4) => SPECIAL_V4.iter().find(|(net, _)| v4_net(net).contains(&v4)).map(|(_, class)| *class),
-            // Outside the one block that is handed out as global unicast, nothing is a host of the internet.
-            IpAddr::V6(v6) => SPECIAL_V6
-                .iter()
-                .find(|(net, _)| v6_net(net).contains(&v6))
-                .map(|(_, class)| *class)
-                .or((!v6_net(&GLOBAL_UNICAST).contains(&v6)).then_some(Self::Unusable("an unassigned address"))),
-        };
-        found.unwrap_or(Self::Public)
+        let special = SPECIAL.iter().find(|(net, _)| net.contains(&address)).map(|(_, class)| *class);
+        let is_unassigned = matches!(address, IpAddr::V6(v6) if !GLOBAL_UNICAST.contains(&v6));
+        special.or(is_unassigned.then_some(Self::Unusable("an unassigned address"))).unwrap_or(Self::Public)
     }
 }
 
-type V4Block = ([u8; 4], u8);
-type V6Block = ([u16; 8], u8);
+/// What is handed out as global unicast: outside of it nothing is a host of the internet.
+const GLOBAL_UNICAST: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
 
-const GLOBAL_UNICAST: V6Block = ([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
+/// The networks of IANA's registries; what a line has to be is beside them.
+static SPECIAL: LazyLock<Vec<(IpNet, AddressClass)>> = LazyLock::new(|| special_lines().filter_map(special_network).collect());
 
-fn v4_net((octets, prefix): &V4Block) -> Ipv4Net {
-    Ipv4Net::new_assert(Ipv4Addr::from(*octets), *prefix)
+fn special_lines() -> impl Iterator<Item = &'static str> {
+    include_str!("special_networks.tsv").lines().filter(|line| !line.starts_with('#'))
 }
 
-fn v6_net((segments, prefix): &V6Block) -> Ipv6Net {
-    Ipv6Net::new_assert(Ipv6Addr::from(*segments), *prefix)
+fn special_network(line: &'static str) -> Option<(IpNet, AddressClass)> {
+    let mut columns = line.split('\t');
+    let (net, class, words) = (columns.next()?.parse().ok()?, columns.next()?, columns.next()?);
+    match class {
+        "private" => Some((net, AddressClass::Private(words))),
+        "unusable" => Some((net, AddressClass::Unusable(words))),
+        _ => None,
+    }
 }
-
-use AddressClass::{Private, Unusable};
-
-const SPECIAL_V4: [(V4Block, AddressClass); 18] = [
-    (([0, 0, 0, 0], 8), Unusable("an unspecified address")),
-    (([10, 0, 0, 0], 8), Private("a private address")),
-    (([100, 64, 0, 0], 10), Private("an address that a carrier's NAT (CGNAT) shares among many")),
-    (([127, 0, 0, 0], 8), Private("a loopback address")),
-    (([169, 254, 0, 0], 16), Unusable("a link-local address")),
-    (([172, 16, 0, 0], 12), Private("a private address")),
-    (([192, 0, 0, 0], 24), Unusable("a reserved address")),
-    (([192, 0, 2, 0], 24), Unusable("a documentation address")),
-    (([192, 31, 196, 0], 24), Unusable("a reserved address")),
-    (([192, 52, 193, 0], 24), Unusable("a reserved address")),
-    (([192, 88, 99, 0], 24), Unusable("a reserved address")),
-    (([192, 168, 0, 0], 16), Private("a private address")),
-    (([192, 175, 48, 0], 24), Unusable("a reserved address")),
-    (([198, 18, 0, 0], 15), Unusable("a benchmarking address")),
-    (([198, 51, 100, 0], 24), Unusable("a documentation address")),
-    (([203, 0, 113, 0], 24), Unusable("a documentation address")),
-    (([224, 0, 0, 0], 4), Unusable("a multicast address")),
-    (([240, 0, 0, 0], 4), Unusable("a reserved address")),
-];
-
-const SPECIAL_V6: [(V6Block, AddressClass); 14] = [
-    (([0, 0, 0, 0, 0, 0, 0, 0], 128), Unusable("an unspecified address")),
-    (([0, 0, 0, 0, 0, 0, 0, 1], 128), Private("a loopback address")),
-    (([0, 0, 0, 0, 0, 0xffff, 0, 0], 96), Unusable("an IPv4 address written as IPv6")),
-    (([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96), Unusable("an IPv4 address behind a translator")),
-    (([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48), Unusable("an IPv4 address behind a translator")),
-    (([0x100, 0, 0, 0, 0, 0, 0, 0], 64), Unusable("a discard address")),
-    (([0x2001, 0, 0, 0, 0, 0, 0, 0], 23), Unusable("a protocol's own address")),
-    (([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32), Unusable("a documentation address")),
-    (([0x2002, 0, 0, 0, 0, 0, 0, 0], 16), Unusable("a 6to4 address")),
-    (([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20), Unusable("a documentation address")),
-    (([0x5f00, 0, 0, 0, 0, 0, 0, 0], 16), Unusable("a reserved address")),
-    (([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7), Private("a private address")),
-    (([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10), Unusable("a link-local address")),
-    (([0xff00, 0, 0, 0, 0, 0, 0, 0], 8), Unusable("a multicast address")),
-];
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -266,6 +229,24 @@ mod tests {
             ("fe80::1", "link-local"),
             ("ff02::1", "multicast"),
             ("4000::1", "unassigned"),
+            ("192.31.196.1", "AS112"),
+            ("192.175.48.255", "AS112"),
+            ("192.52.193.1", "multicast relays"),
+            ("192.88.99.2", "6to4 relay"),
+            ("192.0.0.9", "reserved"),
+            ("198.19.255.255", "benchmarking"),
+            ("255.255.255.255", "reserved"),
+            ("2620:4f:8000::1", "AS112"),
+            ("2001:4:112::1", "AS112"),
+            ("2001::1", "Teredo"),
+            ("2001:1::3", "a protocol's own"),
+            ("2001:1ff:ffff::1", "a protocol's own"),
+            ("2002::1", "6to4"),
+            ("3fff:fff::1", "documentation"),
+            ("5f00::1", "reserved"),
+            ("100::1", "discard"),
+            ("100:0:0:1::1", "dummy"),
+            ("64:ff9b:1::1", "translator"),
             ("93.184.216.0/24", "wider than one host"),
             ("0.0.0.0/0", "wider than one host"),
             ("2606::/64", "wider than one host"),
@@ -274,6 +255,24 @@ mod tests {
             ("example.com", "not an IP address"),
         ] {
             assert!(refusal_on_the_internet(text).contains(why), "{text}: {}", refusal_on_the_internet(text));
+        }
+    }
+
+    #[test]
+    fn i4_every_line_of_the_registries_counts_and_its_neighbours_do_not() {
+        assert_eq!(SPECIAL.len(), special_lines().count());
+        assert_eq!(special_lines().filter(|line| line.split('\t').count() == 5).count(), SPECIAL.len());
+        for (net, class) in SPECIAL.iter() {
+            for address in [net.network(), net.broadcast()] {
+                assert_ne!(AddressClass::of(address), AddressClass::Public, "{address} of {net}");
+            }
+            assert!(net.addr() == net.trunc().addr() && !matches!(class, AddressClass::Public), "{net}");
+        }
+        for text in ["192.31.195.255", "192.31.197.0", "192.175.49.0", "198.17.255.255", "198.20.0.0", "223.255.255.255"] {
+            assert_eq!(refusal_on_the_internet(text), "admitted", "{text}");
+        }
+        for text in ["2001:200::1", "2001:db7::1", "2003::1", "2620:4f:8001::1", "2620:4f:7fff::1", "3fff:1000::1"] {
+            assert_eq!(refusal_on_the_internet(text), "admitted", "{text}");
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use super::claim_forms::never_shown;
 use super::{Directory, Identity, MemberName};
 
 /// What a token claims, once its signature holds: names and values.
@@ -42,10 +43,35 @@ pub struct WorkflowRun {
 /// Why a workflow is no member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoMember {
-    /// No identity's claims are all there.
-    None,
+    /// No identity's claims are all there. How the token differs from the nearest one, if there is one of this repository or owner:
+    /// nobody else is told what is asked for.
+    None(Vec<ClaimDifference>),
     /// The claims are those of several members.
     Several(Vec<MemberName>),
+}
+
+/// A claim of a token that an identity asks for with another value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimDifference {
+    /// The claim.
+    pub name: String,
+    /// What the identity asks for.
+    pub asked: String,
+    /// What the token has, if it has the claim.
+    pub shown: Option<String>,
+}
+
+impl fmt::Display for ClaimDifference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, asked, shown } = self;
+        match shown {
+            Some(shown) => write!(f, "`{name}` has to be `{asked}`, and the token has `{shown}`"),
+            None if name == "environment" => {
+                write!(f, "`environment` has to be `{asked}`, and the token has none: give the job `environment: {asked}`")
+            }
+            None => write!(f, "`{name}` has to be `{asked}`, and the token has none"),
+        }
+    }
 }
 
 /// Claims that say whose workflow it is. Others could be made true in a repository of one's own.
@@ -78,7 +104,37 @@ impl fmt::Display for WorkflowRun {
 impl ClaimPattern {
     /// Whether a token shows all of them.
     pub fn is_met_by(&self, claims: &Claims) -> bool {
-        self.0.iter().all(|(name, value)| claims.get(name) == Some(value))
+        self.differences(claims).next().is_none()
+    }
+
+    /// The claims that a token lacks, or has with another value.
+    pub fn differences(&self, claims: &Claims) -> impl Iterator<Item = ClaimDifference> {
+        let differing = self.0.iter().filter(|(name, value)| claims.get(name) != Some(value));
+        differing.map(|(name, asked)| {
+            let shown = claims.get(name).map(str::to_owned);
+            ClaimDifference { name: name.clone(), asked: asked.clone(), shown }
+        })
+    }
+
+    /// Why no token of GitHub's ever has all of these, if none does.
+    pub fn never_matches(&self) -> Option<String> {
+        let twice = self.0.iter().enumerate().find_map(|(at, (name, value))| {
+            let other = self.0[..at].iter().find(|(earlier, other)| earlier == name && other != value)?;
+            Some(format!("`{name}` cannot be `{}` and `{value}` at once; write one identity for each", other.1))
+        });
+        twice.or_else(|| self.0.iter().find_map(|(name, value)| never_shown(name, value)))
+    }
+
+    /// Whether the token is of the repository or owner that this asks for.
+    fn is_of_the_same(&self, claims: &Claims) -> bool {
+        self.0.iter().filter(|(name, _)| PINS.contains(&name.as_str())).all(|(name, value)| claims.get(name) == Some(value))
+    }
+}
+
+impl fmt::Display for ClaimPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pairs: Vec<_> = self.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        f.write_str(&pairs.join(";"))
     }
 }
 
@@ -102,6 +158,29 @@ impl FromStr for ClaimPattern {
 }
 
 impl Directory {
+    /// How a workflow's claims differ from those of the identity that takes the fewest others, of those of its repository or owner.
+    fn nearest_to(&self, claims: &Claims) -> Vec<ClaimDifference> {
+        let near = self.claim_patterns().filter(|(_, pattern)| pattern.is_of_the_same(claims));
+        near.map(|(_, pattern)| pattern.differences(claims).collect::<Vec<_>>()).min_by_key(Vec::len).unwrap_or_default()
+    }
+
+    /// The identities that no workflow can ever have: each with its member, why, and what to write.
+    pub fn patterns_that_never_match(&self) -> Vec<String> {
+        let why = |(member, pattern): (&MemberName, ClaimPattern)| {
+            let why = pattern.never_matches()?;
+            Some(format!("member {member}: identities: no workflow can ever have `github:{pattern}`: {why}"))
+        };
+        self.claim_patterns().filter_map(why).collect()
+    }
+
+    fn claim_patterns(&self) -> impl Iterator<Item = (&MemberName, ClaimPattern)> {
+        let all = self.members.values().flat_map(|member| member.identities.iter().map(move |identity| (&member.name, identity)));
+        all.filter_map(|(member, identity)| match identity {
+            Identity::Github(pattern) => Some((member, pattern.parse().ok()?)),
+            _ => None,
+        })
+    }
+
     /// The identity that a workflow with these claims has; it must be one member's alone.
     pub fn identity_of_workflow(&self, claims: &Claims) -> Result<Identity, NoMember> {
         let is_met = |identity: &&Identity| match identity {
@@ -110,7 +189,7 @@ impl Directory {
         };
         let met = self.members.values().filter_map(|member| Some((member, member.identities.iter().find(is_met)?)));
         match met.collect::<Vec<_>>().as_slice() {
-            [] => Err(NoMember::None),
+            [] => Err(NoMember::None(self.nearest_to(claims))),
             [(_, identity)] => Ok((*identity).clone()),
             several => Err(NoMember::Several(several.iter().map(|(member, _)| member.name.clone()).collect())),
         }
@@ -134,6 +213,29 @@ mod tests {
         assert!(!pattern.is_met_by(&claims(&[("repository_id", "42")])));
         assert!(!pattern.is_met_by(&claims(&[("repository_id", "42"), ("environment", "Production")])));
         assert!(!pattern.is_met_by(&claims(&[("repository_id", "420"), ("environment", "production")])));
+    }
+
+    #[test]
+    fn what_differs_is_told_and_what_can_never_match_too() {
+        let pattern: ClaimPattern = "repository_id=42;environment=production;ref=refs/heads/main".parse().unwrap();
+        let token = claims(&[("repository_id", "42"), ("ref", "refs/heads/topic")]);
+        let said: Vec<_> = pattern.differences(&token).map(|difference| difference.to_string()).collect();
+        assert_eq!(
+            said,
+            [
+                "`environment` has to be `production`, and the token has none: give the job `environment: production`",
+                "`ref` has to be `refs/heads/main`, and the token has `refs/heads/topic`",
+            ]
+        );
+        assert!(pattern.is_of_the_same(&token) && !pattern.is_of_the_same(&claims(&[("environment", "production")])));
+        assert_eq!(pattern.never_matches(), None);
+        for (never, why) in [
+            ("repository_id=42;ref=refs/heads/*", "taken to the letter"),
+            ("repository_id=42;ref=refs/heads/a;ref=refs/heads/b", "cannot be `refs/heads/a` and `refs/heads/b` at once"),
+        ] {
+            let said = never.parse::<ClaimPattern>().unwrap().never_matches().unwrap();
+            assert!(said.contains(why), "{said}");
+        }
     }
 
     #[test]

@@ -62,15 +62,24 @@ impl Ticks {
             return Err(refused("weekdays are written as Mon, Tue, Wed, Thu, Fri, Sat and Sun".to_owned()));
         }
         let cron = cron::Schedule::from_str(&with_seconds).map_err(|error| refused(error.to_string().trim().to_owned()))?;
+        // Like the 30th of February. Any time is as good as any: the next leap year is at most eight years away.
+        if cron.after(&chrono::DateTime::<chrono::Utc>::UNIX_EPOCH).next().is_none() {
+            return Err(refused("it names a day that no month has".to_owned()));
+        }
         Ok(Self { cron, zone })
+    }
+
+    /// From where to count on the wall's clock for ticks after a time. Cron counts as if clocks were never changed; a day earlier
+    /// covers every change of theirs.
+    fn wall_before(&self, after: Timestamp) -> chrono::DateTime<chrono::Utc> {
+        let margin = if self.zone == Zone::UTC { Span::from_seconds(0) } else { Span::from_hours(24) };
+        chrono::Utc.from_utc_datetime(&self.zone.shows(after.minus(margin)))
     }
 
     /// The ticks after a time, and not after another, in their order. What clocks skip ticks when they skip it, and what they show
     /// twice ticks the first time.
     pub fn between(&self, after: Timestamp, until: Timestamp) -> Vec<Timestamp> {
-        // Cron counts on the wall's clock, as if clocks were never changed; a day earlier covers every change of theirs.
-        let wall = chrono::Utc.from_utc_datetime(&self.zone.shows(after.minus(Span::from_hours(24))));
-        let ticks = self.cron.after(&wall).map(|tick| self.zone.first(tick.naive_utc()));
+        let ticks = self.cron.after(&self.wall_before(after)).map(|tick| self.zone.first(tick.naive_utc()));
         let mut ticks: Vec<_> =
             ticks.skip_while(|tick| *tick <= after).take_while(|tick| *tick <= until).take(MOST_TICKS).collect();
         // Two that were skipped are one.
@@ -85,8 +94,7 @@ impl Ticks {
 
     /// The first tick after a time.
     pub fn next_after(&self, now: Timestamp) -> Option<Timestamp> {
-        let wall = chrono::Utc.from_utc_datetime(&self.zone.shows(now.minus(Span::from_hours(24))));
-        self.cron.after(&wall).map(|tick| self.zone.first(tick.naive_utc())).find(|tick| *tick > now)
+        self.cron.after(&self.wall_before(now)).map(|tick| self.zone.first(tick.naive_utc())).find(|tick| *tick > now)
     }
 }
 
@@ -155,5 +163,27 @@ mod tests {
         assert!(refused("0 8 * * 1-5").contains("weekdays are written as Mon"), "{}", refused("0 8 * * 1-5"));
         assert!(refused("0 8 * *").contains("it has 4 fields"));
         assert!(refused("61 8 * * Mon").contains("`0 8 * * Mon-Fri`"));
+        for (cron, why) in [
+            ("", "it has 0 fields"),
+            ("@daily", "it has 1 fields"),
+            ("0 0 0 1 1 * 2030", "it has 7 fields"),
+            ("0 8 30 2 *", "a day that no month has"),
+            ("0 0 8 31 Apr,Jun *", "a day that no month has"),
+            ("0 0 8 * * 0", "weekdays are written as Mon"),
+        ] {
+            assert!(refused(cron).contains(why), "{cron}: {}", refused(cron));
+        }
+        assert!(Ticks::new("0 8 29 2 *", Zone::UTC).is_ok());
+    }
+
+    #[test]
+    fn universal_time_ticks_as_any_other_zone_does() {
+        for cron in ["0 */5 * * * *", "30 2 * * *", "0 8 * * Mon-Fri", "* * * * * *"] {
+            for at in ["2026-03-29T00:59:30Z", "2026-10-25T01:00:00Z", "2026-12-31T23:59:59Z"] {
+                let at = Timestamp::parse(at).unwrap();
+                let next = |zone: &str| Ticks::new(cron, zone.parse().unwrap()).unwrap().next_after(at);
+                assert_eq!(next("UTC"), next("Africa/Abidjan"), "{cron}");
+            }
+        }
     }
 }

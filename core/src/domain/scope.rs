@@ -58,6 +58,11 @@ impl Scopes {
         Self(scopes.iter().copied().collect())
     }
 
+    /// Those of each of several.
+    pub fn union(several: &[Self]) -> Self {
+        Self(several.iter().flat_map(Self::iter).collect())
+    }
+
     /// Whether this is among them.
     pub fn has(&self, scope: Scope) -> bool {
         self.0.contains(&scope)
@@ -96,6 +101,8 @@ mod tests {
         let scopes: Scopes = "sessions:write, audit:read".parse().unwrap();
         assert_eq!(scopes.to_string().parse(), Ok(scopes.clone()));
         assert!(scopes.has(Scope::SessionsWrite) && !scopes.has(Scope::SessionsRead));
+        let several = ["sessions:write", "audit:read,sessions:write"].map(|text| text.parse().unwrap());
+        assert_eq!(Scopes::union(&several), scopes);
         for text in ["", "sessions", "sessions:read,", "sessions:admin", "*"] {
             assert!(text.parse::<Scopes>().is_err(), "{text}");
         }

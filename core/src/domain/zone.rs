@@ -22,6 +22,9 @@ pub struct Zone(Tz);
 pub struct NoZone(String);
 
 impl Zone {
+    /// Universal time, whose clocks are never changed.
+    pub const UTC: Self = Self(Tz::UTC);
+
     /// What clocks show there at a point in time.
     pub fn shows(self, at: Timestamp) -> NaiveDateTime {
         let utc = DateTime::from_timestamp_millis(at.as_millis()).unwrap_or_default();

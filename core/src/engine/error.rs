@@ -138,7 +138,7 @@ pub enum EngineError {
         answer: String,
     },
     /// No such link.
-    #[error("This link is not one of ours, or has long expired. Run the command again for a new one.")]
+    #[error("This link is not one of ours, has long expired, or newer ones replaced it. Run the command again for a new one.")]
     LinkUnknown,
     /// A link whose time is over.
     #[error("This link has expired: it works for {0}. Run the command again for a new one.")]

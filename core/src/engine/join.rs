@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::offer::MOST_LINKS;
 use super::{Caller, Engine, EngineError};
 use crate::domain::{Actor, AuditAction, AuditEvent, Identity, MemberName, Span, Surface, Timestamp, guest_name, is_guest};
 use crate::random::{self, Random};
@@ -58,11 +59,13 @@ impl Engine {
         let mut tx = self.store.begin().await?;
         self.served(&mut tx, caller).await?;
         let (code, expires_at) = (JoinCode::new(self.random.as_ref()), tx.now().plus(CODE_LIFE));
-        tx.insert_join_code(&code.hash(), caller.identity(), expires_at).await?;
-        let details = json!({ "member": caller.name().as_str(), "identity": caller.identity().to_string() });
-        let (at, actor) = (tx.now(), caller.actor());
-        let event = AuditEvent { at, actor, action: AuditAction::JoinCodeIssued, session: None, details };
-        tx.record(&event, self.random.as_ref()).await?;
+        let has_replaced = tx.insert_join_code(&code.hash(), caller.identity(), expires_at, MOST_LINKS).await?;
+        if !has_replaced {
+            let details = json!({ "member": caller.name().as_str(), "identity": caller.identity().to_string() });
+            let (at, actor) = (tx.now(), caller.actor());
+            let event = AuditEvent { at, actor, action: AuditAction::JoinCodeIssued, session: None, details };
+            tx.record(&event, self.random.as_ref()).await?;
+        }
         tx.commit().await?;
         Ok(IssuedCode { code, expires_at, logins: self.logins })
     }

@@ -1,12 +1,12 @@
 //! Writes offers, those that come at once together: everything is read once and written once, however many they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::json;
 
 use super::guard::counted;
-use super::offer::LINK_LIFE;
+use super::offer::{LINK_LIFE, MOST_LINKS};
 use super::{Caller, Engine, EngineError, Link, Offer, OfferRequest, Token};
 use crate::domain::{AuditAction, AuditEvent, ConfirmationId, MemberName, Panic};
 use crate::gather::Gather;
@@ -63,8 +63,21 @@ impl Engine {
         }
         let good: Vec<_> = offered.iter().flatten().collect();
         let links: Vec<_> = good.iter().map(|(confirmation, link)| (confirmation, link.token.hash())).collect();
+        let members: BTreeSet<_> = good.iter().map(|(confirmation, _)| &confirmation.member).collect();
+        let mut open = if members.is_empty() { BTreeMap::new() } else { tx.count_open_links(&members).await? };
+        let mut is_recorded = |confirmation: &Confirmation| {
+            let open = open.entry(confirmation.member.clone()).or_insert(0_u32);
+            *open = open.saturating_add(1);
+            *open <= MOST_LINKS
+        };
+        let recorded: Vec<_> = good.iter().filter(|(confirmation, _)| is_recorded(confirmation)).collect();
+        let events: Vec<_> = recorded.iter().map(|(confirmation, _)| issued(&tx, confirmation)).collect();
         tx.insert_confirmations(&links).await?;
-        let events: Vec<_> = good.iter().map(|(confirmation, _)| issued(&tx, confirmation)).collect();
+        let crowded: BTreeSet<_> =
+            members.into_iter().filter(|member| open.get(*member).is_some_and(|open| *open > MOST_LINKS)).collect();
+        if !crowded.is_empty() {
+            tx.keep_newest_links(&crowded, MOST_LINKS).await?;
+        }
         tx.record_all(&events, self.random.as_ref()).await?;
         tx.commit().await?;
         Ok(offered.into_iter().map(|offered| offered.map(|(_, link)| link)).collect())

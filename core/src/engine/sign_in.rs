@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::offer::LINK_LIFE;
+use super::offer::{LINK_LIFE, MOST_LINKS};
 use super::{Caller, Engine, EngineError, Token, WebCookie};
 use crate::domain::{
     Actor, AuditAction, AuditEvent, CookieTimes, Identity, MemberName, ShownCookie, Span, Surface, Timestamp, WebLimits,
@@ -49,9 +49,12 @@ impl Engine {
         self.still(&mut tx, caller).await?;
         let (token, expires_at) = (Token::new(self.random.as_ref()), tx.now().plus(LINK_LIFE));
         let (identity, member) = (caller.identity().clone(), caller.name().clone());
-        tx.insert_sign_in_link(&token.hash(), &SignInLink { identity, member, expires_at, used_at: None }).await?;
-        let details = json!({ "member": caller.name().as_str(), "identity": caller.identity().to_string() });
-        self.record_of_web(&mut tx, caller.actor(), AuditAction::WebLinkIssued, details).await?;
+        let link = SignInLink { identity, member, expires_at, used_at: None };
+        let has_replaced = tx.insert_sign_in_link(&token.hash(), &link, MOST_LINKS).await?;
+        if !has_replaced {
+            let details = json!({ "member": caller.name().as_str(), "identity": caller.identity().to_string() });
+            self.record_of_web(&mut tx, caller.actor(), AuditAction::WebLinkIssued, details).await?;
+        }
         tx.commit().await?;
         Ok(IssuedSignIn { token, expires_at })
     }

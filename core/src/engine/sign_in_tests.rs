@@ -90,3 +90,20 @@ async fn without_pages_nobody_signs_in() {
     assert!(matches!(engine.sign_in(&world.ana(), "test").await, Err(EngineError::NoSignIn)));
     assert!(matches!(engine.visit(&world.cookie().await).await, Err(EngineError::NoSignIn)));
 }
+
+#[tokio::test]
+async fn of_many_links_to_sign_in_the_newest_work_and_the_log_does_not_grow_with_the_others() {
+    let world = World::new().await;
+    let mut links = Vec::new();
+    for _ in 0..MOST_LINKS + 5 {
+        links.push(world.engine.issue_sign_in(&world.ana()).await.unwrap());
+        world.on.clock.advance(Span::from_seconds(1));
+    }
+    for (number, link) in links.iter().enumerate() {
+        let works = world.engine.look_at_sign_in(&link.token).await.is_ok();
+        assert_eq!(works, number >= 5, "link {number}");
+    }
+    let log = world.engine.store.audit_page(world.engine.store.audit_range(None, None).await.unwrap(), 1_000).await.unwrap();
+    let recorded = log.iter().filter(|entry| entry.action == AuditAction::WebLinkIssued.as_str()).count();
+    assert_eq!(recorded, usize::try_from(MOST_LINKS).unwrap());
+}

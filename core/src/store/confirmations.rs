@@ -1,6 +1,6 @@
 //! One-time links: a token's hash, what it would start, whether it was used, and so which address a member confirmed last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
@@ -83,6 +83,47 @@ impl Tx {
             query = query.bind(link.identity.as_ref().map(ToString::to_string));
         }
         query.execute(&mut *self.inner).await?;
+        Ok(())
+    }
+
+    /// How many links each of these members has that can still be used.
+    pub async fn count_open_links(&mut self, members: &BTreeSet<&MemberName>) -> Result<BTreeMap<MemberName, u32>, StoreError> {
+        let sql = format!(
+            "SELECT member, COUNT(*) AS open FROM confirmations WHERE used_at IS NULL AND member IN {} AND expires_at > ${}
+             GROUP BY member",
+            placeholders(1, members.len()),
+            members.len() + 1
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for member in members {
+            query = query.bind(member.as_str());
+        }
+        let rows = query.bind(self.now.as_millis()).fetch_all(&mut *self.inner).await?;
+        let count = |row: &AnyRow| {
+            let read = Reader::new(row, "confirmations", "member")?;
+            let member = read.parsed("member", |text| MemberName::new(text).ok())?;
+            Ok((member, u32::try_from(read.number("open")?).unwrap_or(u32::MAX)))
+        };
+        rows.iter().map(count).collect()
+    }
+
+    /// Leaves each of these members the newest of their links that nobody has used: the others are forgotten.
+    pub async fn keep_newest_links(&mut self, members: &BTreeSet<&MemberName>, most: u32) -> Result<(), StoreError> {
+        // Ids are in the order of time.
+        let sql = format!(
+            "DELETE FROM confirmations WHERE used_at IS NULL AND id IN (
+                 SELECT id FROM (
+                     SELECT id, ROW_NUMBER() OVER (PARTITION BY member ORDER BY id DESC) AS place
+                     FROM confirmations WHERE used_at IS NULL AND member IN {}
+                 ) AS ranked WHERE place > ${})",
+            placeholders(1, members.len()),
+            members.len() + 1
+        );
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for member in members {
+            query = query.bind(member.as_str());
+        }
+        query.bind(i64::from(most)).execute(&mut *self.inner).await?;
         Ok(())
     }
 

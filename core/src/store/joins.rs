@@ -5,17 +5,33 @@ use super::{StoreError, Tx};
 use crate::domain::{Identity, MemberName, Timestamp};
 
 impl Tx {
-    /// Adds a code, by its hash; those that are over go.
-    pub async fn insert_join_code(&mut self, hash: &str, from: &Identity, expires_at: Timestamp) -> Result<(), StoreError> {
+    /// Adds a code, by its hash; those that are over go, and the oldest of the identity's where there are `most`. Whether one did that
+    /// could still be used.
+    pub async fn insert_join_code(
+        &mut self,
+        hash: &str,
+        from: &Identity,
+        expires_at: Timestamp,
+        most: u32,
+    ) -> Result<bool, StoreError> {
         let now = self.now.as_millis();
         sqlx::query("DELETE FROM join_codes WHERE expires_at < $1").bind(now).execute(&mut *self.inner).await?;
+        let replaced = sqlx::query(
+            "DELETE FROM join_codes WHERE identity = $1 AND used_at IS NULL AND code_hash NOT IN (
+                 SELECT code_hash FROM join_codes WHERE identity = $1 AND used_at IS NULL
+                 ORDER BY expires_at DESC, code_hash LIMIT $2)",
+        )
+        .bind(from.to_string())
+        .bind(i64::from(most) - 1)
+        .execute(&mut *self.inner)
+        .await?;
         sqlx::query("INSERT INTO join_codes (code_hash, identity, expires_at) VALUES ($1, $2, $3)")
             .bind(hash)
             .bind(from.to_string())
             .bind(expires_at.as_millis())
             .execute(&mut *self.inner)
             .await?;
-        Ok(())
+        Ok(replaced.rows_affected() > 0)
     }
 
     /// Who was handed the code with this hash, if it can still be used.

@@ -46,10 +46,20 @@ pub struct WebSession {
 }
 
 impl Tx {
-    /// Adds a link, by its token's hash; those that are over go.
-    pub async fn insert_sign_in_link(&mut self, hash: &str, link: &SignInLink) -> Result<(), StoreError> {
+    /// Adds a link, by its token's hash; those that are over go, and the oldest of the member's where there are `most`. Whether one did
+    /// that could still be used.
+    pub async fn insert_sign_in_link(&mut self, hash: &str, link: &SignInLink, most: u32) -> Result<bool, StoreError> {
         let now = self.now.as_millis();
         sqlx::query("DELETE FROM sign_in_links WHERE expires_at < $1").bind(now).execute(&mut *self.inner).await?;
+        let replaced = sqlx::query(
+            "DELETE FROM sign_in_links WHERE member = $1 AND used_at IS NULL AND token_hash NOT IN (
+                 SELECT token_hash FROM sign_in_links WHERE member = $1 AND used_at IS NULL
+                 ORDER BY expires_at DESC, token_hash LIMIT $2)",
+        )
+        .bind(link.member.as_str())
+        .bind(i64::from(most) - 1)
+        .execute(&mut *self.inner)
+        .await?;
         sqlx::query("INSERT INTO sign_in_links (token_hash, identity, member, expires_at) VALUES ($1, $2, $3, $4)")
             .bind(hash)
             .bind(link.identity.to_string())
@@ -57,7 +67,7 @@ impl Tx {
             .bind(link.expires_at.as_millis())
             .execute(&mut *self.inner)
             .await?;
-        Ok(())
+        Ok(replaced.rows_affected() > 0)
     }
 
     /// The link with this token's hash.

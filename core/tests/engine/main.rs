@@ -10,6 +10,7 @@ mod found;
 mod guards;
 mod histories;
 mod invariants;
+mod links;
 mod lost;
 mod lying_lists;
 mod model;

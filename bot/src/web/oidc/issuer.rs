@@ -3,45 +3,26 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use entryguard_core::config::OidcSettings;
 use entryguard_core::domain::{Identity, Timestamp};
-use openidconnect::core::{
-    CoreAuthenticationFlow, CoreClient, CoreClientAuthMethod, CoreIdToken, CoreIdTokenClaims, CoreJwsSigningAlgorithm,
-    CoreProviderMetadata,
-};
-use openidconnect::{
-    AuthType, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret, CsrfToken, EndpointMaybeSet, EndpointNotSet,
-    EndpointSet, IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, SignatureVerificationError,
-    TokenResponse,
-};
+use http::{Request, header};
+use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreClientAuthMethod, CoreProviderMetadata};
+use openidconnect::url::form_urlencoded::byte_serialize;
+use openidconnect::{ClientId, CsrfToken, IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope};
 use secrecy::ExposeSecret;
+use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use super::attempt::Attempt;
-use crate::http::outgoing;
+use super::id_token::{Expected, IdTokenError, Person, verify};
+use crate::http::outgoing::{self, FetchError};
 
 /// How long the issuer's description is taken for the present one.
 const FRESH: Duration = Duration::from_secs(60 * 60);
 /// How often an unknown key makes us look again.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
-/// How far clocks may be apart.
-const LEEWAY: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
-
-/// What signs tokens with a key that only the issuer has. Whatever a token says of its algorithm, no other is taken: above all no HMAC,
-/// whose key could be a public one.
-const ALGORITHMS: [CoreJwsSigningAlgorithm; 9] = [
-    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256,
-    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha384,
-    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha512,
-    CoreJwsSigningAlgorithm::RsaSsaPssSha256,
-    CoreJwsSigningAlgorithm::RsaSsaPssSha384,
-    CoreJwsSigningAlgorithm::RsaSsaPssSha512,
-    CoreJwsSigningAlgorithm::EcdsaP256Sha256,
-    CoreJwsSigningAlgorithm::EcdsaP384Sha384,
-    CoreJwsSigningAlgorithm::EdDsa,
-];
-
 /// Why nobody could be signed in through the issuer.
 #[derive(Debug, thiserror::Error)]
 pub enum IssuerError {
@@ -101,7 +82,18 @@ struct Known {
     fetched: Instant,
 }
 
-type Client = CoreClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointMaybeSet, EndpointMaybeSet>;
+/// What the issuer gives for a code.
+#[derive(Deserialize)]
+struct Tokens {
+    id_token: Option<String>,
+}
+
+/// Why it gives nothing.
+#[derive(Deserialize)]
+struct Refusal {
+    error: String,
+    error_description: Option<String>,
+}
 
 impl Issuer {
     /// The issuer of the configuration, for the server that browsers reach there.
@@ -119,7 +111,9 @@ impl Issuer {
     /// Where to sign in.
     pub async fn sign_in_url(&self, attempt: &Attempt) -> Result<String, IssuerError> {
         let key = &self.settings.client_secret;
-        let client = self.client(self.known(FRESH).await?);
+        let metadata = self.known(FRESH).await?.metadata;
+        let id = ClientId::new(self.settings.client_id.clone());
+        let client = CoreClient::from_provider_metadata(metadata, id, None).set_redirect_uri(self.redirect.clone());
         let challenge = PkceCodeChallenge::from_code_verifier_sha256(&PkceCodeVerifier::new(attempt.verifier(key)));
         let (state, nonce) = (attempt.state(key), attempt.nonce(key));
         let request = client.authorize_url(
@@ -136,60 +130,90 @@ impl Issuer {
     pub async fn who(&self, attempt: &Attempt, code: &str, now: Timestamp) -> Result<Verified, IssuerError> {
         let key = &self.settings.client_secret;
         let known = self.known(FRESH).await?;
-        let client = self.client(known);
-        let exchange = client.exchange_code(AuthorizationCode::new(code.to_owned()));
-        let exchange = exchange.map_err(|error| IssuerError::Away(error.to_string()))?;
-        let verifier = PkceCodeVerifier::new(attempt.verifier(key));
-        let answer = exchange.set_pkce_verifier(verifier).request_async(&outgoing::send).await;
-        let answer = answer.map_err(|error| IssuerError::CodeRefused(causes(&error)))?;
-        let token = answer.id_token().ok_or_else(|| IssuerError::TokenRefused("there is no id_token".to_owned()))?;
-        let nonce = Nonce::new(attempt.nonce(key));
-        let claims = match self.claims(&client, token, &nonce, now) {
-            // Keys are exchanged, so one that we do not know makes us look, but not at anybody's pace.
-            Err(error) if is_unknown_key(&error) => {
-                let client = self.client(self.known(LOOK_AGAIN).await?);
-                self.claims(&client, token, &nonce, now).cloned()
-            }
-            claims => claims.cloned(),
+        let token = self.exchange(&known.metadata, code, &attempt.verifier(key)).await?;
+        let nonce = attempt.nonce(key);
+        let expected = Expected {
+            issuer: &self.settings.issuer,
+            client: &self.settings.client_id,
+            other_audiences: &self.settings.allowed_audience,
+            nonce: &nonce,
+            now,
         };
-        self.verified(&claims.map_err(|error| IssuerError::TokenRefused(causes(&error)))?)
+        let person = match verify(&token, known.metadata.jwks(), &expected) {
+            // Keys are exchanged, so one that we do not know makes us look, but not at anybody's pace.
+            Err(IdTokenError::UnknownKey) => verify(&token, self.known(LOOK_AGAIN).await?.metadata.jwks(), &expected),
+            verified => verified,
+        };
+        self.verified(person.map_err(|error| IssuerError::TokenRefused(error.to_string()))?)
     }
 
-    fn claims<'a>(
-        &self,
-        client: &Client,
-        token: &'a CoreIdToken,
-        nonce: &Nonce,
-        now: Timestamp,
-    ) -> Result<&'a CoreIdTokenClaims, ClaimsVerificationError> {
-        let now = DateTime::<Utc>::from_timestamp_millis(now.as_millis()).unwrap_or_default();
-        let issued =
-            move |at: DateTime<Utc>| if at > now + LEEWAY { Err("it was issued in the future".to_owned()) } else { Ok(()) };
-        let verifier = client
-            .id_token_verifier()
-            .set_allowed_algs(ALGORITHMS)
-            .set_time_fn(move || now)
-            .set_issue_time_verifier_fn(issued)
-            .set_other_audience_verifier_fn(|audience| self.settings.allowed_audience.contains(audience));
-        token.claims(&verifier, nonce)
+    /// The token on who has signed in, for the code.
+    async fn exchange(&self, metadata: &CoreProviderMetadata, code: &str, verifier: &str) -> Result<String, IssuerError> {
+        let url = metadata.token_endpoint().map(|url| url.as_str());
+        let url = url.ok_or_else(|| IssuerError::Away("it names no token_endpoint".to_owned()))?;
+        let (id, secret) = (self.settings.client_id.as_str(), self.settings.client_secret.expose_secret());
+        let mut form = vec![
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", self.redirect.as_str()),
+            ("code_verifier", verifier),
+        ];
+        let mut request = Request::post(url)
+            .header(header::ACCEPT, "application/json")
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let methods = metadata.token_endpoint_auth_methods_supported().cloned().unwrap_or_default();
+        let only_in_body = methods.contains(&CoreClientAuthMethod::ClientSecretPost)
+            && !methods.contains(&CoreClientAuthMethod::ClientSecretBasic);
+        if only_in_body {
+            form.extend([("client_id", id), ("client_secret", secret)]);
+        } else {
+            // RFC 6749, 2.3.1: each is form-encoded before both are put together.
+            let [id, secret] = [id, secret].map(|text| byte_serialize(text.as_bytes()).collect::<String>());
+            request = request.header(header::AUTHORIZATION, format!("Basic {}", STANDARD.encode(format!("{id}:{secret}"))));
+        }
+        let form = serde_urlencoded::to_string(form).map_err(|error| IssuerError::Away(error.to_string()))?;
+        let request = request.body(form.into_bytes()).map_err(|error| IssuerError::Away(error.to_string()))?;
+        let answer =
+            send(self.settings.issuer.clone(), request).await.map_err(|error| IssuerError::CodeRefused(error.to_string()))?;
+        if !answer.status().is_success() {
+            let why = serde_json::from_slice::<Refusal>(answer.body());
+            let why = why.map_or_else(
+                |_| String::new(),
+                |Refusal { error, error_description }| format!(": {error} {}", error_description.unwrap_or_default()),
+            );
+            return Err(IssuerError::CodeRefused(format!("it answers {}{why}", answer.status())));
+        }
+        let tokens = serde_json::from_slice::<Tokens>(answer.body());
+        let tokens = tokens.map_err(|error| IssuerError::CodeRefused(format!("its answer cannot be read: {error}")))?;
+        tokens.id_token.ok_or_else(|| IssuerError::TokenRefused("there is no id_token".to_owned()))
     }
 
-    fn verified(&self, claims: &CoreIdTokenClaims) -> Result<Verified, IssuerError> {
+    fn verified(&self, person: Person) -> Result<Verified, IssuerError> {
         let host = &self.settings.host;
-        let identity = format!("oidc:{host}/{}", claims.subject().as_str()).parse().map_err(|_| IssuerError::Unnameable)?;
-        let email = claims.email().filter(|_| self.settings.match_email && claims.email_verified() == Some(true));
+        let identity = format!("oidc:{host}/{}", person.subject).parse().map_err(|_| IssuerError::Unnameable)?;
+        let email = person.verified_email.filter(|_| self.settings.match_email);
         let by_email = email.and_then(|email| format!("oidc-email:{host}/{}", email.to_ascii_lowercase()).parse().ok());
         Ok(Verified { identity, by_email })
     }
 
-    fn client(&self, known: Known) -> Client {
-        let id = ClientId::new(self.settings.client_id.clone());
-        let secret = ClientSecret::new(self.settings.client_secret.expose_secret().to_owned());
-        let methods = known.metadata.token_endpoint_auth_methods_supported().cloned().unwrap_or_default();
-        let only_in_body = methods.contains(&CoreClientAuthMethod::ClientSecretPost)
-            && !methods.contains(&CoreClientAuthMethod::ClientSecretBasic);
-        let client = CoreClient::from_provider_metadata(known.metadata, id, Some(secret)).set_redirect_uri(self.redirect.clone());
-        client.set_auth_type(if only_in_body { AuthType::RequestBody } else { AuthType::BasicAuth })
+    /// Refuses a description by which secrets would be sent in the open, or browsers be led there.
+    fn check(&self, metadata: CoreProviderMetadata) -> Result<CoreProviderMetadata, String> {
+        let named = [
+            ("authorization_endpoint", Some(metadata.authorization_endpoint().as_str())),
+            ("token_endpoint", metadata.token_endpoint().map(|url| url.as_str())),
+        ];
+        let open = named.into_iter().find(|(_, url)| url.is_some_and(|url| !outgoing::is_as_private(url, &self.settings.issuer)));
+        match open {
+            Some((key, _)) => Err(format!("its `{key}` is not an https:// address; correct how the issuer names itself")),
+            None => Ok(metadata),
+        }
+    }
+
+    async fn discover(&self) -> Result<CoreProviderMetadata, String> {
+        let issuer = self.settings.issuer.clone();
+        let send = move |request| send(issuer.clone(), request);
+        let metadata = CoreProviderMetadata::discover_async(self.url.clone(), &send).await.map_err(|error| causes(&error))?;
+        self.check(metadata)
     }
 
     /// The issuer's description and keys, no older than this where it can be asked.
@@ -202,11 +226,11 @@ impl Issuer {
         let cause = match asked.failed {
             // Whoever was before us waited for nothing, and so would we.
             Some(at) if at > began => "there was no answer a moment ago".to_owned(),
-            _ => match CoreProviderMetadata::discover_async(self.url.clone(), &outgoing::send).await {
+            _ => match self.discover().await {
                 Ok(metadata) => return Ok(asked.known.insert(Known { metadata, fetched: Instant::now() }).clone()),
-                Err(error) => {
+                Err(cause) => {
                     asked.failed = Some(Instant::now());
-                    causes(&error)
+                    cause
                 }
             },
         };
@@ -221,8 +245,14 @@ impl Issuer {
     }
 }
 
-fn is_unknown_key(error: &ClaimsVerificationError) -> bool {
-    matches!(error, ClaimsVerificationError::SignatureVerification(SignatureVerificationError::NoMatchingKey))
+/// Sends a request to an address that the issuer names. What goes there is a secret, or decides who is who.
+async fn send(issuer: String, request: Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, FetchError> {
+    let url = request.uri().to_string();
+    if !outgoing::is_as_private(&url, &issuer) {
+        let why = "the issuer names it, and it is not an https:// address".to_owned();
+        return Err(FetchError::Senseless { url, why });
+    }
+    outgoing::send(request).await
 }
 
 /// An error with what caused it, on one line.

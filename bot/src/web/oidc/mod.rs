@@ -1,6 +1,7 @@
 //! Signing in through an OpenID Connect issuer: the authorization code flow with PKCE, state and nonce.
 
 mod attempt;
+mod id_token;
 mod issuer;
 
 use std::sync::Arc;

@@ -9,9 +9,11 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::Region;
-use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::{Builder, Connector};
 use entryguard_core::domain::{Credential, CredentialName};
+use entryguard_outgoing::Proxies;
 
 /// The clients made so far.
 #[derive(Debug, Default)]
@@ -39,7 +41,7 @@ async fn connect(credential: &Credential, region: &str) -> Client {
         .operation_timeout(Duration::from_secs(8))
         .build();
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https())
+        .http_client(http_client(credential.endpoint_url.as_deref()))
         .region(Region::new(region.to_owned()))
         .timeout_config(timeouts)
         // The reconciler tries again by itself, and looks in between; the SDK must not do so behind its back for long.
@@ -58,4 +60,27 @@ async fn connect(credential: &Credential, region: &str) -> Client {
     }
     let assumed = assumed.build().await;
     Client::from_conf(aws_sdk_ec2::config::Builder::from(&config).credentials_provider(assumed).build())
+}
+
+/// The SDK's client, through the proxy of the environment where there is one for AWS. What tells a machine who it is has plain
+/// addresses, and is asked directly; only an endpoint of one's own may have one that a proxy leads to.
+fn http_client(endpoint: Option<&str>) -> impl aws_sdk_ec2::config::HttpClient + 'static {
+    let tls = Provider::Rustls(CryptoMode::Ring);
+    let Some(proxy) = proxy(endpoint) else { return Builder::new().tls_provider(tls).build_https() };
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder().tls_provider(tls.clone()).proxy_config(proxy.clone());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        connector.build()
+    })
+}
+
+/// The proxy to go through. One that cannot be used has been refused before anything is connected.
+fn proxy(endpoint: Option<&str>) -> Option<ProxyConfig> {
+    let proxies = Proxies::of_the_environment().ok()?;
+    let config = match endpoint.is_some_and(|url| url.starts_with("http://")) {
+        true => ProxyConfig::http(proxies.http()?),
+        false => ProxyConfig::https(proxies.https()?),
+    };
+    config.ok().map(|config| config.no_proxy(proxies.direct()))
 }

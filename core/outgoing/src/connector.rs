@@ -26,7 +26,8 @@ pub type Connector = HttpsConnector<Ways>;
 pub struct Ways {
     proxies: Proxies,
     direct: HttpConnector,
-    to_proxy: HttpsConnector<HttpConnector>,
+    // None where there is no proxy: to read the system's certificates takes a while.
+    to_proxy: Option<HttpsConnector<HttpConnector>>,
 }
 
 /// A connection.
@@ -58,8 +59,14 @@ impl Ways {
     fn by(proxies: Proxies) -> io::Result<Self> {
         let mut direct = HttpConnector::new();
         direct.enforce_http(false);
-        let to_proxy = HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_http1();
-        Ok(Self { proxies, to_proxy: to_proxy.wrap_connector(direct.clone()), direct })
+        let to_proxy = match proxies.http().or(proxies.https()) {
+            Some(_) => {
+                let builder = HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_http1();
+                Some(builder.wrap_connector(direct.clone()))
+            }
+            None => None,
+        };
+        Ok(Self { proxies, direct, to_proxy })
     }
 }
 
@@ -74,7 +81,7 @@ impl Service<Uri> for Ways {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let Some(proxy) = self.proxies.to(&uri) else {
+        let (Some(proxy), Some(to_proxy)) = (self.proxies.to(&uri), &mut self.to_proxy) else {
             let connecting = self.direct.call(uri);
             return Box::pin(async move {
                 let stream = MaybeHttpsStream::Http(connecting.await?);
@@ -82,10 +89,10 @@ impl Service<Uri> for Ways {
             });
         };
         if uri.scheme_str() == Some("http") {
-            let connecting = self.to_proxy.call(proxy.uri().clone());
+            let connecting = to_proxy.call(proxy.uri().clone());
             return Box::pin(async move { Ok(Way { stream: connecting.await?, is_read_on_the_way: true }) });
         }
-        let tunnel = Tunnel::new(proxy.uri().clone(), self.to_proxy.clone());
+        let tunnel = Tunnel::new(proxy.uri().clone(), to_proxy.clone());
         let mut tunnel = match proxy.basic_auth() {
             Some(authorization) => tunnel.with_auth(authorization.clone()),
             None => tunnel,

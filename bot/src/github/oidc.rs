@@ -15,8 +15,6 @@ const LEEWAY: u64 = 30;
 /// The longest life that a token may have, in seconds: used ones are remembered for longer.
 const LONGEST_LIFE: u64 = 60 * 60;
 
-const EXPIRED: &str = "it has expired. Request a new one.";
-
 /// Why a token is not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenRefused {
@@ -75,11 +73,15 @@ impl Verifier {
         if expires.saturating_sub(issued) > LONGEST_LIFE {
             return Err(TokenRefused::Wrong("it lives for longer than an hour."));
         }
-        // The verification above goes by the wall clock, which may have gone back.
-        if expires.saturating_add(LEEWAY) <= engine.now().as_seconds().unsigned_abs() {
-            return Err(TokenRefused::Wrong(EXPIRED));
+        // The library goes by the wall clock, which may have gone back.
+        let now = engine.now().as_seconds().unsigned_abs();
+        if expires.saturating_add(LEEWAY) < now {
+            return Err(TokenRefused::Wrong("it has expired. Request a new one."));
         }
-        if issued > engine.now().as_seconds().unsigned_abs() + LEEWAY {
+        if claims.get("nbf").is_some_and(|begins| begins.as_u64().is_none_or(|begins| begins > now + LEEWAY)) {
+            return Err(TokenRefused::Wrong("it is not valid yet. Compare the clocks of the server and of GitHub."));
+        }
+        if issued > now + LEEWAY {
             return Err(TokenRefused::Wrong("it was issued in the future."));
         }
         if !engine.accept_once(&format!("jti:{}:{jti}", self.keys.issuer())).await? {
@@ -93,8 +95,8 @@ impl Verifier {
         validation.set_issuer(&[self.keys.issuer()]);
         validation.set_audience(&[&self.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
-        validation.validate_nbf = true;
-        validation.leeway = LEEWAY;
+        // Its times are compared with the engine's: see `verify`.
+        validation.validate_exp = false;
         validation
     }
 
@@ -102,8 +104,6 @@ impl Verifier {
         use jsonwebtoken::errors::ErrorKind;
         TokenRefused::Wrong(match error.kind() {
             ErrorKind::InvalidSignature => "its signature is wrong.",
-            ErrorKind::ExpiredSignature => EXPIRED,
-            ErrorKind::ImmatureSignature => "it is not valid yet. Compare the clocks of the server and of GitHub.",
             ErrorKind::InvalidIssuer => "another issuer signed it.",
             ErrorKind::InvalidAudience => return TokenRefused::Audience(self.audience.clone()),
             ErrorKind::MissingRequiredClaim(_) => "it lacks `exp`, `iss` or `aud`.",

@@ -17,7 +17,7 @@ use super::compare::{Differences, compare};
 use super::overdue::removal_of;
 use super::plan::WishedOpening;
 use super::purse::{Need, Purse, one_look, one_removal};
-use super::{Hold, LEASE, Reconciler, measure};
+use super::{Hold, LEASE, Reconciler, hold, measure};
 
 /// A cloud may not show a rule yet that it has just made; one that it showed for so long and shows no more has vanished.
 const GRACE: Span = Span::from_seconds(60);
@@ -149,7 +149,7 @@ impl Reconciler {
 
     async fn lease_for_sweep(&self, name: &ResourceName) -> Result<Option<Hold>, StoreError> {
         for attempt in 1..=self.sweep_pace.tries {
-            let began = std::time::Instant::now();
+            let began = hold::now();
             let mut tx = self.store.begin().await?;
             let lease = tx.lease(name, &self.worker, LEASE).await?;
             tx.commit().await?;

@@ -10,7 +10,7 @@ use crate::store::{Claimable, Lease, StoreError, Tx};
 
 use super::plan::{Plan, plan};
 use super::purse::{Purse, each, most_additions, needs};
-use super::{Hold, LEASE, Reconciler, measure};
+use super::{Hold, LEASE, Reconciler, hold, measure};
 
 /// Due resources looked at in one claim.
 const WINDOW: u32 = 1000;
@@ -35,7 +35,7 @@ pub(super) struct Claims {
 impl Reconciler {
     /// Claims up to so many resources.
     pub(super) async fn claim(&self, at_most: usize) -> Result<Claims, StoreError> {
-        let began = std::time::Instant::now();
+        let began = hold::now();
         let mut tx = self.store.begin().await?;
         measure::reconciled(tx.now());
         let allowlists = self.allowlists();

@@ -1,8 +1,10 @@
-//! How long a lease is surely ours: by this process's own clock, which neither a wrong time of day nor a frozen process deceives.
+//! How long a lease is surely ours: by this machine's monotonic clock, which neither a wrong time of day nor a frozen process nor a suspended
+//! machine deceives.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::clock::{Clock, Monotonic, SystemClock};
 use crate::domain::Span;
 use crate::store::Lease;
 
@@ -20,13 +22,13 @@ const SLACK: Span = Span::from_seconds(3);
 #[derive(Clone, Debug)]
 pub(super) struct Hold {
     pub(super) lease: Lease,
-    until: Arc<Mutex<Instant>>,
+    until: Arc<Mutex<Monotonic>>,
 }
 
 impl Hold {
     /// The hold of a lease that was taken in a transaction which began at `began`.
-    pub(super) fn new(lease: Lease, began: Instant) -> Self {
-        Self { lease, until: Arc::new(Mutex::new(began + LEASE.as_duration())) }
+    pub(super) fn new(lease: Lease, began: Monotonic) -> Self {
+        Self { lease, until: Arc::new(Mutex::new(began.plus(LEASE))) }
     }
 
     /// Whether the lease outlasts one more call.
@@ -40,11 +42,16 @@ impl Hold {
     }
 
     /// The lease was renewed in a transaction which began at `began`.
-    pub(super) fn renewed(&self, began: Instant) {
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = began + LEASE.as_duration();
+    pub(super) fn renewed(&self, began: Monotonic) {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = began.plus(LEASE);
     }
 
     fn left(&self) -> Duration {
-        self.until.lock().unwrap_or_else(PoisonError::into_inner).saturating_duration_since(Instant::now())
+        self.until.lock().unwrap_or_else(PoisonError::into_inner).since(now()).as_duration()
     }
+}
+
+/// The present, for a lease that is about to be taken or renewed.
+pub(super) fn now() -> Monotonic {
+    SystemClock.monotonic()
 }

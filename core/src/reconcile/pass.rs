@@ -4,7 +4,6 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
 
 use tracing::Instrument;
 
@@ -14,7 +13,7 @@ use crate::store::StoreError;
 
 use super::act::{Outcome, act};
 use super::claim::Claim;
-use super::hold::RENEWAL;
+use super::hold::{self, RENEWAL};
 use super::judge::{Ours, Verdict, judge_marked, judge_unwanted, judge_wanted, judge_watched};
 use super::observed::Looked;
 use super::plan::Plan;
@@ -113,7 +112,7 @@ impl Reconciler {
     async fn renew(&self, hold: &Hold) {
         loop {
             tokio::time::sleep(RENEWAL.as_duration()).await;
-            let began = Instant::now();
+            let began = hold::now();
             let renewed = async {
                 let mut tx = self.store.begin().await?;
                 let ours = tx.renew_lease(&hold.lease, super::LEASE).await?;

@@ -17,7 +17,7 @@ use super::compare::{Differences, compare};
 use super::observed::Looked;
 use super::overdue::removal_of;
 use super::purse::{Need, Purse, one_look, one_removal};
-use super::{Hold, LEASE, Reconciler, measure};
+use super::{Hold, LEASE, Reconciler, hold, measure};
 
 /// More removals than this on one resource are left for the next sweep to confirm: a mistake of ours must not empty a firewall.
 pub(super) const MOST_REMOVALS: usize = 10;
@@ -166,7 +166,7 @@ impl Reconciler {
     /// The lease, and a time before anything is read.
     async fn lease_for_sweep(&self, name: &ResourceName) -> Result<Option<(Hold, Timestamp)>, StoreError> {
         for attempt in 1..=self.sweep_pace.tries {
-            let began = std::time::Instant::now();
+            let began = hold::now();
             let mut tx = self.store.begin().await?;
             let (lease, now) = (tx.lease(name, &self.worker, LEASE).await?, tx.now());
             tx.commit().await?;

@@ -71,7 +71,9 @@ impl Store {
     pub async fn begin_alone(&self) -> Result<Tx, StoreError> {
         let mut tx = self.begin().await?;
         if self.dialect == Dialect::Postgres {
-            // Every transaction of ours has read this table, and holds its lock on it until it ends.
+            // Every transaction of ours has read this table, and holds its lock on it until it ends. While this one waits, the next ones
+            // wait behind it: not for long, where somebody takes a backup.
+            sqlx::query("SET LOCAL lock_timeout = '5s'").execute(&mut *tx.inner).await?;
             sqlx::query("LOCK TABLE clock IN ACCESS EXCLUSIVE MODE").execute(&mut *tx.inner).await?;
             (tx.now, tx.kept) = self.time.read(&mut tx.inner).await?;
         }

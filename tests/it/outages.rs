@@ -123,7 +123,7 @@ on_both_databases! {
         let panic = discord.command(ANA, "panic", &[]).await;
         outage.is_said(&panic);
         assert!(panic.says("entryguard panic close --all"), "{panic:?}");
-        outage.is_said(&discord.press(ANA, &help.message(), "Start 1h").await);
+        outage.is_said(&discord.choose(ANA, &help.message(), "Start 1h").await);
         outage.end(&world);
         until_it_works(&world).await;
         let started = world.discord.to_server().command(ANA, "start", &[("duration", "1h")]).await;

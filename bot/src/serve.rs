@@ -11,6 +11,7 @@ use axum::http::{StatusCode, Uri};
 use axum::response::IntoResponse;
 use entryguard_core::config::Settings;
 use entryguard_core::engine::Engine;
+use entryguard_core::store::StoreError;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -44,7 +45,8 @@ pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
 
 async fn serve(config: &Path, settings: Settings) -> anyhow::Result<ExitCode> {
     let server = Arc::new(settings.server.clone());
-    let mut wired = Wired::build(&settings.database, settings.directory.clone(), settings.later_reads.clone()).await?;
+    let wired = Wired::build(&settings.database, settings.directory.clone(), settings.later_reads.clone()).await;
+    let mut wired = wired.map_err(without_database)?;
     if settings.github.as_ref().is_some_and(|github| github.login.is_some()) {
         wired.engine = Arc::new(Engine::clone(&wired.engine).with_logins());
     }
@@ -83,6 +85,16 @@ async fn serve(config: &Path, settings: Settings) -> anyhow::Result<ExitCode> {
     let _ = tokio::time::timeout(CLOSING, wired.store.close()).await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// A server that cannot open its database does not know which rules are its own, so it cannot close them by their tags.
+fn without_database(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<StoreError>() {
+        Some(StoreError::Database(_)) => error.context(
+            "the server does not start without its database; until that is back, run `entryguard sweep --expired` every few minutes, which closes what is overdue by the tags on the rules",
+        ),
+        _ => error,
+    }
 }
 
 /// Lets nothing more be taken once the server is told to stop, over whatever it comes.

@@ -33,18 +33,15 @@ async fn readiness(world: &World) -> Result<Value, String> {
 }
 
 /// One session's time is over, as its rule says; the other one's is not.
-async fn what_is_overdue_is_closed_and_what_is_wanted_stays(world: World) {
+async fn what_is_overdue_is_closed_and_what_is_wanted_stays(world: &World) {
     eventually("it closes without the database", world.patience, async || {
-        let ready = readiness(&world).await?;
+        let ready = readiness(world).await?;
         if ready["offline"].is_string() && ready["ready"] == false { Ok(()) } else { Err(ready.to_string()) }
     })
     .await;
     let rules = world.rules_of(&world.groups[0]).await;
     assert_eq!(rules.len(), 2, "nothing is cut early: {rules:#?}");
-    let over = rules.iter().find(|rule| rule.cidr == HOME_CIDR).unwrap();
-    let tag = [("ResourceId.1", over.id.as_str()), ("Tag.1.Key", "entryguard:expires-at"), ("Tag.1.Value", LONG_AGO)];
-    let (status, answer) = world.ec2.try_ask("CreateTags", &tag).await;
-    assert_eq!(status, 200, "{answer}");
+    time_is_over(world, HOME_CIDR).await;
     world.wait_until_group_allows(&world.groups[0], &[CAFE_CIDR]).await;
     eventually("the log tells of the rule", world.patience, async || {
         let log = world.server.log();
@@ -54,7 +51,26 @@ async fn what_is_overdue_is_closed_and_what_is_wanted_stays(world: World) {
     let metrics = reqwest::get(format!("{}/metrics", world.server.address())).await.unwrap().text().await.unwrap();
     assert!(metrics.contains("entryguard_offline 1\n"), "{metrics}");
     assert!(metrics.contains("entryguard_rules_closed_offline_total 1\n"), "{metrics}");
-    world.finish().await;
+}
+
+/// Lets a rule bear an end that is long past.
+async fn time_is_over(world: &World, cidr: &str) {
+    let rules = world.rules_of(&world.groups[0]).await;
+    let rule = rules.iter().find(|rule| rule.cidr == cidr).unwrap();
+    let tag = [("ResourceId.1", rule.id.as_str()), ("Tag.1.Key", "entryguard:expires-at"), ("Tag.1.Value", LONG_AGO)];
+    let (status, answer) = world.ec2.try_ask("CreateTags", &tag).await;
+    assert_eq!(status, 200, "{answer}");
+}
+
+/// Without its database the server does not start, and says what closes the rest: a command that needs none.
+async fn a_command_closes_the_rest(world: &mut World) {
+    world.server.kill_9();
+    let refused = world.entryguard(&["serve"]).await;
+    assert!(refused.code == Some(1) && refused.stderr.contains("`entryguard sweep --expired`"), "{refused:?}");
+    time_is_over(world, CAFE_CIDR).await;
+    let swept = world.entryguard(&["sweep", "--expired"]).await;
+    assert_eq!(swept.code, Some(0), "{swept:?}");
+    world.wait_until_group_allows(&world.groups[0], &[]).await;
 }
 
 /// SQLite's file, and what lies beside it.
@@ -76,19 +92,24 @@ async fn i1_closing_goes_on_after_the_database_file_was_deleted() {
     for file in files(&world) {
         std::fs::remove_file(file).unwrap();
     }
-    what_is_overdue_is_closed_and_what_is_wanted_stays(world).await;
+    what_is_overdue_is_closed_and_what_is_wanted_stays(&world).await;
+    world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i1_closing_goes_on_after_the_database_file_was_overwritten() {
-    let world = two_sessions(Database::Sqlite).await;
+    let mut world = two_sessions(Database::Sqlite).await;
     files(&world).iter().for_each(|file| overwrite(file));
-    what_is_overdue_is_closed_and_what_is_wanted_stays(world).await;
+    what_is_overdue_is_closed_and_what_is_wanted_stays(&world).await;
+    a_command_closes_the_rest(&mut world).await;
+    world.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i1_closing_goes_on_after_postgres_has_gone_for_good() {
-    let world = two_sessions(Database::Postgres).await;
+    let mut world = two_sessions(Database::Postgres).await;
     world.database().drop_it().await;
-    what_is_overdue_is_closed_and_what_is_wanted_stays(world).await;
+    what_is_overdue_is_closed_and_what_is_wanted_stays(&world).await;
+    a_command_closes_the_rest(&mut world).await;
+    world.finish().await;
 }

@@ -10,6 +10,8 @@ use crate::domain::Span;
 
 /// How long one trial may take.
 const LONGEST_TRIAL: Duration = Duration::from_secs(5);
+/// For how long trials have to fail until openings are refused for that: one slow commit on a busy machine is no failure.
+const TOLERATED: Duration = Duration::from_secs(15);
 
 /// Why the database is taken for failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -96,14 +98,17 @@ impl Store {
         shown.failing.map(|_| shown.last_success.elapsed())
     }
 
-    /// Why the database is taken for failed, if the last trial failed.
+    /// Why the database is taken for failed, if it is: its file is lost, or no trial has succeeded for a while.
     pub fn failure(&self) -> Option<StoreFailure> {
         let shown = self.trials.shown();
-        let since = || Span::from_millis(i64::try_from(shown.last_success.elapsed().as_millis()).unwrap_or(i64::MAX));
-        shown.failing.map(|failing| match failing {
-            Failing::Refuses => StoreFailure::Refuses(since()),
-            Failing::FileLost => StoreFailure::FileLost,
-        })
+        let since = shown.last_success.elapsed();
+        match shown.failing? {
+            Failing::FileLost => Some(StoreFailure::FileLost),
+            Failing::Refuses if since < TOLERATED => None,
+            Failing::Refuses => {
+                Some(StoreFailure::Refuses(Span::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))))
+            }
+        }
     }
 }
 
@@ -185,6 +190,8 @@ mod tests {
         alter(&store, refuse).await;
         store.begin().await.unwrap().next_due().await.unwrap();
         store.try_commit().await.unwrap_err();
+        assert_eq!((store.failing_for().is_some(), store.failure()), (true, None), "one failed trial refuses nothing yet");
+        store.trials.shown().last_success -= TOLERATED;
         assert!(matches!(store.failure(), Some(StoreFailure::Refuses(_))));
         alter(&store, "DROP TRIGGER full").await;
         store.try_commit().await.unwrap();

@@ -197,8 +197,17 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_takes_24_bytes() {
-        assert_eq!(size_of::<KnownRule>(), 24);
+    fn a_hundred_thousand_rules_take_a_few_megabytes() {
+        let memory = Memory::default();
+        let names = (0..1000).map(|number| ResourceName::new(format!("group-{number}")).unwrap());
+        for name in names {
+            let all: Vec<_> = (0..100).map(|number| open(&format!("{name}-{number}"), 5_000)).collect();
+            memory.replace(&name, &all, 0);
+        }
+        assert_eq!(memory.len(), 100_000);
+        let state = memory.state();
+        let bytes: usize = state.resources.values().map(|known| known.rules.capacity() * size_of::<KnownRule>()).sum();
+        assert!(bytes < 4_000_000, "{bytes}");
     }
 
     #[test]

@@ -35,7 +35,7 @@ const GAUGES: [(&str, &str); 18] = [
     ("entryguard_build_info", "1, with the version of the program"),
 ];
 
-const COUNTERS: [(&str, &str); 5] = [
+const COUNTERS: [(&str, &str); 6] = [
     ("entryguard_provider_calls_total", "Calls of providers, by what was called and how it ended"),
     ("entryguard_drift_total", "What was found not to be as it should, by kind"),
     ("entryguard_guard_refusals_total", "What a guard refused to open, by reason"),
@@ -44,6 +44,7 @@ const COUNTERS: [(&str, &str); 5] = [
         "Requests that claimed to be signed and were refused, by whom they claimed to come from",
     ),
     ("entryguard_http_requests_total", "Requests, by method, route and status"),
+    ("entryguard_connections_shed_total", "Connections that were closed early because a bound was reached, by which one"),
 ];
 
 const HISTOGRAMS: [(&str, &str); 5] = [
@@ -56,6 +57,9 @@ const HISTOGRAMS: [(&str, &str); 5] = [
 
 /// Who signs requests.
 const SIGNERS: [&str; 3] = ["slack", "discord", "github"];
+
+/// The bounds of a listener.
+const BOUNDS: [&str; 5] = ["connections", "connections_of_address", "spare_connections", "bytes", "bytes_of_address"];
 
 /// The numbers so far, as Prometheus reads them.
 pub fn metrics() -> String {
@@ -110,6 +114,9 @@ fn begin_at_nought() {
     }
     for sender in SIGNERS {
         counter!("entryguard_signature_failures_total", "surface" => sender).absolute(0);
+    }
+    for reason in BOUNDS {
+        counter!("entryguard_connections_shed_total", "reason" => reason).absolute(0);
     }
     gauge!("entryguard_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1);
 }

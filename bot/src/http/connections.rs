@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::serve::Listener;
-use http::{HeaderValue, Request, Response, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1::Builder;
 use hyper::service::{Service as _, service_fn};
@@ -41,19 +41,17 @@ const OURS: Patience =
     Patience { to_speak: Duration::from_secs(75), on_a_spare_place: Duration::from_secs(5), to_take: Duration::from_secs(60) };
 /// What one connection may buffer, either way: no head of a request may be larger.
 const BUFFER: usize = 16 * 1024;
-/// What the system may buffer for one connection, either way; it counts in a container's memory, too.
-const SYSTEM_BUFFER: u32 = 32 * 1024;
+/// What an answer costs at the most: a large one for somebody who may see it must not be refused for its size.
+const MOST_OF_AN_ANSWER: usize = 1024 * 1024;
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 1024;
 /// What asks how the server is. It is answered also where nothing else is.
 const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
-/// Listens on an address, with small buffers for each connection.
+/// Listens on an address.
 pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
-    socket.set_recv_buffer_size(SYSTEM_BUFFER)?;
-    socket.set_send_buffer_size(SYSTEM_BUFFER)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
@@ -148,12 +146,26 @@ async fn answer(
     let mut request = request.map(|body| Metered::new(body, Arc::clone(&held)));
     request.extensions_mut().insert(ConnectInfo(peer));
     request.extensions_mut().insert(Arc::clone(&held));
+    let only_reads = request.method().is_safe();
     let mut response = router.call(request).await.unwrap_or_else(|never| match never {});
     place.works();
     if held.is_refused() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    response.map(|body: Body| Sending::new(body, place))
+    drop(held);
+    let sent = Held::none(Arc::clone(&place));
+    // What was done has to be told, and answers to that are small.
+    if only_reads && !is_probe && sent.draw(cost_of(response.body())).await.is_err() {
+        response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    response.map(|body: Body| Sending::new(body, place, sent))
+}
+
+/// What an answer costs until its peer has taken it; nothing where it is made while it is sent.
+fn cost_of(body: &Body) -> usize {
+    let length = body.size_hint().exact().map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX));
+    length.min(MOST_OF_AN_ANSWER)
 }
 
 #[cfg(test)]

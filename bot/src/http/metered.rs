@@ -1,4 +1,4 @@
-//! What a request holds in memory, counted: itself, and each part of its body as it arrives. Its connection's place is told when the body
+//! What a request holds in memory, counted: itself, each part of its body as it arrives, and its answer until it is sent. Its connection's place is told when the body
 //! is there, and when the answer is sent.
 
 use std::pin::Pin;
@@ -19,8 +19,10 @@ pub const REQUEST: usize = 16 * 1024;
 const PART: usize = 64;
 /// How long a request waits for bytes that others give back.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How often it looks whether there are some.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// The bytes that one request holds until it is answered.
+/// The bytes that one request holds until it is answered, or its answer until it is sent.
 #[derive(Debug)]
 pub struct Held {
     place: Arc<Place>,
@@ -61,8 +63,10 @@ impl Held {
             let freed = self.place.freed();
             match self.try_draw(bytes) {
                 Drawn::Granted => return Ok(()),
-                Drawn::Refused => return Err(TooMuch),
-                Drawn::Soon => freed.await,
+                // Another connection may begin to wait for its peer, which nobody is told of, and then gives way.
+                Drawn::Soon | Drawn::Refused => {
+                    let _ = tokio::time::timeout(LOOK_AGAIN, freed).await;
+                }
             }
         }
     }
@@ -150,16 +154,17 @@ impl HttpBody for Metered {
     }
 }
 
-/// An answer's body. Once it is dropped, the connection waits for its peer's next request.
+/// An answer's body, which counts until it is sent. Once it is dropped, the connection waits for its peer's next request.
 pub struct Sending {
     inner: Body,
     place: Arc<Place>,
+    _held: Held,
 }
 
 impl Sending {
     /// The same body.
-    pub const fn new(inner: Body, place: Arc<Place>) -> Self {
-        Self { inner, place }
+    pub const fn new(inner: Body, place: Arc<Place>, held: Held) -> Self {
+        Self { inner, place, _held: held }
     }
 }
 

@@ -46,6 +46,7 @@ const COUNTERS: [(&str, &str); 6] = [
         "Requests that claimed to be signed and were refused, by whom they claimed to come from",
     ),
     ("entryguard_http_requests_total", "Requests, by method, route and status"),
+    ("entryguard_connections_shed_total", "Connections that were closed early because a bound was reached, by which one"),
 ];
 
 const HISTOGRAMS: [(&str, &str); 5] = [
@@ -58,6 +59,9 @@ const HISTOGRAMS: [(&str, &str); 5] = [
 
 /// Who signs requests.
 const SIGNERS: [&str; 3] = ["slack", "discord", "github"];
+
+/// The bounds of a listener.
+const BOUNDS: [&str; 5] = ["connections", "connections_of_address", "spare_connections", "bytes", "bytes_of_address"];
 
 /// The numbers so far, as Prometheus reads them.
 pub fn metrics() -> String {
@@ -112,6 +116,9 @@ fn begin_at_nought() {
     }
     for sender in SIGNERS {
         counter!("entryguard_signature_failures_total", "surface" => sender).absolute(0);
+    }
+    for reason in BOUNDS {
+        counter!("entryguard_connections_shed_total", "reason" => reason).absolute(0);
     }
     gauge!("entryguard_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1);
 }

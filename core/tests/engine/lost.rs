@@ -1,4 +1,5 @@
-//! What people see of a rule that somebody takes away, changes, or deletes with its whole list: the newest observation, and never a memory.
+//! What a session shows when its rule is deleted or changed by hand, or deleted with its whole list: the newest observation, and never
+//! a memory.
 
 use entryguard_core::domain::{DriftKind, ResourceName, RuleStatus, SessionStatus, Span};
 use entryguard_core::provider::{Fault, SeenRule};
@@ -275,7 +276,7 @@ on_both_databases! {
         world.closes().await;
     }
 
-    async fn i9_whoever_joins_what_is_gone_waits_for_it_too(kind: Kind) {
+    async fn i9_a_session_that_joins_a_missing_rule_is_not_shown_as_applied(kind: Kind) {
         let mut world = open_for(kind, OLD).await;
         world.cloud.delete_list(&named(BASTION));
         world.sweep().await;

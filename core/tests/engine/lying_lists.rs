@@ -121,7 +121,7 @@ on_both_databases! {
         assert_eq!(world.shows().await, SessionStatus::Active, "the stale list still shows it");
         world.sweep().await;
         world.settle().await;
-        world.is_open_again_and_told_once().await;
+        world.opened_again_and_told_once().await;
     }
 
     async fn i2_an_old_list_in_a_pass_for_another_takes_nothing(kind: Kind) {

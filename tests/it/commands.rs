@@ -34,17 +34,19 @@ on_both_databases! {
         world.finish().await;
     }
 
-    async fn the_sweep_at_the_start_makes_anew_what_somebody_removed(database: Database) {
+    async fn the_sweep_at_the_start_adds_again_what_was_removed_by_hand(database: Database) {
         let mut world = World::on(database).with_groups(1).member("ana", "U111").start().await;
         world.start_session("U111", "1h", HOME).await;
         world.wait_until_thread_says("ACTIVE").await;
         let orphaned = world.rules_of(&world.groups[0]).await;
         world.server.kill_9();
-        // While the server is away somebody removes its rule. A rule that was there for a minute and is not any more has vanished.
+        // While the server is away its rule is removed by hand.
         world.ec2.revoke_by_hand(&world.groups[0], &orphaned[0].id).await;
         let dry = world.entryguard(&["sweep", "--dry-run", "--json"]).await;
         assert_eq!(dry.code, Some(0), "{dry:?}");
+        assert!(dry.stdout.contains("\"missing\""), "{dry:?}");
         world.server.restart().await;
+        world.wait_until_group_allows(&world.groups[0], &["93.184.216.34/32"]).await;
         world.slack.command("U111", "stop").await;
         world.wait_until_over(&["CANCELLED"]).await;
         world.wait_until_group_allows(&world.groups[0], &[]).await;

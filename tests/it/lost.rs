@@ -1,4 +1,4 @@
-//! What people see of a rule that somebody removes, changes, or deletes with its group; and of lists that lag.
+//! What users see when a rule is removed or changed by hand, or deleted with its group; and of lists that lag.
 
 use std::time::{Duration, Instant};
 
@@ -124,7 +124,7 @@ on_both_databases! {
         let rules = world.rules_of(&group).await;
         for _ in 0..3 {
             world.proxy.forget_calls();
-            // However slow this is: an old rule needs two reads that agree.
+            // One, so that this holds on a slow machine too: an old rule needs two reads that agree.
             world.proxy.answer_instead(DESCRIBE, &group, &old, 1);
             // It, the true one by which the doubt ends, and a sweep after that.
             eventually("the lists were read", SOON, async || {

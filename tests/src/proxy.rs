@@ -82,8 +82,8 @@ impl Proxy {
         self.refuse(action, code, u32::MAX);
     }
 
-    /// The next `times` calls of `action` that name `about` are answered with `body`, whatever the cloud would say: an old list, or half a
-    /// list.
+    /// The next `times` calls of `action` that name `about` are answered with `body` in place of the cloud's answer: an old list,
+    /// or half a list.
     pub fn answer_instead(&self, action: &str, about: &str, body: &str, times: u32) {
         self.shared.state().faults.answer_instead(action, about, body, times);
     }

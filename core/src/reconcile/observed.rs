@@ -1,9 +1,9 @@
-//! What every complete look at a list means for the openings that are taken for present: a status is the newest observation, whoever
-//! looked, and whatever for.
+//! What every complete read of a list means for the openings that are PRESENT: a status is the newest observation, whether a pass or a
+//! sweep has made it.
 //!
-//! A rule that is not shown is doubted first, because the list may lag behind ([`Doubt`]); people see no doubt. Once enough reads agree,
-//! the opening is on its way again: what hangs on it is PENDING with the reason, and the provider is asked for what is missing. Where the
-//! lists lied all the same, the provider answers that the rule is there already, and nothing was taken from anybody.
+//! A rule that is not shown is in doubt first, because the list may lag behind ([`Doubt`]); a doubt is not shown to users. Once enough
+//! reads agree, the opening is ADDING again: its session rules are PENDING with the reason, and the next pass adds what is missing. If the
+//! reads were all stale, the provider answers that the rule exists already: nothing was removed, and no access was interrupted.
 
 use std::time::{Duration, Instant};
 
@@ -26,10 +26,10 @@ const CHANGED: &str = "the rule was changed outside of EntryGuard, which replace
 const PATIENCE: Duration = Duration::from_secs(15);
 const SHORTEST_WAIT: Duration = Duration::from_millis(50);
 
-/// What a look at a list has brought.
+/// The result of one read of a list.
 #[derive(Debug, Default)]
 pub(super) enum Looked {
-    /// Nobody looked, or the list could not be read to its end: it proves nothing.
+    /// The list was not read, or not to its end: it proves nothing.
     #[default]
     Unread,
     /// The whole list.
@@ -54,7 +54,7 @@ impl Looked {
     }
 }
 
-/// Something that a look says of one opening and that is to be recorded.
+/// Something that a read says of one opening and that is to be recorded.
 #[derive(Debug)]
 pub(super) struct Finding {
     pub(super) opening: OpeningId,
@@ -62,7 +62,7 @@ pub(super) struct Finding {
     read_at: Timestamp,
 }
 
-/// What a look says of one opening.
+/// What a read says of one opening.
 #[derive(Debug)]
 pub(super) enum What {
     /// All of it is there, which was in doubt, or under other ids than before.
@@ -99,7 +99,7 @@ impl Reconciler {
         Ok(findings)
     }
 
-    /// What a look at a resource that began after `read_at` says of the openings that are taken for present.
+    /// What a read that began after `read_at` says of the openings of a resource that are PRESENT.
     pub(super) async fn findings_on(
         &self,
         tx: &mut Tx,

@@ -1,4 +1,4 @@
-//! What a list shows of an opening that is taken for present: all of it, not all of it, or a rule that was changed. Pure.
+//! What a list shows of an opening that is PRESENT: all of it, not all of it, or a rule that was changed. Pure.
 
 use crate::domain::{DeploymentId, HeldRule, Opening, OpeningState, RuleOwner};
 use crate::provider::SeenRule;
@@ -6,7 +6,7 @@ use crate::provider::SeenRule;
 /// What a list shows of an opening.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Sight {
-    /// All of its rules, by whatever ids.
+    /// All of its rules, under the ids that they have now.
     Whole(Vec<HeldRule>),
     /// Only these.
     Unseen(Vec<HeldRule>),

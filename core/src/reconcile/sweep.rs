@@ -1,5 +1,5 @@
-//! The sweep: compares what bears our mark in the clouds with what is wanted. Ours and not wanted goes; what is missing is doubted and
-//! then added again ([`super::observed`]); what is not ours is never touched. A list that could not be read to its end changes nothing.
+//! The sweep: compares the rules that bear our mark with the desired state. Ours and not wanted: removed. Wanted and missing: in doubt,
+//! and then added again ([`super::observed`]). Not ours: never touched. A list that could not be read to its end changes nothing.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ pub struct SweepReport {
 pub struct ResourceSweep {
     /// Which.
     pub resource: ResourceName,
-    /// What differs from what is wanted: put right, unless it was a dry run.
+    /// What differs from the desired state: corrected, unless it was a dry run.
     pub found: Differences,
     /// Rules that are to go, and that the next sweep removes if it finds them too: there are more than one sweep removes unasked.
     pub held_back: Vec<SeenRule>,

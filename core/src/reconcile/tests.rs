@@ -334,7 +334,7 @@ async fn only_an_administrator_stops_somebody_elses_session() {
 }
 
 #[tokio::test]
-async fn a_sweep_removes_what_nobody_wants_and_adds_again_what_is_gone() {
+async fn a_sweep_removes_orphans_and_adds_missing_rules_again() {
     let world = World::new().await;
     let id = world.start("ANA", HOME, 2).await.unwrap();
     world.settle().await;

@@ -20,8 +20,10 @@ pub struct PresentOpening {
 impl Tx {
     /// The openings of a resource that are taken for present.
     pub async fn present_openings(&mut self, resource: &ResourceName) -> Result<Vec<PresentOpening>, StoreError> {
+        // SQLite uses a partial index only where the query repeats the index's own condition.
         let sql = format!(
-            "SELECT {COLUMNS}, present_at FROM openings WHERE resource = $1 AND state = 'PRESENT' ORDER BY created_at, id"
+            "SELECT {COLUMNS}, present_at FROM openings WHERE resource = $1 AND state <> 'GONE' AND state = 'PRESENT'
+             ORDER BY created_at, id"
         );
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(resource.as_str()).fetch_all(&mut *self.inner).await?;
         rows.iter().map(present_from).collect()
@@ -44,7 +46,7 @@ impl Tx {
     /// The openings of a resource that are on their way and that this error keeps from being made.
     pub async fn openings_kept_out(&mut self, resource: &ResourceName, error: &str) -> Result<Vec<Opening>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM openings WHERE resource = $1 AND state = 'ADDING' AND error = $2 ORDER BY created_at, id"
+            "SELECT {COLUMNS} FROM openings WHERE resource = $1 AND state <> 'GONE' AND state = 'ADDING' AND error = $2 ORDER BY created_at, id"
         );
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(resource.as_str()).bind(error).fetch_all(&mut *self.inner).await?;
         rows.iter().map(opening_from).collect()

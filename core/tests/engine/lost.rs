@@ -1,4 +1,5 @@
-//! What people see of a rule that somebody takes away, changes, or deletes with its whole list: the newest observation, and never a memory.
+//! What a session shows when its rule is deleted or changed by hand, or deleted with its whole list: the newest observation, and never
+//! a memory.
 
 use entryguard_core::domain::{DriftKind, ResourceName, RuleStatus, SessionStatus, Span};
 use entryguard_core::provider::{Fault, SeenRule};
@@ -106,7 +107,7 @@ impl World {
     }
 
     /// It is open again, as the log says once, and in the end all closes.
-    pub async fn is_open_again_and_told_once(mut self) {
+    pub async fn opened_again_and_told_once(mut self) {
         assert_eq!(self.shows().await, SessionStatus::Active, "{}", self.story());
         let logged =
             [self.logged("rule.lost").await, self.logged("session.interrupted").await, self.logged("session.active").await];
@@ -141,7 +142,7 @@ on_both_databases! {
         world.passes().await;
         assert_eq!((world.shows().await, world.why().await.as_str()), (SessionStatus::Active, ""));
         assert_eq!(world.drifted(DriftKind::Missing).await, 1);
-        world.is_open_again_and_told_once().await;
+        world.opened_again_and_told_once().await;
     }
 
     async fn i9_a_young_rule_takes_a_third_look_and_is_back_within_five_seconds(kind: Kind) {
@@ -155,7 +156,7 @@ on_both_databases! {
         }
         assert_eq!(world.shows().await, SessionStatus::Pending);
         world.passes().await;
-        world.is_open_again_and_told_once().await;
+        world.opened_again_and_told_once().await;
     }
 
     async fn i9_a_pass_for_another_address_sees_what_is_gone(kind: Kind) {
@@ -165,7 +166,7 @@ on_both_databases! {
         world.passes().await;
         world.after(1).await;
         world.passes().await;
-        world.is_open_again_and_told_once().await;
+        world.opened_again_and_told_once().await;
     }
 
     async fn i9_what_is_gone_while_its_end_is_to_move_is_seen_without_a_sweep(kind: Kind) {
@@ -173,7 +174,7 @@ on_both_databases! {
         world.delete(BASTION, "tcp 22");
         world.step(&Step::Do(Work::Extend(0, 1))).await;
         world.settle().await;
-        world.is_open_again_and_told_once().await;
+        world.opened_again_and_told_once().await;
     }
 
     async fn i2_the_port_that_is_left_stays_open_while_the_other_is_added_again(kind: Kind) {
@@ -188,7 +189,7 @@ on_both_databases! {
         let rules = world.rules(DATABASE);
         assert_eq!(rules.len(), 2);
         assert!(rules.iter().any(|rule| rule.id == left.id), "{}", world.story());
-        world.is_open_again_and_told_once().await;
+        world.opened_again_and_told_once().await;
     }
 
     async fn i9_a_widened_rule_is_shown_before_it_is_replaced(kind: Kind) {
@@ -202,7 +203,7 @@ on_both_databases! {
         world.passes().await;
         assert!(!world.rules(BASTION).iter().any(is_wide), "{}", world.story());
         assert_eq!(world.drifted(DriftKind::Widened).await, 1);
-        world.is_open_again_and_told_once().await;
+        world.opened_again_and_told_once().await;
     }
 
     async fn i9_a_pass_that_sees_a_widened_rule_replaces_it(kind: Kind) {
@@ -211,7 +212,7 @@ on_both_databases! {
         world.step(&Step::Do(Work::Start { member: CY, from: From::Cafe, hours: 1 })).await;
         world.passes().await;
         assert!(!world.rules(BASTION).iter().any(is_wide), "{}", world.story());
-        world.is_open_again_and_told_once().await;
+        world.opened_again_and_told_once().await;
     }
 
     async fn i1_a_widened_rule_whose_removal_fails_is_tried_again_before_the_next_sweep(kind: Kind) {
@@ -223,7 +224,7 @@ on_both_databases! {
         }
         world.settle().await;
         assert!(!world.rules(BASTION).iter().any(is_wide), "{}", world.story());
-        world.is_open_again_and_told_once().await;
+        world.opened_again_and_told_once().await;
     }
 
     async fn i9_a_list_that_was_deleted_is_failed_at_the_first_look_and_active_when_it_is_back(kind: Kind) {
@@ -275,7 +276,7 @@ on_both_databases! {
         world.closes().await;
     }
 
-    async fn i9_whoever_joins_what_is_gone_waits_for_it_too(kind: Kind) {
+    async fn i9_a_session_that_joins_a_missing_rule_is_not_shown_as_applied(kind: Kind) {
         let mut world = open_for(kind, OLD).await;
         world.cloud.delete_list(&named(BASTION));
         world.sweep().await;

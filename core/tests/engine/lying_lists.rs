@@ -17,8 +17,8 @@ impl World {
         self.cloud.calls().iter().filter(|call| call.name != "observe").count()
     }
 
-    /// Lets the next reads show this, sweeps, and looks again for ten seconds: nothing may change, and nobody may see anything.
-    async fn nobody_notices(mut self, lies: &[Fault]) {
+    /// Lets the next reads show this, sweeps, and looks again for ten seconds: no rule and no status may change.
+    async fn changes_nothing(mut self, lies: &[Fault]) {
         let (rules, asked) = (self.rules(BASTION), self.changes_asked_for());
         lies.iter().for_each(|lie| self.cloud.fault_next_read(*lie));
         self.sweep().await;
@@ -35,15 +35,15 @@ impl World {
 
 on_both_databases! {
     async fn i9_one_old_list_takes_nothing_from_an_old_rule(kind: Kind) {
-        open_for(kind, OLD).await.nobody_notices(&[STALE]).await;
+        open_for(kind, OLD).await.changes_nothing(&[STALE]).await;
     }
 
     async fn i9_two_old_lists_take_nothing_from_a_young_rule(kind: Kind) {
-        open_for(kind, YOUNG).await.nobody_notices(&[STALE, STALE]).await;
+        open_for(kind, YOUNG).await.changes_nothing(&[STALE, STALE]).await;
     }
 
     async fn i9_a_list_that_is_cut_short_takes_nothing(kind: Kind) {
-        open_for(kind, OLD).await.nobody_notices(&[Fault::Short(0)]).await;
+        open_for(kind, OLD).await.changes_nothing(&[Fault::Short(0)]).await;
     }
 
     async fn i9_old_and_new_lists_in_turn_take_nothing(kind: Kind) {
@@ -59,7 +59,7 @@ on_both_databases! {
         world.closes().await;
     }
 
-    async fn i9_a_list_that_cannot_be_read_takes_nothing_however_long(kind: Kind) {
+    async fn i9_a_list_that_cannot_be_read_for_long_takes_nothing(kind: Kind) {
         let mut world = open_for(kind, OLD).await;
         for _ in 0..5 {
             world.cloud.fault_next_read(Fault::Denied);
@@ -81,7 +81,7 @@ on_both_databases! {
             world.step(&Step::Wait(Span::from_millis(500))).await;
             assert_eq!(world.rules(BASTION), rules, "{}", world.story());
         }
-        assert_eq!(world.shows().await, SessionStatus::Failed, "for half a minute nobody could see it");
+        assert_eq!(world.shows().await, SessionStatus::Failed, "no read has shown it for half a minute");
         world.cloud.heal();
         world.settle().await;
         assert_eq!((world.shows().await, world.rules(BASTION)), (SessionStatus::Active, rules));
@@ -93,7 +93,7 @@ on_both_databases! {
         let mut world = open_for(kind, OLD).await;
         world.cloud.fault_next_read(STALE);
         world.sweep().await;
-        // The doubt grows old, because nobody can look.
+        // The doubt grows old, because no read succeeds.
         for _ in 0..40 {
             world.cloud.fault_next_read(Fault::Throttled);
             world.after(5).await;
@@ -118,10 +118,10 @@ on_both_databases! {
         world.after(1).await;
         world.cloud.fault_next_read(Fault::Stale(Span::from_seconds(60)));
         world.sweep().await;
-        assert_eq!(world.shows().await, SessionStatus::Active, "nobody can know better");
+        assert_eq!(world.shows().await, SessionStatus::Active, "the stale list still shows it");
         world.sweep().await;
         world.settle().await;
-        world.is_open_again_and_told_once().await;
+        world.opened_again_and_told_once().await;
     }
 
     async fn i2_an_old_list_in_a_pass_for_another_takes_nothing(kind: Kind) {

@@ -21,7 +21,7 @@ impl World {
         self.changed_from(before, lies);
     }
 
-    /// Somebody takes a rule of ours away by hand.
+    /// A rule of ours is removed by hand.
     pub fn take_away(&mut self, lies: bool) -> Option<()> {
         let rule = self.cloud.filter(|rule| rule.mark.is_some())?;
         (self.cloud, self.taken) = (None, true);

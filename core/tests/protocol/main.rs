@@ -7,7 +7,7 @@
 //!
 //! A fault is a worker that dies, a lease taken over from a worker that goes on, an answer or a list that does not come, or an
 //! OK to a removal that was not done. A call whose sender has given up or died is done at any later time, or never.
-//! Where lists may lie, a list may lag by one change, and somebody may take a rule of ours away by hand.
+//! Where lists may lie, a list may lag by one change, and a rule of ours may be removed by hand.
 //! Left out: rules that are widened by hand, resources with several parts, and the moving of a session's end.
 //!
 //! Then each rule of the protocol is broken, one at a time, and the model has to find out what it is good for.

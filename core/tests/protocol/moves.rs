@@ -48,7 +48,7 @@ pub enum Action {
     ReadBackLagging(usize),
     /// A fault. A sweep reads a list that lags by one change.
     SweepLagging(usize),
-    /// A fault. Somebody takes a rule of ours away by hand.
+    /// A fault. A rule of ours is removed by hand.
     TakeAway,
     /// A late call is done.
     Arrive(usize),

@@ -71,7 +71,7 @@ impl World {
 
     /// `reconcile/observed.rs`, `lose`.
     fn lose(&mut self, at: usize, variant: Variant) {
-        let was_active = self.sessions.iter().any(|session| *session == Session::Live { opening: at, active: true });
+        let was_active = self.sessions.contains(&Session::Live { opening: at, active: true });
         // A true list that did not show what a hand took agrees with one that lags.
         let by_one_list = self.lagged < 2 && !self.taken;
         self.flapped |= was_active && self.shows(self.cloud, at) && by_one_list;

@@ -51,7 +51,7 @@ pub struct World {
     pub foreign: bool,
     /// How many lists lagged, up to two.
     pub lagged: u8,
-    /// Whether somebody took a rule of ours away by hand.
+    /// Whether a rule of ours was removed by hand.
     pub taken: bool,
     /// Whether a session read less than ACTIVE for no more than one list that lagged, while its rule was there and always had been.
     pub flapped: bool,

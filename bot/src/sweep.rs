@@ -65,7 +65,7 @@ async fn compared(options: &SweepOptions) -> anyhow::Result<(Vec<Value>, bool)> 
 
 fn findings_of(report: &SweepReport) -> Vec<Value> {
     let mut findings = Vec::new();
-    for ResourceSweep { resource, found, held_back, error } in &report.resources {
+    for ResourceSweep { resource, found, held_back, error, .. } in &report.resources {
         let name = resource.as_str();
         let rules = |kind: DriftKind, rules: &[SeenRule]| -> Vec<Value> {
             let finding = |rule: &SeenRule| json!({ "resource": name, "kind": kind.as_str(), "source": rule.source.to_string(), "providerRuleId": rule.id.as_str() });

@@ -12,12 +12,13 @@
 
 mod act;
 pub(crate) mod backoff;
+mod blocked;
 mod claim;
 mod compare;
 mod expire;
 mod hold;
 mod judge;
-mod measure;
+pub(crate) mod measure;
 mod overdue;
 mod pass;
 mod plan;
@@ -27,6 +28,7 @@ mod record;
 mod record_sweep;
 mod remind;
 mod sweep;
+mod tell;
 #[cfg(test)]
 mod tests;
 mod verify;

@@ -14,7 +14,7 @@ use crate::store::{StoreError, Tx};
 
 use super::judge::{Trouble, Verdict};
 use super::pass::Worked;
-use super::plan::{Plan, Wish, needs_mark};
+use super::plan::{Wish, needs_mark};
 use super::{Reconciler, backoff, measure};
 
 /// After so many tries, people are told that it does not work, even where it may yet.
@@ -41,12 +41,16 @@ impl Reconciler {
                 tracing::warn!(resource = %lease.resource, "the lease was lost during a pass; its outcome is dropped");
             }
         }
-        let sessions = lock_sessions(&mut tx, ours.iter().map(|worked| &worked.claim.plan)).await?;
+        let openings = ours.iter().flat_map(|worked| worked.claim.plan.openings());
+        let sessions = lock_sessions(&mut tx, openings).await?;
         let before = statuses_of(&mut tx, &sessions).await?;
         for Worked { claim, verdicts, .. } in &ours {
             for (opening, verdict) in verdicts {
                 self.record_one(&mut tx, claim.plan.at, opening.clone(), verdict.clone(), &sessions).await?;
             }
+        }
+        for worked in &ours {
+            self.record_standing(&mut tx, worked).await?;
         }
         // Each once, and in order of name, as everybody locks them.
         let throttled = ours.iter().flat_map(|worked| &worked.throttled);
@@ -106,7 +110,7 @@ impl Reconciler {
     }
 
     /// Writes down which sessions have become ACTIVE, PARTIAL or FAILED by what was recorded; people are told of the latter two.
-    async fn record_statuses(
+    pub(super) async fn record_statuses(
         &self,
         tx: &mut Tx,
         sessions: &BTreeMap<SessionId, Session>,
@@ -145,7 +149,13 @@ impl Reconciler {
     }
 
     /// Lets a session rule show what its opening has become, and writes the audit event.
-    async fn settle(&self, tx: &mut Tx, mut rule: SessionRule, session: &Session, news: News<'_>) -> Result<(), StoreError> {
+    pub(super) async fn settle(
+        &self,
+        tx: &mut Tx,
+        mut rule: SessionRule,
+        session: &Session,
+        news: News<'_>,
+    ) -> Result<(), StoreError> {
         let News { opening, trouble, remarked, .. } = news;
         let before = rule.clone();
         if let Some(event) = event_for(&rule, session, news) {
@@ -272,13 +282,13 @@ fn measure_rule(before: &SessionRule, rule: &SessionRule, session: &Session, now
 
 /// What has become of an opening.
 #[derive(Clone, Copy)]
-struct News<'a> {
-    opening: &'a Opening,
-    wanted: bool,
-    absence: Option<Absence>,
-    trouble: Option<&'a Trouble>,
+pub(super) struct News<'a> {
+    pub(super) opening: &'a Opening,
+    pub(super) wanted: bool,
+    pub(super) absence: Option<Absence>,
+    pub(super) trouble: Option<&'a Trouble>,
     // Whether the cloud has another end of it than before.
-    remarked: bool,
+    pub(super) remarked: bool,
 }
 
 /// What an opening's present state means for one session rule on it.
@@ -310,7 +320,7 @@ fn event_for(rule: &SessionRule, session: &Session, news: News<'_>) -> Option<Ru
 }
 
 /// What live sessions show.
-async fn statuses_of(
+pub(super) async fn statuses_of(
     tx: &mut Tx,
     sessions: &BTreeMap<SessionId, Session>,
 ) -> Result<BTreeMap<SessionId, SessionStatus>, StoreError> {
@@ -322,12 +332,12 @@ async fn statuses_of(
     Ok(statuses)
 }
 
-async fn lock_sessions<'a>(
+pub(super) async fn lock_sessions<'a>(
     tx: &mut Tx,
-    plans: impl Iterator<Item = &'a Plan>,
+    openings: impl Iterator<Item = &'a Opening>,
 ) -> Result<BTreeMap<SessionId, Session>, StoreError> {
     let mut ids = BTreeSet::new();
-    for opening in plans.flat_map(Plan::openings) {
+    for opening in openings {
         ids.extend(tx.rules_on(&opening.id).await?.into_iter().map(|rule| rule.session));
     }
     let mut sessions = BTreeMap::new();

@@ -4,11 +4,12 @@ use serde_json::json;
 
 use crate::crash_point;
 use crate::domain::{
-    Actor, AuditAction, AuditEvent, Drift, DriftKind, Opening, OpeningEvent, OpeningId, ResourceName, RuleEvent,
+    Actor, AddressFamily, AuditAction, AuditEvent, Drift, DriftKind, Opening, OpeningEvent, OpeningId, ResourceName, RuleEvent,
 };
 use crate::provider::SeenRule;
 use crate::store::{LastSweep, Lease, StoreError, Tx};
 
+use super::blocked::look;
 use super::{Reconciler, ResourceSweep, measure};
 
 impl Reconciler {
@@ -40,6 +41,7 @@ impl Reconciler {
             for id in &swept.found.aside_gone {
                 self.close_aside(&mut tx, id).await?;
             }
+            self.probe_what_changed(&mut tx, swept).await?;
             self.note_state(&mut tx, swept).await?;
         }
         if swept.error.is_none() {
@@ -47,6 +49,21 @@ impl Reconciler {
         }
         tx.commit().await?;
         crash_point!(SweepRecorded);
+        Ok(())
+    }
+
+    /// Lets what waits for the resource be tried, where the sweep sees another list than the one that refused, or can read it again.
+    async fn probe_what_changed(&self, tx: &mut Tx, swept: &ResourceSweep) -> Result<(), StoreError> {
+        let last = tx.last_sweep(&swept.resource).await?.unwrap_or_default();
+        if last.error.is_some() && swept.error.is_none() {
+            tx.probe_now(&swept.resource).await?;
+        }
+        let gone = if swept.error.is_none() { swept.found.surplus().collect() } else { Vec::new() };
+        for block in tx.blocks_on(&swept.resource).await? {
+            let of_family = |rule: &&&SeenRule| rule.source.addr().is_ipv4() == (block.family == AddressFamily::V4);
+            let removed = u32::try_from(gone.iter().filter(of_family).count()).unwrap_or(u32::MAX);
+            look(tx, block, swept.listed, removed, u32::MAX).await?;
+        }
         Ok(())
     }
 
@@ -137,6 +154,7 @@ impl Reconciler {
         let id = OpeningId::new(now, self.random.as_ref());
         let anew = Opening::wanted(id, opening.resource.clone(), opening.address);
         tx.insert_opening(&anew, now).await?;
+        tx.take_place_of(&opening.id, &anew.id).await?;
         for mut rule in tx.rules_on(&opening.id).await? {
             rule.status = rule.status.after(RuleEvent::Lost);
             tx.set_rule(&rule, &anew.id, now).await?;

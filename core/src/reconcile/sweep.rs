@@ -13,6 +13,7 @@ use crate::provider::{Allowlist, CallLimits, ProviderError, SeenRule};
 use crate::store::{LastSweep, StoreError};
 
 use super::act::observe;
+use super::blocked::Listed;
 use super::compare::{Differences, compare};
 use super::overdue::removal_of;
 use super::plan::WishedOpening;
@@ -65,6 +66,8 @@ pub struct ResourceSweep {
     pub held_back: Vec<SeenRule>,
     /// Why it could not be swept.
     pub error: Option<String>,
+    /// How many rules it has, where they could be read.
+    pub(super) listed: Option<Listed>,
 }
 
 impl ResourceSweep {
@@ -107,8 +110,8 @@ impl Reconciler {
     }
 
     async fn sweep_resource(&self, name: ResourceName, dry_run: bool) -> Result<ResourceSweep, StoreError> {
-        let mut swept =
-            ResourceSweep { resource: name.clone(), found: Differences::default(), held_back: Vec::new(), error: None };
+        let (found, held_back, error, listed) = (Differences::default(), Vec::new(), None, None);
+        let mut swept = ResourceSweep { resource: name.clone(), found, held_back, error, listed };
         let Some(allowlist) = self.allowlists().get(&name).map(Arc::clone) else { return Ok(swept) };
         let Some(hold) = self.lease_for_sweep(&name).await? else {
             swept.error = Some("a worker is busy with the resource; the next sweep looks at it".into());
@@ -134,7 +137,10 @@ impl Reconciler {
         self.wait_for(allowlist.limits().map(|limits| vec![one_look(limits)])).await?;
         match self.differences_on(&swept.resource, allowlist).await? {
             Err(error) => swept.error = Some(error.to_string()),
-            Ok((found, confirmed)) => (swept.found, swept.held_back) = hold_back(found, &confirmed),
+            Ok((found, confirmed, listed)) => {
+                (swept.found, swept.held_back) = hold_back(found, &confirmed);
+                swept.listed = Some(listed);
+            }
         }
         crash_point!(SweepCompared);
         let removals: Vec<_> = swept.found.surplus().map(removal_of).collect();
@@ -186,7 +192,7 @@ impl Reconciler {
         &self,
         name: &ResourceName,
         allowlist: &dyn Allowlist,
-    ) -> Result<Result<(Differences, BTreeSet<ProviderRuleId>), ProviderError>, StoreError> {
+    ) -> Result<Result<(Differences, BTreeSet<ProviderRuleId>, Listed), ProviderError>, StoreError> {
         let seen = match observe(allowlist).await {
             Ok(seen) => seen,
             Err(error) => return Ok(Err(error)),
@@ -217,7 +223,7 @@ impl Reconciler {
         }
         found.orphans = orphans;
         let LastSweep { held_back, .. } = tx.last_sweep(name).await?.unwrap_or_default();
-        Ok(Ok((found, held_back)))
+        Ok(Ok((found, held_back, Listed::of(&seen, allowlist))))
     }
 }
 

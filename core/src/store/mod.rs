@@ -8,6 +8,7 @@ mod api_keys;
 mod audit;
 mod audit_check;
 mod audit_search;
+mod blocks;
 mod buckets;
 mod confirmations;
 mod departed;
@@ -44,6 +45,7 @@ use sqlx::{Any, AnyPool, Transaction};
 
 pub use audit::AuditRange;
 pub use audit_search::AuditFilter;
+pub use blocks::BlockedGrants;
 pub use confirmations::{Confirmation, Confirmed, Remembered};
 use dialect::Dialect;
 pub use error::StoreError;

@@ -20,6 +20,10 @@ pub enum Variant {
     BelievesAnswers,
     /// Nothing looks for rules that no pass knows of.
     NeverSweeps,
+    /// A resource that refused an addition is never tried again.
+    NeverProbes,
+    /// What was never tried is recorded as gone, without an intent before.
+    DropsTheUntried,
 }
 
 /// A state: the database (`sessions`, `openings`), the workers, and the cloud.
@@ -41,6 +45,8 @@ pub struct World {
     pub faults: u8,
     /// Whether somebody else's rule lets the address in from the start.
     pub foreign: bool,
+    /// Whether the resource remembers that it refused an addition (`domain/block.rs`).
+    pub blocked: bool,
 }
 
 /// A session, with its one session rule.
@@ -67,6 +73,8 @@ pub struct Opening {
     pub attempts: u8,
     /// Whether a worker is to look at it, now or after a delay.
     pub due: bool,
+    /// Whether the cloud may have been asked for it (`was_tried`).
+    pub tried: bool,
 }
 
 /// As `domain::OpeningState`.
@@ -86,6 +94,8 @@ pub struct Pass {
     pub step: Step,
     /// The openings of the plan, as they were read and are to be recorded.
     pub plan: Vec<(usize, Opening)>,
+    /// Whether the resource itself refused the addition.
+    pub refused: bool,
 }
 
 /// How far a pass is.
@@ -131,7 +141,7 @@ pub struct Rule {
 impl Opening {
     /// A new instance.
     pub const fn new() -> Self {
-        Self { state: OpeningState::Adding, rule: None, unseen: false, attempts: 0, due: true }
+        Self { state: OpeningState::Adding, rule: None, unseen: false, attempts: 0, due: true, tried: false }
     }
 
     /// As `Opening::is_closing`: its removal is still to be called for.
@@ -160,6 +170,7 @@ impl World {
             made: FOREIGN,
             faults: 0,
             foreign,
+            blocked: false,
         }
     }
 

@@ -1,6 +1,7 @@
 //! A distant provider: every call takes its time, and calls above the limits are refused, as Amazon EC2 refuses them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -135,6 +136,8 @@ pub struct Group {
     // Their rules are made up when they are read: the bench's memory is not to count as the engine's.
     crowds: Vec<Crowd>,
     rules: Mutex<Rules>,
+    // How many rules it holds.
+    quota: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -148,7 +151,20 @@ impl Group {
     /// The group of that number, with what the crowds have opened on it.
     pub fn new(cloud: &Arc<Cloud>, owner: &DeploymentId, number: usize, crowds: &[Crowd]) -> Self {
         let parts = vec![RulePart(PART.to_owned())];
-        Self { cloud: Arc::clone(cloud), owner: owner.clone(), number, parts, crowds: crowds.to_vec(), rules: Mutex::default() }
+        Self {
+            cloud: Arc::clone(cloud),
+            owner: owner.clone(),
+            number,
+            parts,
+            crowds: crowds.to_vec(),
+            rules: Mutex::default(),
+            quota: AtomicUsize::new(usize::MAX),
+        }
+    }
+
+    /// Holds so many rules from now on, and refuses calls whose rules do not fit.
+    pub fn limit_to(&self, rules: usize) {
+        self.quota.store(rules, Ordering::Relaxed);
     }
 
     /// Takes away the first rule of the crowds, as somebody in the console would.
@@ -161,6 +177,22 @@ impl Group {
     pub fn add_orphan(&self, rule: SeenRule) {
         let mark = rule.mark.map(|mark| Mark { owner: self.owner.clone(), ..mark });
         self.rules().made.insert(rule.id.clone(), SeenRule { mark, ..rule });
+    }
+
+    /// Makes the rules of one call.
+    fn make(&self, additions: &[Addition]) {
+        for addition in additions {
+            let id = {
+                let mut state = self.cloud.state();
+                state.made += 1;
+                ProviderRuleId::from_stored(format!("sgr-made-{}", state.made))
+            };
+            let openings = vec![addition.opening.clone()];
+            let mark = Some(Mark { owner: self.owner.clone(), openings, expires_at: Some(addition.until) });
+            let part = RulePart(PART.to_owned());
+            let rule = SeenRule { id: id.clone(), source: addition.address.ip().into(), part, mark };
+            self.rules().made.insert(id, rule);
+        }
     }
 
     fn list(&self) -> Vec<SeenRule> {
@@ -199,21 +231,14 @@ impl Allowlist for Group {
     }
 
     async fn add(&self, additions: &[Addition]) -> Result<(), ProviderError> {
-        for _ in 0..additions.len().div_ceil(ADDITIONS_A_CALL as usize) {
+        for call in additions.chunks(ADDITIONS_A_CALL as usize) {
             self.cloud.state().calls.add += 1;
             self.cloud.call(|state| &mut state.add).await?;
-        }
-        for addition in additions {
-            let id = {
-                let mut state = self.cloud.state();
-                state.made += 1;
-                ProviderRuleId::from_stored(format!("sgr-made-{}", state.made))
-            };
-            let openings = vec![addition.opening.clone()];
-            let mark = Some(Mark { owner: self.owner.clone(), openings, expires_at: Some(addition.until) });
-            let part = RulePart(PART.to_owned());
-            let rule = SeenRule { id: id.clone(), source: addition.address.ip().into(), part, mark };
-            self.rules().made.insert(id, rule);
+            if self.len() + call.len() > self.quota.load(Ordering::Relaxed) {
+                let what = format!("group {}", self.number);
+                return Err(ProviderError::QuotaReached { quota: "the quota of rules a group", what });
+            }
+            self.make(call);
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ mod database;
 mod expiry;
 mod memory;
 mod process;
+mod quota;
 mod report;
 mod slack;
 mod start;
@@ -64,6 +65,8 @@ enum Benchmark {
     Memory,
     /// From opening the database to the first claim, as the live sessions grow in number
     Start,
+    /// What a server costs while thousands of grants wait for full security groups
+    Quota,
     /// A signed slash command's CPU time, against Bolt's
     Slack,
     #[command(hide = true)]
@@ -82,6 +85,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         Benchmark::Store => store::measure(&kinds, &sizes(&[0, 100_000])).await?,
         Benchmark::Memory => memory::measure(&kinds, &sizes(&[100_000]), latency).await?,
         Benchmark::Start => start::measure(&kinds, &sizes(&[1000, 100_000])).await?,
+        Benchmark::Quota => quota::measure(&kinds, &sizes(&[10_000]), latency).await?,
         Benchmark::Slack => slack::measure(&kinds, &sizes(&[])).await?,
         Benchmark::WriteCrowd { url, live, started } => {
             memory::write_crowd(&url, live, started).await?;

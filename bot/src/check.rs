@@ -54,6 +54,9 @@ pub async fn run(options: CheckOptions) -> anyhow::Result<ExitCode> {
         rows.push(Row { resource, provider, id, health, summary, warnings, keeps_open_connections });
     }
     rows.extend(odd(of_file));
+    if !options.offline {
+        probe_healthy(&database, &directory, &rows).await;
+    }
     rows.extend(broken_unheard(&directory, slack.as_ref(), discord.as_ref()));
     if let Some(slack) = slack.filter(|_| !options.offline) {
         rows.push(app_row("slack", slack.team_id.clone(), crate::slack::check::verify(&slack).await));
@@ -118,6 +121,26 @@ fn broken_unheard(directory: &Directory, slack: Option<&SlackSettings>, discord:
         warnings: vec![warning.to_owned()],
         keeps_open_connections: false,
     })
+}
+
+/// A resource that answers is tried by the server at once, where it refused additions before. Without a database nothing waits; one that
+/// cannot be asked is reported with the sessions.
+async fn probe_healthy(database: &StoreUrl, directory: &Directory, rows: &[Row]) {
+    let Ok(store) = Store::open_beside(database, Arc::new(SystemClock)).await else { return };
+    let is_healthy = |name: &str| rows.iter().any(|row| row.resource == name && row.health == "Valid");
+    let healthy: Vec<_> = directory.resources.keys().filter(|name| is_healthy(name.as_str())).collect();
+    let probed = async {
+        let mut tx = store.begin().await?;
+        for name in healthy {
+            tx.probe_now(name).await?;
+        }
+        tx.commit().await
+    };
+    let outcome: Result<(), StoreError> = probed.await;
+    if let Err(error) = outcome {
+        tracing::warn!(%error, "what waits for a resource is not tried at once; it is tried within minutes");
+    }
+    store.close().await;
 }
 
 /// What the running sessions would lose if the server read this file now; nothing where that is nothing.

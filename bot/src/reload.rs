@@ -123,6 +123,7 @@ impl Reload {
             }
         }
         self.go_by(&settings.directory, &leaving).await?;
+        self.reconciler.probe_all().await?;
         (self.directory, self.leaving) = (settings.directory, leaving);
         self.settling = Some(Instant::now() + STRAGGLERS);
         self.webhooks.send_replace(Arc::new(settings.webhooks));

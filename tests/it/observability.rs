@@ -122,7 +122,7 @@ on_both_databases! {
     async fn readiness_says_of_each_part_how_it_is(database: Database) {
         let mut world = World::on(database).member("ana", "U111").start().await;
         let (status, text) = shown(&world, "/readyz").await;
-        let fine = serde_json::json!({ "ready": true, "store": "ok", "expiry": "ok", "sweep": "ok", "clock": "ok" });
+        let fine = serde_json::json!({ "ready": true, "store": "ok", "expiry": "ok", "sweep": "ok", "clock": "ok", "resources": "ok" });
         assert_eq!((status, serde_json::from_str::<Value>(&text).unwrap()), (200, fine));
         for arguments in [vec!["health"], vec!["health", "--ready"]] {
             let ran = world.entryguard(&arguments).await;

@@ -1,7 +1,9 @@
 //! What the API takes and gives of sessions, field by field.
 
 use entryguard_core::command::Allowed;
-use entryguard_core::domain::{EndReason, HostAddress, Member, RuleStatus, SessionRule, SessionStatus, Span, Timestamp};
+use entryguard_core::domain::{
+    BlockCause, EndReason, HostAddress, Member, RuleStatus, SessionRule, SessionStatus, Span, Timestamp,
+};
 use entryguard_core::store::SessionView;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -127,6 +129,10 @@ struct RuleBody {
     /// What went wrong the last time, while it has not come good.
     #[schema(required)]
     error_message: Option<String>,
+    /// Why its resource refuses additions, while it waits for that: `quota` where it is full, `missing`, `denied`, `not_in_force`,
+    /// `unreachable`, `rejected` or `local`.
+    #[schema(required)]
+    waits_for: Option<&'static str>,
 }
 
 /// A session whose end has moved.
@@ -241,6 +247,7 @@ impl RuleBody {
             applied_at: time(rule.applied_at),
             removed_at: time(rule.removed_at),
             error_message: rule.error.clone(),
+            waits_for: rule.waits_for.map(BlockCause::as_str),
         }
     }
 }

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use entryguard_core::domain::BlockCause;
+use entryguard_core::reply::{gathered, in_a_word};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::session::{Rule, Session};
+use super::session::{Rule, Session, said_of_all};
 
 /// How often the spinners turn.
 const TURN: Duration = Duration::from_millis(100);
@@ -41,12 +43,21 @@ impl Progress {
                 session.expires_at.ahead()
             ));
         }
-        for rule in &session.resource_ips {
-            self.show_rule(rule);
+        for group in gathered(&session.resource_ips, Rule::likeness) {
+            let together = said_of_all(&group);
+            let is_news = |rule: &Rule| self.lines.get(&rule.id).is_none_or(|line| line.status != rule.status);
+            let some_are_news = group.iter().any(|rule| is_news(rule));
+            for rule in group {
+                self.show_rule(rule, together.as_ref().map(|(cause, _)| *cause));
+            }
+            if let Some((_, words)) = together.filter(|_| some_are_news) {
+                self.say(&format!("✗ {words}"));
+            }
         }
     }
 
-    fn show_rule(&mut self, rule: &Rule) {
+    /// Of what is said of many together, a line of its own is drawn only where there is one to be finished.
+    fn show_rule(&mut self, rule: &Rule, said_of_all: Option<BlockCause>) {
         let drawn = self.drawn.as_ref();
         let line = self.lines.entry(rule.id.clone()).or_insert_with(|| Line {
             bar: drawn.map(|drawn| drawn.add(spinner())),
@@ -57,13 +68,14 @@ impl Progress {
             return;
         }
         line.status.clone_from(&rule.status);
-        let words = words(rule, line.since.elapsed());
+        let words = words(rule, line.since.elapsed(), said_of_all);
         match &line.bar {
             Some(bar) if rule.status == "PENDING" => bar.set_message(words),
             Some(bar) => {
                 bar.set_style(plain());
                 bar.finish_with_message(words);
             }
+            None if said_of_all.is_some() => {}
             None => self.say(&words),
         }
     }
@@ -77,12 +89,15 @@ impl Progress {
     }
 }
 
-fn words(rule: &Rule, took: Duration) -> String {
+fn words(rule: &Rule, took: Duration, said_of_all: Option<BlockCause>) -> String {
     let what = format!("{} for {}", rule.resource_name, rule.ip_address);
     match rule.status.as_str() {
         "PENDING" => format!("{what}: being opened"),
         "APPLIED" => format!("✓ {what}: open ({:.1} s)", took.as_secs_f32()),
-        "FAILED" => format!("✗ {what}: {}", rule.error_message.as_deref().unwrap_or("it failed, and nobody said why")),
+        "FAILED" => {
+            let why = said_of_all.map(in_a_word).or(rule.error_message.as_deref());
+            format!("✗ {what}: {}", why.unwrap_or("it failed, and nobody said why"))
+        }
         status => format!("· {what}: {status}"),
     }
 }

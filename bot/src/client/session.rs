@@ -1,5 +1,9 @@
 //! What the API answers, as far as people are shown it.
 
+use std::collections::BTreeSet;
+
+use entryguard_core::domain::BlockCause;
+use entryguard_core::reply::{ALIKE, Likeness, named, said_together, what_to_do};
 use serde::Deserialize;
 
 use super::time::Moment;
@@ -44,6 +48,9 @@ pub struct Rule {
     pub status: String,
     /// What went wrong.
     pub error_message: Option<String>,
+    /// Why its resource refuses additions, while it waits for that. Servers of older versions do not say.
+    #[serde(default)]
+    pub waits_for: Option<String>,
 }
 
 /// A part of a list.
@@ -54,6 +61,22 @@ pub struct Page {
     pub sessions: Vec<serde_json::Value>,
     /// Where the next part begins.
     pub next_cursor: Option<String>,
+}
+
+impl Rule {
+    /// What it fails like.
+    pub fn likeness(&self) -> (&str, Likeness<'_>) {
+        let waits_for = self.waits_for.as_deref().and_then(BlockCause::parse);
+        (&self.status, Likeness::of(waits_for, self.error_message.as_deref()))
+    }
+}
+
+/// What rules say together that wait for resources which refuse for one cause, where there are enough of them.
+pub fn said_of_all(group: &[&Rule]) -> Option<(BlockCause, String)> {
+    let (_, Likeness::Cause(cause)) = group.first().filter(|_| group.len() >= ALIKE)?.likeness() else { return None };
+    let names: BTreeSet<_> = group.iter().map(|rule| rule.resource_name.clone()).collect();
+    let names: Vec<_> = names.into_iter().collect();
+    Some((cause, format!("{}: {}. {}", said_together(cause, names.len()), named(&names), what_to_do(cause))))
 }
 
 impl Session {
@@ -69,7 +92,7 @@ impl Session {
 
     /// How many resources it opens.
     pub fn resources(&self) -> usize {
-        self.resource_ips.iter().map(|rule| &rule.resource_name).collect::<std::collections::BTreeSet<_>>().len()
+        self.resource_ips.iter().map(|rule| &rule.resource_name).collect::<BTreeSet<_>>().len()
     }
 
     /// Whether it is still on its way to what it will be.

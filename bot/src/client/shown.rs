@@ -3,8 +3,9 @@
 use std::io::IsTerminal;
 
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use entryguard_core::reply::{Likeness, gathered, in_a_word};
 
-use super::session::Session;
+use super::session::{Rule, Session, said_of_all};
 
 /// Sessions, one a row.
 pub fn sessions(sessions: &[Session], with_members: bool) -> String {
@@ -40,9 +41,16 @@ pub fn session(session: &Session) -> String {
     if session.resource_ips.is_empty() {
         return lines.join("\n");
     }
+    let groups = gathered(&session.resource_ips, Rule::likeness);
+    let said: Vec<_> = groups.iter().filter_map(|group| said_of_all(group)).collect();
+    lines.extend(said.iter().map(|(_, words)| format!("Waiting   {words}")));
     let mut table = table(&["RESOURCE", "ADDRESS", "STATUS", "ERROR"]);
     for rule in &session.resource_ips {
-        let error = rule.error_message.as_deref().unwrap_or_default();
+        let said_above = said.iter().find(|(cause, _)| rule.likeness().1 == Likeness::Cause(*cause));
+        let error = match said_above {
+            Some((cause, _)) => in_a_word(*cause),
+            None => rule.error_message.as_deref().unwrap_or_default(),
+        };
         table.add_row(vec![Cell::new(&rule.resource_name), Cell::new(&rule.ip_address), status(&rule.status), Cell::new(error)]);
     }
     lines.extend([String::new(), table.trim_fmt()]);

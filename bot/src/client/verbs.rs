@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use entryguard_core::command::{Command, CommandError};
 use entryguard_core::domain::{HostAddress, Span};
 use entryguard_core::engine::Which;
+use entryguard_core::reply::gathered;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -15,7 +16,7 @@ use super::api::{Api, at_a_terminal};
 use super::failure::{self, Failure};
 use super::options::{ClientVerb, ExtendOptions, ListOptions, ShowOptions, StartOptions, StopOptions};
 use super::progress::Progress;
-use super::session::{Page, Session};
+use super::session::{Page, Rule, Session, said_of_all};
 use super::waiting::Waiting;
 use super::{shown, stop};
 
@@ -149,10 +150,12 @@ async fn follow(api: &Api, started: Value, timeout: Span, quietly: bool) -> anyh
 
 fn what_failed(session: &Session) -> String {
     let failed = session.resource_ips.iter().filter(|rule| rule.status == "FAILED");
-    let why = |rule: &super::session::Rule| {
-        format!("{}: {}", rule.resource_name, rule.error_message.as_deref().unwrap_or("nobody said why"))
+    let why = |rule: &&Rule| format!("{}: {}", rule.resource_name, rule.error_message.as_deref().unwrap_or("nobody said why"));
+    let of_group = |group: Vec<&Rule>| match said_of_all(&group) {
+        Some((_, words)) => vec![words],
+        None => group.iter().map(why).collect(),
     };
-    let failed: Vec<_> = failed.map(why).collect();
+    let failed: Vec<_> = gathered(failed, Rule::likeness).into_iter().flat_map(of_group).collect();
     let which = if failed.is_empty() { String::new() } else { format!(" ({})", failed.join("; ")) };
     format!("session {} is {}{which}; ask whoever runs the server", session.short(), session.status)
 }

@@ -14,7 +14,7 @@ const BUCKETS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120
 /// Of answers, which a chat waits three seconds for.
 const ANSWERS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 3.0, 10.0];
 
-const GAUGES: [(&str, &str); 19] = [
+const GAUGES: [(&str, &str); 21] = [
     ("entryguard_sessions", "Sessions by state: live, requested (awaiting approval), closing (over, and not closed yet)"),
     ("entryguard_rules_overdue", "Rules that may be there although nobody's time lets them"),
     ("entryguard_rule_overdue_seconds_max", "For how long the oldest overdue rule has been so"),
@@ -32,6 +32,8 @@ const GAUGES: [(&str, &str); 19] = [
     ("entryguard_openings_refused", "1 while nothing is opened, because closing is not certain"),
     ("entryguard_offline", "1 while this server closes by the tags on the rules, because the database fails"),
     ("entryguard_panics", "Scopes that a panic keeps closed"),
+    ("entryguard_resources_blocked", "Resources that refuse additions which wait for them, by cause: quota, missing, denied, …"),
+    ("entryguard_grants_waiting", "Grants that wait for a resource that refuses additions, by cause"),
     ("entryguard_database_up", "1 where the database answered this very request"),
     ("entryguard_build_info", "1, with the version of the program"),
 ];

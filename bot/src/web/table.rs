@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use entryguard_core::domain::{Approval, ResourceName, SessionId, SessionStatus, Timestamp};
-use entryguard_core::reply::{Card, CardRow};
+use entryguard_core::domain::{Approval, BlockCause, ResourceName, SessionId, SessionStatus, Timestamp};
+use entryguard_core::reply::{ALIKE, Card, CardRow, Likeness, gathered, in_a_word, named, said_together, what_to_do};
 use maud::{Markup, html};
 
 use super::parts::{address, addresses, many, moment, rule_badge, session_badge, until};
@@ -184,28 +184,56 @@ fn listed(resources: &[ResourceName]) -> String {
     resources.iter().map(ResourceName::as_str).collect::<Vec<_>>().join(", ")
 }
 
-fn rules(card: &Card) -> Markup {
+/// What several rules wait for: said once, above the table.
+fn together(card: &Card) -> Markup {
+    let waiting = card.rows.iter().filter(|row| row.error.is_some());
+    let groups = gathered(waiting, CardRow::likeness);
+    let causes = groups.iter().filter_map(|group| Some((group, common_cause(group)?)));
     html! {
-        @if !card.rows.is_empty() {
-            table class="rules" role="table" {
-                caption class="unseen" { "Rules of session " (card.session.short()) }
-                thead role="rowgroup" { tr role="row" {
-                    @for heading in ["Resource", "IP", "Status", "Error"] { th role="columnheader" scope="col" { (heading) } }
-                } }
-                tbody role="rowgroup" { @for row in &card.rows { (rule(row)) } }
+        @for (group, cause) in causes {
+            @let names: BTreeSet<_> = group.iter().map(|row| row.resource.to_string()).collect();
+            p class="alike" {
+                span class="error" { (said_together(cause, names.len())) ": " (named(&names.into_iter().collect::<Vec<_>>())) "." }
+                " " span class="note" { (what_to_do(cause)) }
             }
         }
     }
 }
 
-fn rule(row: &CardRow) -> Markup {
+/// The cause of a group that is large enough to be said of all at once.
+fn common_cause(group: &[&CardRow]) -> Option<BlockCause> {
+    match group.first()?.likeness() {
+        (_, Likeness::Cause(cause)) if group.len() >= ALIKE => Some(cause),
+        _ => None,
+    }
+}
+
+fn rules(card: &Card) -> Markup {
+    let alike =
+        |row: &CardRow| card.rows.iter().filter(|other| other.likeness() == row.likeness()).take(ALIKE).collect::<Vec<_>>();
+    html! {
+        @if !card.rows.is_empty() {
+            (together(card))
+            table class="rules" role="table" {
+                caption class="unseen" { "Rules of session " (card.session.short()) }
+                thead role="rowgroup" { tr role="row" {
+                    @for heading in ["Resource", "IP", "Status", "Error"] { th role="columnheader" scope="col" { (heading) } }
+                } }
+                tbody role="rowgroup" { @for row in &card.rows { (rule(row, common_cause(&alike(row)))) } }
+            }
+        }
+    }
+}
+
+fn rule(row: &CardRow, said_above: Option<BlockCause>) -> Markup {
     html! {
         tr role="row" {
             td role="cell" data-label="Resource" { (row.resource) }
             td role="cell" data-label="IP" { (address(row.address)) }
             td role="cell" data-label="Status" { (rule_badge(row.status)) }
             td role="cell" data-label="Error" {
-                @if let Some(error) = &row.error { span class="error" { (error) } }
+                @if let (Some(cause), Some(error)) = (said_above, &row.error) { span class="error" title=(error) { (in_a_word(cause)) } }
+                @else if let Some(error) = &row.error { span class="error" { (error) } }
                 @else if row.foreign { span class="note" { "Somebody else’s rule: used, and left as it is" } }
                 @else { span class="note" { "None" } }
             }

@@ -4,6 +4,7 @@ mod address;
 mod api_key;
 mod audit;
 mod audit_chain;
+mod block;
 mod bucket;
 mod changes;
 mod claim_forms;
@@ -42,6 +43,7 @@ pub use address::{AddressClass, AddressRefused, Addresses, HostAddress, Network}
 pub use api_key::{ApiKey, ApiKeyName, ApiKeyRecord, ApiKeyStanding, NoApiKey, NoApiKeyName};
 pub use audit::{Actor, AuditAction, AuditEvent};
 pub use audit_chain::{Anchor, AnchorError, AuditEntry, CHAIN_START, ChainBreak, ChainCheck, ChainFault, ChainHead, SoundChain};
+pub use block::{AddressFamily, Attempt, Block, BlockCause, Refusal};
 pub use bucket::{ApiLimit, Bucket};
 pub use changes::Changes;
 pub use claims::{ClaimDifference, ClaimPattern, ClaimPatternError, Claims, NoMember, WorkflowRun};

@@ -155,6 +155,11 @@ impl Opening {
         !self.rules.is_empty()
     }
 
+    /// Whether the provider may have been asked for it: each try is written down before the call.
+    pub const fn was_tried(&self) -> bool {
+        self.attempts > 0 || self.was_seen()
+    }
+
     /// Whether a removal is due: not one whose rules have gone from sight, which are only looked for again.
     pub const fn is_closing(&self) -> bool {
         matches!(self.state, OpeningState::Removing) && self.unseen_since.is_none()

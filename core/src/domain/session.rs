@@ -1,8 +1,8 @@
 //! A session, and its wishes: the session rules.
 
 use super::{
-    Addresses, HeldRule, HostAddress, LearntBy, MemberName, OpeningId, ResourceName, RuleOwner, RuleStatus, SessionId,
-    SessionRuleId, Span, Surface, Timestamp,
+    Addresses, BlockCause, HeldRule, HostAddress, LearntBy, MemberName, OpeningId, ResourceName, RuleOwner, RuleStatus,
+    SessionId, SessionRuleId, Span, Surface, Timestamp,
 };
 
 /// A member's time-bound access from one IPv4 and/or one IPv6 address.
@@ -142,6 +142,8 @@ pub struct SessionRule {
     pub removed_at: Option<Timestamp>,
     /// What went wrong the last time, while it has not come good.
     pub error: Option<String>,
+    /// Why its resource refuses additions, while its opening waits for that.
+    pub waits_for: Option<BlockCause>,
     /// The provider's rules that its opening is made of.
     pub held: Vec<HeldRule>,
 }

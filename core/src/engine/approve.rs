@@ -154,6 +154,7 @@ impl Engine {
         let (actor, id) = (caller.actor(), Some(session.id.clone()));
         let event = AuditEvent { at: now, actor, action: AuditAction::SessionApproved, session: id, details };
         tx.record(&event, self.random.as_ref()).await?;
+        self.show_blocks(tx, &session).await?;
         self.check_no_panic_since(tx, &session.member, &resources).await?;
         Ok(tx.thread_changed(&session.id, now).await?)
     }

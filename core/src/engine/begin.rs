@@ -90,6 +90,7 @@ impl Engine {
         }
         self.tell_of_start(tx, &session, &terms, wanted.place.as_deref()).await?;
         self.record_start(tx, &session, details).await?;
+        self.show_blocks(tx, &session).await?;
         self.check_no_panic_since(tx, &session.member, &resources).await?;
         Ok(session)
     }
@@ -201,6 +202,7 @@ impl Engine {
             applied_at: None,
             removed_at: None,
             error: None,
+            waits_for: None,
             held: Vec::new(),
         };
         Ok(tx.insert_rule(&rule).await?)

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::{Caller, Engine, EngineError};
 use crate::domain::{Resource, ResourceName, Timestamp};
 use crate::provider::{Health, Verify};
+use crate::store::BlockedGrants;
 
 /// How long a resource may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -40,6 +41,8 @@ pub struct ResourceHealth {
     pub health: Healthy,
     /// When that was.
     pub at: Option<Timestamp>,
+    /// Why it refuses additions that wait for it, for each address family.
+    pub blocked: Vec<BlockedGrants>,
 }
 
 impl Engine {
@@ -49,7 +52,11 @@ impl Engine {
         let swept = self.last_sweeps().await?;
         let asked = self.healths.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let directory = self.directory();
-        let of = |resource: &Resource| newest(resource, asked.get(&resource.name), swept.get(&resource.name));
+        let blocked = self.blocked_grants().await?;
+        let of = |resource: &Resource| {
+            let blocked = blocked.iter().filter(|blocked| blocked.block.resource == resource.name).cloned().collect();
+            ResourceHealth { blocked, ..newest(resource, asked.get(&resource.name), swept.get(&resource.name)) }
+        };
         Ok(directory.resources.values().map(of).collect())
     }
 
@@ -62,6 +69,9 @@ impl Engine {
             Ok(Some(Err(error))) => Healthy::Invalid(error.to_string()),
             Err(_) => Healthy::Invalid(format!("no answer within {} s", PATIENCE.as_secs())),
         };
+        if matches!(health, Healthy::Valid { .. }) {
+            self.probe_now(name).await?;
+        }
         let asked = (self.now(), health.clone());
         self.healths.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), asked);
         Ok(Some(health))
@@ -75,7 +85,7 @@ fn newest(resource: &Resource, asked: Option<&(Timestamp, Healthy)>, swept: Opti
     let swept = swept.map(|(at, error)| (*at, by_sweep(error.as_deref())));
     let found = asked.into_iter().chain(swept).max_by_key(|(at, _)| *at);
     let (at, health) = found.map_or((None, Healthy::Unverified), |(at, health)| (Some(at), health));
-    ResourceHealth { resource: resource.clone(), health, at }
+    ResourceHealth { resource: resource.clone(), health, at, blocked: Vec::new() }
 }
 
 fn by_sweep(error: Option<&str>) -> Healthy {

@@ -8,6 +8,7 @@ mod api_key;
 mod approve;
 mod audit;
 mod begin;
+mod blocked;
 mod caller;
 mod clock;
 mod deliveries;

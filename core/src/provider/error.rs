@@ -1,6 +1,7 @@
 //! What can go wrong with a provider, and whether it is worth another try.
 
 use crate::domain::foreign_text::one_line;
+use crate::domain::{BlockCause, Refusal};
 
 /// No provider's word is longer where people read it.
 const LONGEST: usize = 600;
@@ -120,6 +121,22 @@ impl ProviderError {
             Self::Rejected { .. } => "rejected",
             Self::Local { .. } => "local",
         }
+    }
+
+    /// What it says of the resource, where others would be refused alike: then the resource remembers it, and one of those that wait
+    /// tries again for all. A call that was throttled says nothing of the resource: the API's limit is counted elsewhere.
+    pub fn refusal(&self) -> Option<Refusal> {
+        let cause = match self {
+            Self::QuotaReached { .. } => BlockCause::Quota,
+            Self::Missing { .. } => BlockCause::Missing,
+            Self::Denied { .. } => BlockCause::Denied,
+            Self::NotInForce { .. } => BlockCause::NotInForce,
+            Self::Unreachable { .. } => BlockCause::Unreachable,
+            Self::Rejected { .. } => BlockCause::Rejected,
+            Self::Local { .. } => BlockCause::Local,
+            Self::Throttled { .. } | Self::Duplicate => return None,
+        };
+        Some(Refusal { cause, reason: self.to_string() })
     }
 
     /// Whether what the list shows proves nothing, because its reader may still go by the old one.

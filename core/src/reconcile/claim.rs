@@ -14,6 +14,8 @@ use super::{Hold, LEASE, Reconciler, hold, measure};
 
 /// Due resources looked at in one claim.
 const WINDOW: u32 = 1000;
+/// Openings that one pass adds where no limit of the provider says less.
+pub(super) const MOST_ADDITIONS: usize = 500;
 
 /// A resource that is ours for a while, and what to do on it.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub(super) struct Claims {
     pub(super) wait: Option<Span>,
     /// How long to sleep until more can be claimed.
     pub(super) sleep: Option<Duration>,
+    /// Whether rules wait for a resource and may not show why yet.
+    pub(super) untold: bool,
 }
 
 impl Reconciler {
@@ -66,6 +70,7 @@ impl Reconciler {
         // What is due and was not claimed is at work on already, and its end wakes us.
         let next = tx.next_due_later().await?.map(|at| at.since(tx.now())).filter(|left| !left.is_zero());
         found.sleep = [next, found.wait].into_iter().flatten().min().map(Span::as_duration);
+        found.untold = tx.untold_block().await?.is_some();
         if !found.claims.is_empty() {
             purse.save(&mut tx).await?;
             crash_point!(IntentWritten);
@@ -83,10 +88,10 @@ impl Reconciler {
         limits: Option<&CallLimits>,
         purse: &mut Purse,
     ) -> Result<Result<Plan, Span>, StoreError> {
-        let mut plan = plan(tx.now(), &tx.due_openings(&due.resource).await?).intended();
-        let Some(limits) = limits else { return Ok(Ok(plan)) };
         // The rest stays due.
-        plan.adding.truncate(most_additions(limits));
+        let at_most = limits.map_or(MOST_ADDITIONS, most_additions);
+        let plan = plan(tx.now(), &tx.due_openings(&due.resource, at_most).await?).intended();
+        let Some(limits) = limits else { return Ok(Ok(plan)) };
         let (urgent, rest) = needs(&plan, limits);
         let all = [urgent.as_slice(), rest.as_slice()].concat();
         match purse.take(tx, &all).await? {
@@ -100,7 +105,7 @@ impl Reconciler {
     async fn lease_and_intend(&self, tx: &mut Tx, resource: &ResourceName, plan: &Plan) -> Result<Option<Lease>, StoreError> {
         let Some(lease) = tx.lease(resource, &self.worker, LEASE).await? else { return Ok(None) };
         let again = tx.now().plus(LEASE);
-        for opening in plan.acted_on() {
+        for opening in plan.intended_for() {
             tx.save_opening(opening, Some(again), plan.at).await?;
         }
         Ok(Some(lease))
@@ -122,6 +127,9 @@ impl Plan {
         }
         for (opening, _) in self.adding.iter_mut().chain(&mut self.remarking) {
             opening.attempts = opening.attempts.saturating_add(1);
+        }
+        for opening in &mut self.untried {
+            opening.state = OpeningState::Removing;
         }
         self
     }

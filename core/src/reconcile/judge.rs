@@ -37,6 +37,11 @@ impl From<&ProviderError> for Trouble {
 }
 
 impl Verdict {
+    /// Of an opening that the provider was never asked for: there is nothing to look for.
+    pub(super) const fn never_there() -> Self {
+        Self { event: Some(OpeningEvent::SeenGone), rules: None, marked_until: None, absent: None, trouble: None }
+    }
+
     fn trouble(trouble: Trouble) -> Self {
         Self { event: None, rules: None, marked_until: None, absent: None, trouble: Some(trouble) }
     }

@@ -50,7 +50,7 @@ pub(super) fn closed(after: Span) {
 }
 
 /// Something is not as it should be.
-pub(super) fn drift(kind: DriftKind) {
+pub(crate) fn drift(kind: DriftKind) {
     counter!("entryguard_drift_total", "kind" => kind.as_str()).increment(1);
 }
 

@@ -13,12 +13,13 @@
 
 mod act;
 pub(crate) mod backoff;
+mod blocked;
 mod claim;
 mod compare;
 mod expire;
 mod hold;
 mod judge;
-mod measure;
+pub(crate) mod measure;
 mod observed;
 mod offline;
 mod overdue;
@@ -31,6 +32,7 @@ mod record;
 mod record_sweep;
 mod remind;
 mod sweep;
+mod tell;
 #[cfg(test)]
 mod tests;
 mod verify;

@@ -191,7 +191,9 @@ impl Reconciler {
     ) -> Result<(), StoreError> {
         let Ok(state) = opening.state.after(OpeningEvent::Vanished) else { return Ok(()) };
         tracing::warn!(resource = %opening.resource, address = %opening.address, why = trouble.message, "a wanted rule is gone");
-        (opening.state, opening.unseen_since, opening.marked_until, opening.attempts) = (state, None, None, 0);
+        // A call for it may still be done later, so it stays one that was tried: see `Opening::was_tried`.
+        let attempts = u32::from(opening.was_tried());
+        (opening.state, opening.unseen_since, opening.marked_until, opening.attempts) = (state, None, None, attempts);
         opening.error = Some(trouble.message.clone());
         tx.save_opening(&opening, Some(due), tx.now()).await?;
         self.settle_all(tx, sessions, News::of(&opening, Some(&trouble))).await

@@ -12,6 +12,7 @@ use crate::provider::{Allowlist, CallLimits, ProviderError};
 use crate::store::StoreError;
 
 use super::act::{Outcome, act};
+use super::blocked::Standing;
 use super::claim::Claim;
 use super::hold::{self, RENEWAL};
 use super::judge::{Ours, Verdict, judge_marked, judge_unwanted, judge_wanted, judge_watched};
@@ -31,6 +32,8 @@ pub(super) struct Worked {
     pub(super) throttled: Vec<ApiLimit>,
     /// What the list shows, of all that is taken for present.
     pub(super) looked: Looked,
+    /// What the resource itself refused, and what was on its list.
+    pub(super) standing: Standing,
 }
 
 impl Reconciler {
@@ -40,7 +43,8 @@ impl Reconciler {
             Err(error) if self.set_aside(&error).await => return Ok(true),
             other => other?,
         };
-        let Some(claim) = claims.claims.into_iter().next() else { return Ok(false) };
+        let told = claims.untold && self.tell_waiting().await?;
+        let Some(claim) = claims.claims.into_iter().next() else { return Ok(told) };
         let worked = [self.work(claim).await];
         match self.record(&worked).await {
             Err(error) if self.set_aside(&error).await => self.record(&worked).await?,
@@ -53,6 +57,7 @@ impl Reconciler {
     pub async fn reconcile_all_due(&self) -> Result<(), StoreError> {
         loop {
             let mut claims = self.claim(1).await?;
+            while claims.untold && self.tell_waiting().await? {}
             match (claims.claims.pop(), claims.wait) {
                 (Some(claim), _) => {
                     let worked = self.work(claim).await;
@@ -74,14 +79,16 @@ impl Reconciler {
         let Claim { hold, plan } = &claim;
         let Some(allowlist) = self.allowlists().get(&hold.lease.resource).map(Arc::clone) else {
             let verdicts = not_configured(plan);
-            return Worked { claim, verdicts, throttled: Vec::new(), looked: Looked::Unread };
+            let standing = Standing::refused(plan, &unconfigured());
+            return Worked { claim, verdicts, throttled: Vec::new(), looked: Looked::Unread, standing };
         };
         let outcome = if plan.calls_provider() { self.call(hold, plan, allowlist.as_ref()).await } else { Outcome::default() };
         let verdicts = self.judge(plan, &outcome, allowlist.as_ref());
         let throttled = |limits: &CallLimits| outcome.throttled(limits).into_iter().cloned().collect();
         let throttled = allowlist.limits().map(throttled).unwrap_or_default();
+        let standing = Standing::after(plan, &outcome, allowlist.as_ref());
         let looked = Looked::from(outcome);
-        Worked { claim, verdicts, throttled, looked }
+        Worked { claim, verdicts, throttled, looked, standing }
     }
 
     /// Calls the provider for as long as the lease is ours and patience lasts; what is not done by then is looked at again.
@@ -139,8 +146,9 @@ impl Reconciler {
             .iter()
             .map(|(opening, _)| judged(opening, judge_wanted(opening, outcome.adding.as_ref(), outcome, &ours)));
         let marked = plan.remarking.iter().map(|(opening, wish)| judged(opening, judge_marked(opening, wish, outcome, &ours)));
+        let untried = plan.untried.iter().map(|opening| judged(opening, Verdict::never_there()));
         let idle = plan.settled.iter().chain(&plan.waiting).map(|opening| (opening.clone(), None));
-        removed.chain(watched).chain(added).chain(marked).chain(idle).collect()
+        removed.chain(watched).chain(added).chain(marked).chain(untried).chain(idle).collect()
     }
 }
 
@@ -148,7 +156,9 @@ impl Reconciler {
 fn not_configured(plan: &Plan) -> Vec<(Opening, Option<Verdict>)> {
     let outcome = Outcome { removing: Some(unconfigured()), adding: Some(unconfigured()), ..Outcome::default() };
     let judged = plan.acted_on().map(|opening| (opening.clone(), Some(judge_unwanted(opening, &outcome))));
-    judged.chain(plan.settled.iter().chain(&plan.waiting).map(|opening| (opening.clone(), None))).collect()
+    let untried = plan.untried.iter().map(|opening| (opening.clone(), Some(Verdict::never_there())));
+    let idle = plan.settled.iter().chain(&plan.waiting).map(|opening| (opening.clone(), None));
+    judged.chain(untried).chain(idle).collect()
 }
 
 fn unconfigured() -> ProviderError {

@@ -41,6 +41,8 @@ pub struct Plan {
     pub settled: Vec<Opening>,
     /// Wanted, but an older instance for the same address is still on its way out: to be looked at again.
     pub waiting: Vec<Opening>,
+    /// No longer wanted, and the provider was never asked for it: there is nothing to remove.
+    pub untried: Vec<Opening>,
 }
 
 impl Plan {
@@ -54,6 +56,7 @@ impl Plan {
             watching: Vec::new(),
             settled: Vec::new(),
             waiting: Vec::new(),
+            untried: Vec::new(),
         }
     }
 
@@ -70,7 +73,12 @@ impl Plan {
 
     /// Every opening of the plan.
     pub fn openings(&self) -> impl Iterator<Item = &Opening> {
-        self.acted_on().chain(&self.settled).chain(&self.waiting)
+        self.intended_for().chain(&self.settled).chain(&self.waiting)
+    }
+
+    /// The openings whose intent is written before anything is done about them: a session must not join what is about to go.
+    pub fn intended_for(&self) -> impl Iterator<Item = &Opening> {
+        self.acted_on().chain(&self.untried)
     }
 }
 
@@ -85,6 +93,7 @@ pub fn plan(now: Timestamp, wished: &[WishedOpening]) -> Plan {
         match (opening.state, wish) {
             (OpeningState::Gone, _) => {}
             (OpeningState::Removing, _) if opening.unseen_since.is_some() => plan.watching.push(opening),
+            (OpeningState::Adding, None) if !opening.was_tried() => plan.untried.push(opening),
             (OpeningState::Removing, _) | (OpeningState::Adding | OpeningState::Present, None) => plan.removing.push(opening),
             // The clock is about to take the wish back: what is not open yet must not be opened for nobody.
             (OpeningState::Adding, Some(wish)) if wish.until <= now => plan.waiting.push(opening),

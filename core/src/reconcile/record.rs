@@ -72,6 +72,9 @@ impl Reconciler {
                 tx.mark_due(&next.id, now).await?;
             }
         }
+        for worked in &ours {
+            self.record_standing(&mut tx, worked).await?;
+        }
         // Each once, and in order of name, as everybody locks them.
         let throttled = ours.iter().flat_map(|worked| &worked.throttled);
         for limit in throttled.map(|limit| (&limit.api, limit)).collect::<BTreeMap<_, _>>().into_values() {
@@ -192,7 +195,13 @@ impl Reconciler {
     }
 
     /// Lets a session rule show what its opening has become, and writes the audit event.
-    async fn settle(&self, tx: &mut Tx, mut rule: SessionRule, session: &Session, news: News<'_>) -> Result<(), StoreError> {
+    pub(super) async fn settle(
+        &self,
+        tx: &mut Tx,
+        mut rule: SessionRule,
+        session: &Session,
+        news: News<'_>,
+    ) -> Result<(), StoreError> {
         let News { opening, trouble, remarked, .. } = news;
         let before = rule.clone();
         if let Some(event) = event_for(&rule, session, news) {

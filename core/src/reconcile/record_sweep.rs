@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use crate::crash_point;
-use crate::domain::{Actor, AuditAction, AuditEvent, Drift, DriftKind, OpeningId, ResourceName, Timestamp};
+use crate::domain::{Actor, AddressFamily, AuditAction, AuditEvent, Drift, DriftKind, OpeningId, ResourceName, Timestamp};
 use crate::provider::SeenRule;
 use crate::store::{LastSweep, Lease, StoreError, Tx};
 
+use super::blocked::look;
 use super::observed::{Finding, What};
 use super::record::{lock_sessions, statuses_of};
 use super::{Reconciler, ResourceSweep, measure};
@@ -51,6 +52,7 @@ impl Reconciler {
             for id in &swept.found.aside_gone {
                 self.close_aside(&mut tx, id).await?;
             }
+            self.probe_what_changed(&mut tx, swept).await?;
             self.note_state(&mut tx, swept).await?;
         }
         if swept.error.is_none() {
@@ -77,6 +79,21 @@ impl Reconciler {
             findings.extend(kept_out.into_iter().map(|opening| Finding::read_again(opening.id, read_at)));
         }
         Ok(findings)
+    }
+
+    /// Lets what waits for the resource be tried, where the sweep sees another list than the one that refused, or can read it again.
+    async fn probe_what_changed(&self, tx: &mut Tx, swept: &ResourceSweep) -> Result<(), StoreError> {
+        let last = tx.last_sweep(&swept.resource).await?.unwrap_or_default();
+        if last.error.is_some() && swept.error.is_none() {
+            tx.probe_now(&swept.resource).await?;
+        }
+        let gone = if swept.error.is_none() { swept.found.surplus().collect() } else { Vec::new() };
+        for block in tx.blocks_on(&swept.resource).await? {
+            let of_family = |rule: &&&SeenRule| rule.source.addr().is_ipv4() == (block.family == AddressFamily::V4);
+            let removed = u32::try_from(gone.iter().filter(of_family).count()).unwrap_or(u32::MAX);
+            look(tx, block, swept.listed, removed, u32::MAX).await?;
+        }
+        Ok(())
     }
 
     /// An opening whose row was set aside has no rule any more: nothing of it is left to close.

@@ -13,6 +13,7 @@ use crate::provider::{Allowlist, CallLimits, SeenRule};
 use crate::store::{LastSweep, StoreError};
 
 use super::act::observe;
+use super::blocked::Listed;
 use super::compare::{Differences, compare};
 use super::observed::Looked;
 use super::overdue::removal_of;
@@ -65,11 +66,13 @@ pub struct ResourceSweep {
     pub error: Option<String>,
     /// The list itself.
     pub(super) looked: Looked,
+    /// How many rules it has, where they could be read.
+    pub(super) listed: Option<Listed>,
 }
 
 impl ResourceSweep {
     fn of(resource: ResourceName) -> Self {
-        Self { resource, found: Differences::default(), held_back: Vec::new(), error: None, looked: Looked::Unread }
+        Self { resource, found: Differences::default(), held_back: Vec::new(), error: None, looked: Looked::Unread, listed: None }
     }
 
     /// How many rules of ours that nobody wants were left in place.
@@ -149,6 +152,7 @@ impl Reconciler {
             Ok(seen) => {
                 let (found, confirmed) = self.differences_on(&swept.resource, &seen).await?;
                 (swept.found, swept.held_back) = hold_back(found, &confirmed);
+                swept.listed = Some(Listed::of(&seen, allowlist));
                 swept.looked = Looked::Seen(seen);
             }
         }

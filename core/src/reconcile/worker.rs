@@ -23,6 +23,8 @@ impl Reconciler {
         let mut tx = self.store.begin().await?;
         tx.free_what_the_dead_held().await?;
         let resumed = tx.resume_in_flight().await?;
+        // A restart may come with another configuration.
+        tx.probe_all_now().await?;
         tx.commit().await?;
         if resumed > 0 {
             tracing::info!(openings = resumed, "resumed what was in flight");
@@ -44,6 +46,9 @@ impl Reconciler {
             for claim in found.claims {
                 let this = Arc::clone(&self);
                 passes.spawn(async move { this.work(claim).await });
+            }
+            if found.untold {
+                self.tell_some_of_those_who_wait().await;
             }
             tokio::select! {
                 () = self.nudges.reconcile.notified() => {}

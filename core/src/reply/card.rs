@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Addresses, Approval, Directory, EndReason, HostAddress, LearntBy, MemberName, ResourceName, RuleStatus, SessionId,
-    SessionRule, SessionStatus, Span, Timestamp, extended_end,
+    Addresses, Approval, BlockCause, Directory, EndReason, HostAddress, LearntBy, MemberName, ResourceName, RuleStatus,
+    SessionId, SessionRule, SessionStatus, Span, Timestamp, extended_end,
 };
 use crate::store::SessionView;
 
@@ -68,6 +68,8 @@ pub struct CardRow {
     pub status: RuleStatus,
     /// What went wrong.
     pub error: Option<String>,
+    /// Why its resource refuses it, while it waits for that.
+    pub waits_for: Option<BlockCause>,
     /// Whether somebody else's rule was there before.
     pub foreign: bool,
 }
@@ -178,13 +180,9 @@ impl CardRow {
             address: rule.address,
             status: rule.status,
             error: rule.error.clone(),
+            waits_for: rule.waits_for,
             foreign: rule.is_foreign(),
         }
-    }
-
-    /// Whether the same went wrong.
-    pub fn fails_like(&self, other: &Self) -> bool {
-        (self.status, &self.error) == (other.status, &other.error)
     }
 
     /// What needs somebody's eye comes first.

@@ -1,5 +1,6 @@
 //! Everything that we may ever say in a chat, before any markup: a surface only renders it.
 
+mod alike;
 mod card;
 mod digest;
 mod emergency;
@@ -19,6 +20,7 @@ mod words;
 use crate::domain::{Identity, Limit, MemberName, PanicScope};
 use crate::engine::{Emergency, IssuedCode, IssuedSignIn, Joining, Lifted, Link, Verdict};
 
+pub use alike::{ALIKE, Likeness, gathered, in_a_word, named, said_together, what_to_do};
 pub use card::{Card, CardRow, Tally};
 pub use digest::digest;
 pub use help::{Help, HelpLine};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::alike::{ALIKE, Likeness, gathered, named, said_together, what_to_do};
 use super::message::Markup;
 use super::thread::rule_status;
 use super::{Card, CardRow};
@@ -15,10 +16,6 @@ const HEADING: usize = 300;
 const MORE: usize = 60;
 /// What is left of an error where many have to fit, in characters: all of most, and else the beginning.
 const ERRORS: [usize; 2] = [200, 60];
-/// Rows with the same error from which on they are one line.
-const ALIKE: usize = 3;
-/// Names in such a line.
-const NAMED: usize = 20;
 
 /// A line, and the resources that it is about.
 struct Line<'a> {
@@ -32,34 +29,42 @@ impl AsRef<str> for Line<'_> {
     }
 }
 
-/// One line for each rule, what needs somebody's eye first; folded only where a message does not hold them.
+/// What needs attention first, those that failed alike in one line; then one line for each other rule. Folded only where a message does
+/// not hold them.
 pub fn all_rows(card: &Card, markup: &dyn Markup) -> Vec<String> {
-    let all: Vec<_> = card.rows.iter().map(|row| self::row(row, None, markup)).collect();
+    let all = one_by_one(card, usize::MAX, markup);
     if fit(&all, markup) { all } else { rows(card, markup) }
 }
 
-/// One line for each rule, what needs somebody's eye first; of many that are alike and well, the last are folded. Where a message does
-/// not hold that, those that failed alike are one line, errors are cut, and the last line says how many resources are left out.
+/// The same, and of many that are alike and well, the last are folded. Where a message does not hold that, errors are cut, and the last
+/// line says how many resources are left out.
 pub fn rows(card: &Card, markup: &dyn Markup) -> Vec<String> {
-    let one_by_one = one_by_one(card, markup);
+    let one_by_one = one_by_one(card, ROWS, markup);
     if fit(&one_by_one, markup) {
         return one_by_one;
     }
-    let [long, short] = ERRORS.map(|at_most| gathered(card, at_most, markup));
+    let [long, short] = ERRORS.map(|at_most| {
+        let (ill, well) = by_need(card);
+        ill_ones(ill, Some(at_most), markup).into_iter().chain(folded(well, markup)).collect::<Vec<_>>()
+    });
     within(if fit(&long, markup) { long } else { short }, markup)
 }
 
-fn one_by_one(card: &Card, markup: &dyn Markup) -> Vec<String> {
-    if card.rows.len() <= ROWS {
-        return card.rows.iter().map(|row| self::row(row, None, markup)).collect();
-    }
-    let shown = card.rows.iter().filter(|row| needs_eye(row)).count().clamp(ROWS, 3 * ROWS);
-    let (one_by_one, rest) = card.rows.split_at(shown.min(card.rows.len()));
-    one_by_one
-        .iter()
-        .map(|row| self::row(row, None, markup))
-        .chain(folded(rest, markup).into_iter().map(|line| line.text))
-        .collect()
+/// So many lines, and then a line for each status of the rest that is well.
+fn one_by_one(card: &Card, at_most: usize, markup: &dyn Markup) -> Vec<String> {
+    let (ill, well) = by_need(card);
+    let ill = ill_ones(ill, None, markup);
+    let shown = at_most.saturating_sub(ill.len()).min(well.len());
+    let (shown, rest) = well.split_at(shown);
+    let shown = shown.iter().map(|row| self::row(row, None, markup));
+    let texts = |lines: Vec<Line<'_>>| lines.into_iter().map(|line| line.text).collect::<Vec<_>>();
+    texts(ill).into_iter().chain(shown).chain(texts(folded(rest, markup))).collect()
+}
+
+/// What needs attention, and what is well. They are in this order already.
+fn by_need(card: &Card) -> (&[CardRow], &[CardRow]) {
+    let well = card.rows.iter().position(|row| !needs_eye(row)).unwrap_or(card.rows.len());
+    card.rows.split_at(well)
 }
 
 /// A line for each status of these.
@@ -74,32 +79,27 @@ fn folded<'a>(rows: &'a [CardRow], markup: &dyn Markup) -> Vec<Line<'a>> {
     RuleStatus::ALL.into_iter().filter_map(of_status).collect()
 }
 
-/// What needs somebody's eye, those alike in one line, with so much of each error; then how many are well.
-fn gathered<'a>(card: &'a Card, error: usize, markup: &dyn Markup) -> Vec<Line<'a>> {
-    let well = card.rows.iter().position(|row| !needs_eye(row)).unwrap_or(card.rows.len());
-    let (ill, well) = card.rows.split_at(well);
-    let mut alike: Vec<Vec<&CardRow>> = Vec::new();
-    for row in ill {
-        match alike.iter_mut().find(|group| group.first().is_some_and(|first| first.fails_like(row))) {
-            Some(group) => group.push(row),
-            None => alike.push(vec![row]),
-        }
-    }
-    let of_row = |row: &&'a CardRow| Line { text: self::row(row, Some(error), markup), resources: names_of(&[row]) };
+/// What needs attention, those alike in one line, with so much of each error.
+fn ill_ones<'a>(ill: &'a [CardRow], error: Option<usize>, markup: &dyn Markup) -> Vec<Line<'a>> {
+    let of_row = |row: &&'a CardRow| Line { text: self::row(row, error, markup), resources: names_of(&[row]) };
     let of_group = |group: Vec<&'a CardRow>| match group.first().filter(|_| group.len() >= ALIKE) {
         Some(first) => vec![together(first, names_of(&group), error, markup)],
         None => group.iter().map(of_row).collect(),
     };
-    alike.into_iter().flat_map(of_group).chain(folded(well, markup)).collect()
+    gathered(ill, CardRow::likeness).into_iter().flat_map(of_group).collect()
 }
 
-/// `🔴 FAILED · 87 resources: host-001, host-002, … and 67 more`, and why.
-fn together<'a>(first: &CardRow, resources: BTreeSet<&'a ResourceName>, error: usize, markup: &dyn Markup) -> Line<'a> {
-    let named: Vec<_> = resources.iter().take(NAMED).map(|name| markup.text(name.as_str())).collect();
-    let more = resources.len().saturating_sub(NAMED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let (status, why) = (rule_status(first.status), why(first, Some(error), markup));
-    Line { text: format!("{status} · {}: {}{more}{why}", counted(resources.len()), named.join(", ")), resources }
+/// `🔴 FAILED · 87 resources are full: host-001, host-002, … and 67 more`, and what to do or why.
+fn together<'a>(first: &CardRow, resources: BTreeSet<&'a ResourceName>, error: Option<usize>, markup: &dyn Markup) -> Line<'a> {
+    let names: Vec<_> = resources.iter().map(|name| markup.text(name.as_str())).collect();
+    let (status, names) = (rule_status(first.status), named(&names));
+    let text = match first.likeness() {
+        (_, Likeness::Cause(cause)) => {
+            format!("{status} · {}: {names}\n      {}", said_together(cause, resources.len()), markup.text(what_to_do(cause)))
+        }
+        (_, Likeness::Reason(_)) => format!("{status} · {}: {names}{}", counted(resources.len()), why(first, error, markup)),
+    };
+    Line { text, resources }
 }
 
 /// `3 resources`.

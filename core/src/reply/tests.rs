@@ -5,8 +5,8 @@ use serde_json::json;
 use super::message::{Markup, Message};
 use super::*;
 use crate::domain::{
-    Addresses, Approval, EndReason, HostAddress, MemberName, Panic, PanicId, PanicScope, ResourceName, RuleStatus, SessionId,
-    SessionStatus, Span, Timestamp,
+    Addresses, Approval, BlockCause, EndReason, HostAddress, MemberName, Panic, PanicId, PanicScope, ResourceName, RuleStatus,
+    SessionId, SessionStatus, Span, Timestamp,
 };
 use crate::engine::{Emergency, JoinCode, Token};
 use crate::store::Turn;
@@ -63,7 +63,8 @@ fn address(text: &str) -> HostAddress {
 
 fn row(name: &str, status: RuleStatus, error: Option<&str>) -> CardRow {
     let resource = ResourceName::new(name).unwrap();
-    CardRow { resource, address: address("93.184.216.34"), status, error: error.map(str::to_owned), foreign: false }
+    let error = error.map(str::to_owned);
+    CardRow { resource, address: address("93.184.216.34"), status, error, waits_for: None, foreign: false }
 }
 
 fn card(status: SessionStatus, rows: Vec<CardRow>) -> Card {
@@ -139,8 +140,32 @@ fn a_hundred_resources_are_folded_and_failures_come_first() {
     assert!(table.lines[1].contains("broken-0"), "{:?}", table.lines);
     insta::assert_snapshot!("table_of_a_hundred", read(&table));
     // Whoever wants the details gets them, where a message holds them.
-    assert_eq!(all_rows(&card, &Plain).len(), 100);
+    assert_eq!(all_rows(&card, &Plain).len(), 98, "three that failed alike are one line");
     assert_eq!(all_rows(&card, &Small), rows(&card, &Plain));
+}
+
+#[test]
+fn resources_that_refuse_alike_are_one_line_though_each_reason_names_another() {
+    let waits = |cause, n: usize| CardRow {
+        waits_for: Some(cause),
+        ..row(&format!("group-{n:02}"), RuleStatus::Failed, Some(&format!("the quota is reached on security group sg-{n}")))
+    };
+    let full = (0..40).map(|n| waits(BlockCause::Quota, n));
+    let denied = (40..42).map(|n| waits(BlockCause::Denied, n));
+    let card = card(SessionStatus::Partial, full.chain(denied).chain([row("bastion", RuleStatus::Applied, None)]).collect());
+    assert_eq!(all_rows(&card, &Plain), rows(&card, &Plain));
+    insta::assert_snapshot!("alike", read(&thread::table(&card, &Plain)));
+    let all_full = Card { rows: card.rows[..40].to_vec(), ..card.clone() };
+    let said = |card: &Card| thread::parent(card, &Plain).lines.last().unwrap().clone();
+    assert_eq!(said(&all_full), "40 of 40 rules failed: 40 resources are full; the thread says why.");
+    assert_eq!(said(&card), "42 of 43 rules failed; the thread says why.");
+}
+
+#[test]
+fn every_cause_is_said_of_one_and_of_many() {
+    let said =
+        |cause| format!("{}; {}; {} ({})", said_together(cause, 1), said_together(cause, 2), what_to_do(cause), in_a_word(cause));
+    insta::assert_snapshot!("causes", BlockCause::ALL.map(said).join("\n"));
 }
 
 /// A hundred rules that failed, each with this error.

@@ -1,6 +1,9 @@
 //! A session's thread: the message above says how it stands, and the one below it has a row for each rule.
 
+use std::collections::BTreeSet;
+
 use super::Card;
+use super::alike::said_together;
 use super::message::{Action, Button, Markup, Message, Words};
 use super::rows::rows;
 use crate::domain::{Approval, EndReason, MemberName, RuleStatus, SessionStatus, Timestamp};
@@ -16,7 +19,7 @@ pub fn parent(card: &Card, markup: &dyn Markup) -> Message {
         lines.push(format!("Reason: {}", markup.text(reason)));
     }
     if tally.failed > 0 {
-        lines.push(format!("{} of {} rules failed; the thread says why.", tally.failed, tally.all));
+        lines.push(format!("{} of {} rules failed{}; the thread says why.", tally.failed, tally.all, for_one_cause(card)));
     }
     if card.ended.is_some() && !card.connections_go_on.is_empty() {
         // A closed door lets nobody else in; whoever is inside may stay. People should not take one for the other.
@@ -25,6 +28,19 @@ pub fn parent(card: &Card, markup: &dyn Markup) -> Message {
     }
     let summary = format!("{} {}: {} from {}", card.status.as_str(), card.member, resources(card), card.addresses);
     Message { summary, lines, buttons: buttons(card), notes: Vec::new() }
+}
+
+/// `: 40 resources are full`, where all that failed wait for the same.
+fn for_one_cause(card: &Card) -> String {
+    let failed: Vec<_> = card.rows.iter().filter(|row| row.status == RuleStatus::Failed).collect();
+    let cause = failed.first().and_then(|row| row.waits_for);
+    match cause.filter(|cause| failed.iter().all(|row| row.waits_for == Some(*cause))) {
+        Some(cause) => {
+            let resources: BTreeSet<_> = failed.iter().map(|row| &row.resource).collect();
+            format!(": {}", said_together(cause, resources.len()))
+        }
+        None => String::new(),
+    }
 }
 
 /// The message with the table.

@@ -1,10 +1,25 @@
 //! Locks and leases: one worker at a time acts on a resource, and one that lost its lease cannot record an outcome.
 
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 
 use super::rows::Reader;
 use super::{StoreError, Tx};
 use crate::domain::{MemberName, ResourceName, Span};
+
+/// What is due: additions where nothing blocks them or a probe is due, and everything else. It looks once for each resource and family,
+/// and not at each addition that waits.
+const DUE: &str = "SELECT resource, closing, due_at FROM openings WHERE due_at <= $1 AND (state <> 'ADDING' OR closing = 1)
+    UNION ALL
+    SELECT resource, 0 AS closing, COALESCE(probe_at, due_at) AS due_at FROM
+      (SELECT families.name AS resource, families.probe_at AS probe_at,
+              (SELECT openings.due_at FROM openings WHERE openings.resource = families.name AND openings.family = families.family
+               AND openings.state = 'ADDING' AND openings.closing = 0 AND openings.due_at <= $1
+               ORDER BY openings.due_at LIMIT 1) AS due_at
+       FROM (SELECT resources.name AS name, each.family AS family, blocks.probe_at AS probe_at FROM resources
+             CROSS JOIN (SELECT 4 AS family UNION ALL SELECT 6 AS family) each
+             LEFT JOIN blocks ON blocks.resource = resources.name AND blocks.family = each.family
+             WHERE blocks.probe_at IS NULL OR blocks.probe_at <= $1) families) additions
+    WHERE due_at IS NOT NULL";
 
 /// The right to act on a resource, for a while.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,17 +43,14 @@ impl Tx {
     /// The resources that have something due and that nobody is at work on: those with removals first, then the longest due. With
     /// Postgres they are locked, without waiting, until the transaction ends.
     pub async fn claimable(&mut self, at_most: u32) -> Result<Vec<Claimable>, StoreError> {
-        let sql = self.dialect.pick(
+        let lock = self.dialect.pick("", "FOR UPDATE OF resources SKIP LOCKED");
+        let sql = format!(
             "SELECT name, due.closing AS closing FROM resources JOIN
-               (SELECT resource, MAX(closing) AS closing, MIN(due_at) AS due_at FROM openings WHERE due_at <= $1 GROUP BY resource) due
+               (SELECT resource, MAX(closing) AS closing, MIN(due_at) AS due_at FROM ({DUE}) every GROUP BY resource) due
                ON due.resource = resources.name
-             WHERE lease_until <= $1 ORDER BY due.closing DESC, due.due_at, name LIMIT $2",
-            "SELECT name, due.closing AS closing FROM resources JOIN
-               (SELECT resource, MAX(closing) AS closing, MIN(due_at) AS due_at FROM openings WHERE due_at <= $1 GROUP BY resource) due
-               ON due.resource = resources.name
-             WHERE lease_until <= $1 ORDER BY due.closing DESC, due.due_at, name LIMIT $2 FOR UPDATE OF resources SKIP LOCKED",
+             WHERE lease_until <= $1 ORDER BY due.closing DESC, due.due_at, name LIMIT $2 {lock}"
         );
-        let query = sqlx::query(sql).bind(self.now.as_millis()).bind(i64::from(at_most));
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(self.now.as_millis()).bind(i64::from(at_most));
         let rows = query.fetch_all(&mut *self.inner).await?;
         rows.iter()
             .map(|row| {

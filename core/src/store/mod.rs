@@ -9,6 +9,7 @@ mod api_keys;
 mod audit;
 mod audit_check;
 mod audit_search;
+mod blocks;
 mod buckets;
 mod confirmations;
 mod connection;
@@ -56,6 +57,7 @@ use secrecy::SecretString;
 
 pub use audit::AuditRange;
 pub use audit_search::AuditFilter;
+pub use blocks::BlockedGrants;
 pub use confirmations::{Confirmation, Confirmed, Remembered};
 use connection::State;
 use dialect::Dialect;

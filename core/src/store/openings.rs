@@ -9,8 +9,8 @@ use sqlx::{AssertSqlSafe, Row};
 use super::rows::Reader;
 use super::{StoreError, Tx};
 use crate::domain::{
-    HeldRule, HostAddress, MemberName, Opening, OpeningId, OpeningState, ProviderRuleId, ResourceName, RuleOwner, RulePart,
-    SessionId, Timestamp,
+    AddressFamily, HeldRule, HostAddress, MemberName, Opening, OpeningId, OpeningState, ProviderRuleId, ResourceName, RuleOwner,
+    RulePart, SessionId, Timestamp,
 };
 use crate::reconcile::{Wish, WishedOpening};
 
@@ -40,7 +40,8 @@ impl Tx {
     /// Adds an opening, due at once.
     pub async fn insert_opening(&mut self, opening: &Opening, now: Timestamp) -> Result<(), StoreError> {
         sqlx::query(
-            "INSERT INTO openings (id, resource, address, state, rules, due_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $6)",
+            "INSERT INTO openings (id, resource, address, family, state, rules, due_at, created_at)
+             VALUES ($1, $2, $3, $7, $4, $5, $6, $6)",
         )
         .bind(opening.id.as_str())
         .bind(opening.resource.as_str())
@@ -48,8 +49,19 @@ impl Tx {
         .bind(opening.state.as_str())
         .bind(rules_text(&opening.rules))
         .bind(now.as_millis())
+        .bind(AddressFamily::of(opening.address).number())
         .execute(&mut *self.inner)
         .await?;
+        self.tell_of_block(&opening.resource, AddressFamily::of(opening.address)).await
+    }
+
+    /// An opening takes the place of one that has vanished, also among those that wait.
+    pub async fn take_place_of(&mut self, vanished: &OpeningId, opening: &OpeningId) -> Result<(), StoreError> {
+        sqlx::query("UPDATE openings SET created_at = (SELECT created_at FROM openings WHERE id = $1) WHERE id = $2")
+            .bind(vanished.as_str())
+            .bind(opening.as_str())
+            .execute(&mut *self.inner)
+            .await?;
         Ok(())
     }
 
@@ -84,22 +96,43 @@ impl Tx {
         Ok(())
     }
 
-    /// The openings of a resource that are due, and those that stand in their way: at the same address and not gone.
-    pub async fn due_openings(&mut self, resource: &ResourceName) -> Result<Vec<WishedOpening>, StoreError> {
+    /// The openings of a resource that are due, and those that stand in their way: at the same address and not gone. Of the additions,
+    /// the oldest that nothing blocks, or those of a probe: `at_most` in any case.
+    pub async fn due_openings(&mut self, resource: &ResourceName, at_most: usize) -> Result<Vec<WishedOpening>, StoreError> {
+        let adding = self.due_additions(resource, at_most).await?;
+        let places: Vec<_> = (0..adding.len()).map(|at| format!("${}", at + 3)).collect();
+        let of_additions = if places.is_empty() {
+            String::new()
+        } else {
+            format!("UNION ALL SELECT address FROM openings WHERE id IN ({})", places.join(", "))
+        };
         let sql = format!(
-            "SELECT {COLUMNS} FROM openings WHERE resource = $1 AND state <> 'GONE' AND state <> 'QUARANTINED'
-             AND address IN (SELECT address FROM openings WHERE resource = $1 AND state <> 'GONE' AND state <> 'QUARANTINED' AND due_at <= $2)
+            "SELECT {COLUMNS} FROM openings WHERE resource = $1 AND state <> 'GONE' AND state <> 'QUARANTINED' AND address IN
+               (SELECT address FROM openings WHERE resource = $1 AND due_at <= $2 AND (state <> 'ADDING' OR closing = 1)
+                {of_additions})
              ORDER BY created_at, id"
         );
-        let query = sqlx::query(AssertSqlSafe(sql)).bind(resource.as_str()).bind(self.now.as_millis());
+        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(resource.as_str()).bind(self.now.as_millis());
+        for id in &adding {
+            query = query.bind(id.as_str());
+        }
         let rows = query.fetch_all(&mut *self.inner).await?;
-        self.with_wishes(&rows).await
+        let mut due = self.with_wishes(&rows).await?;
+        // An addition that only stands at the address of something else waits for its turn.
+        for wished in &mut due {
+            let waits = wished.opening.state == OpeningState::Adding && wished.wish.is_some();
+            if waits && !adding.contains(&wished.opening.id) {
+                wished.due_at = None;
+            }
+        }
+        Ok(due)
     }
 
-    /// Every opening of a resource that is not gone, with what is wanted of it now.
+    /// Every opening of a resource that may have a rule there, with what is wanted of it now. One that was never tried has none.
     pub async fn wished_openings(&mut self, resource: &ResourceName) -> Result<Vec<WishedOpening>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM openings WHERE resource = $1 AND state <> 'GONE' AND state <> 'QUARANTINED' ORDER BY created_at, id"
+            "SELECT {COLUMNS} FROM openings WHERE resource = $1 AND state <> 'GONE' AND state <> 'QUARANTINED'
+             AND NOT (state = 'ADDING' AND attempts = 0) ORDER BY created_at, id"
         );
         let rows = sqlx::query(AssertSqlSafe(sql)).bind(resource.as_str()).fetch_all(&mut *self.inner).await?;
         self.with_wishes(&rows).await
@@ -196,17 +229,23 @@ impl Tx {
         Ok(row.is_some())
     }
 
-    /// Since when the longest due opening has been due, or when the next one is.
+    /// Since when the longest due opening has been due, or when the next one is. What a block holds back is due with its probe.
     pub async fn next_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
-        let row = sqlx::query("SELECT MIN(due_at) AS next FROM openings").fetch_one(&mut *self.inner).await?;
+        let sql = "SELECT MIN(CASE WHEN blocks.probe_at > openings.due_at THEN blocks.probe_at ELSE openings.due_at END) AS next
+                   FROM openings LEFT JOIN blocks ON blocks.resource = openings.resource AND blocks.family = openings.family
+                   AND openings.state = 'ADDING' AND openings.closing = 0
+                   WHERE openings.due_at IS NOT NULL";
+        let row = sqlx::query(sql).fetch_one(&mut *self.inner).await?;
         Ok(row.try_get::<Option<i64>, _>("next")?.map(Timestamp::from_millis))
     }
 
-    /// When the next opening is due that is not due yet.
+    /// When the next opening is due that is not due yet, or the next probe.
     pub async fn next_due_later(&mut self) -> Result<Option<Timestamp>, StoreError> {
-        let sql = "SELECT MIN(due_at) AS next FROM openings WHERE due_at > $1";
+        let sql = "SELECT (SELECT MIN(due_at) FROM openings WHERE due_at > $1) AS opening,
+                          (SELECT MIN(probe_at) FROM blocks WHERE probe_at > $1) AS probe";
         let row = sqlx::query(sql).bind(self.now.as_millis()).fetch_one(&mut *self.inner).await?;
-        Ok(row.try_get::<Option<i64>, _>("next")?.map(Timestamp::from_millis))
+        let times: [Option<i64>; 2] = [row.try_get("opening")?, row.try_get("probe")?];
+        Ok(times.into_iter().flatten().min().map(Timestamp::from_millis))
     }
 }
 

@@ -21,6 +21,8 @@ impl Store {
             }
             "session_rules" => tx.set_rule_aside(row).await?,
             "openings" => tx.set_opening_aside(row).await?,
+            // It is a memory of what the provider said, and the provider can be asked again.
+            "blocks" => tx.forget_blocks(row).await?,
             _ => return Ok(false),
         };
         if !found {

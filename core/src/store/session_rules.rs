@@ -5,13 +5,18 @@ use sqlx::{AssertSqlSafe, Row};
 
 use super::rows::Reader;
 use super::{StoreError, Tx};
-use crate::domain::{OpeningId, RuleStatus, SessionId, SessionRule, SessionRuleId, Timestamp};
+use crate::domain::{BlockCause, OpeningId, RuleStatus, SessionId, SessionRule, SessionRuleId, Timestamp};
 
 /// What is read of a session rule, and of its opening.
 const COLUMNS: &str = "session_rules.id AS id, session_rules.session AS session, session_rules.resource AS resource,
      session_rules.address AS address, session_rules.opening AS opening, session_rules.status AS status,
      session_rules.applied_at AS applied_at, session_rules.removed_at AS removed_at, session_rules.error AS error,
-     openings.rules AS held";
+     openings.rules AS held, blocks.cause AS waits_for";
+
+/// Where it is read: what waits for a blocked resource says so.
+const TABLES: &str = "session_rules JOIN openings ON openings.id = session_rules.opening
+     LEFT JOIN blocks ON blocks.resource = openings.resource AND blocks.family = openings.family
+     AND openings.state = 'ADDING' AND openings.closing = 0";
 
 impl Tx {
     /// Adds a session rule.
@@ -35,7 +40,7 @@ impl Tx {
     /// A session's rules, by resource and address.
     pub async fn rules_of(&mut self, session: &SessionId) -> Result<Vec<SessionRule>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM session_rules JOIN openings ON openings.id = session_rules.opening
+            "SELECT {COLUMNS} FROM {TABLES}
              WHERE session_rules.session = $1 AND session_rules.quarantined_at IS NULL
              ORDER BY session_rules.resource, session_rules.address"
         );
@@ -55,7 +60,7 @@ impl Tx {
     /// The rules that hang on an opening and are not removed, by session.
     pub async fn rules_on(&mut self, opening: &OpeningId) -> Result<Vec<SessionRule>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM session_rules JOIN openings ON openings.id = session_rules.opening
+            "SELECT {COLUMNS} FROM {TABLES}
              WHERE session_rules.opening = $1 AND session_rules.status <> 'REMOVED' AND session_rules.quarantined_at IS NULL
              ORDER BY session_rules.session, session_rules.id"
         );
@@ -109,6 +114,7 @@ fn rule_from(row: &AnyRow) -> Result<SessionRule, StoreError> {
         applied_at: read.optional_time("applied_at")?,
         removed_at: read.optional_time("removed_at")?,
         error: read.optional_text("error")?,
+        waits_for: read.optional_parsed("waits_for", BlockCause::parse)?,
         // The opening's own column: whoever reads the opening says where it makes no sense.
         held: super::openings::held_rules(&read.text("held")?).unwrap_or_default(),
     })

@@ -75,6 +75,7 @@ impl ReferenceStateMachine for History {
             3 => any_fault().prop_map(Step::ChangeFails),
             2 => any_read_fault().prop_map(Step::ReadFails),
             1 => (1..10_i64).prop_map(|seconds| Step::Lag(Span::from_seconds(seconds))),
+            1 => (0..2_usize, 0..4_usize).prop_map(|(resource, rules)| Step::Quota { resource, rules }),
             1 => Just(Step::Heal),
             3 => any_edit().prop_map(Step::Edit),
         ]

@@ -3,6 +3,7 @@
 //! [`histories`] tries random histories against a model; [`every_step`] tries every step of a few of them, and every call.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop loudly")]
 
+mod blocked;
 mod clocks;
 mod database;
 mod every_step;

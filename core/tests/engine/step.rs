@@ -20,6 +20,8 @@ pub enum Step {
     ReadFails(Fault),
     /// Reads are late from now on.
     Lag(Span),
+    /// A list holds so many rules of each family from now on.
+    Quota { resource: usize, rules: usize },
     /// The cloud is well again.
     Heal,
     /// Somebody edits a list behind our back.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use entryguard_core::clock::{Clock, ManualClock};
 use entryguard_core::crash::{Watch, watched};
 use entryguard_core::domain::{
-    Addresses, HostAddress, Identity, ResourceName, SessionId, SessionStatus, Span, Surface, Timestamp,
+    Addresses, BlockCause, HostAddress, Identity, ResourceName, SessionId, SessionStatus, Span, Surface, Timestamp,
 };
 use entryguard_core::engine::{Caller, EngineError, StartRequest, Which};
 use entryguard_core::provider::{Call, Event, SeenRule, SimCloud};
 use entryguard_core::random::SharedRandom;
-use entryguard_core::store::{SessionFilter, SessionView};
+use entryguard_core::store::{BlockedGrants, SessionFilter, SessionView};
 use ipnet::IpNet;
 
 use crate::database::{Database, Kind};
@@ -62,11 +62,14 @@ impl World {
                 }
             }
             // Where a rule was taken away by hand, what hangs on it comes to rest only after a sweep.
-            Step::Settle => drop(self.settle_watched(&Watch::only()).await),
+            Step::Settle => self.settle_as_far_as_it_goes().await,
             Step::Wait(span) => self.clock.advance(*span),
             Step::ChangeFails(fault) => self.cloud.fault_next_change(*fault),
             Step::ReadFails(fault) => self.cloud.fault_next_read(*fault),
             Step::Lag(lag) => self.cloud.lag(*lag),
+            Step::Quota { resource, rules } => {
+                self.cloud.quota(&ResourceName::new(PARTS[resource % PARTS.len()].0).unwrap(), *rules)
+            }
             Step::Heal => self.cloud.heal(),
             Step::Edit(edit) => self.edit(*edit),
         }
@@ -182,6 +185,23 @@ impl World {
             self.clock.advance(next.since(self.now()).max(Span::from_seconds(1)));
         }
         Some(false)
+    }
+
+    /// The same, until nothing is left to wait for but room on a list that stays full.
+    async fn settle_as_far_as_it_goes(&mut self) {
+        for _ in 0..ROUNDS {
+            self.work(Work::Clock, &Watch::only()).await;
+            while self.work(Work::Pass, &Watch::only()).await == Some(true) {}
+            let mut tx = self.process().store.begin().await.unwrap();
+            let Some(next) = tx.next_due().await.unwrap() else { return };
+            let blocked = tx.blocked_grants().await.unwrap();
+            drop(tx);
+            let is_full = |blocked: &BlockedGrants| blocked.block.cause == BlockCause::Quota && blocked.block.probe_at == next;
+            if next > self.now() && blocked.iter().any(is_full) {
+                return;
+            }
+            self.clock.advance(next.since(self.now()).max(Span::from_seconds(1)));
+        }
     }
 
     /// The faults end, what was late is done, and a sweep has a look.

@@ -55,6 +55,14 @@ impl World {
         (!matches!(call, Call::Add { .. })).then_some(())
     }
 
+    /// Refuses an addition for a reason of the resource: its quota, a right that is missing. Nothing where the call is another one.
+    pub fn refuse(&mut self, worker: usize) -> Option<()> {
+        let call = self.end_call(worker, true)?;
+        let pass = self.workers[worker].as_mut()?;
+        pass.refused = matches!(call, Call::Add { .. });
+        pass.refused.then_some(())
+    }
+
     /// Leaves a worker without an answer; the call may still be done.
     pub fn give_up(&mut self, worker: usize) -> Option<()> {
         let call = self.end_call(worker, true)?;

@@ -33,6 +33,10 @@ pub enum Action {
     Answer(usize),
     /// A fault. The cloud answers OK to a removal that it did not do, as EC2's revoke may.
     AnswerFalsely(usize),
+    /// A fault. The cloud refuses an addition for a reason of the resource, which is remembered: `reconcile/blocked.rs`.
+    Refuse(usize),
+    /// One of the additions that wait for a resource is tried again: its time comes, or something has changed.
+    Probe,
     /// A fault. A worker waits no longer: the call is late, or it was done and its answer is lost (`reconcile/pass.rs`,
     /// `call`).
     GiveUp(usize),
@@ -59,7 +63,7 @@ pub enum Action {
 impl Action {
     fn is_fault(&self, world: &World) -> bool {
         match self {
-            Self::AnswerFalsely(_) | Self::GiveUp(_) | Self::ReadNothing(_) | Self::Crash(_) => true,
+            Self::AnswerFalsely(_) | Self::Refuse(_) | Self::GiveUp(_) | Self::ReadNothing(_) | Self::Crash(_) => true,
             Self::ReadBackLagging(_) | Self::SweepLagging(_) | Self::TakeAway => true,
             Self::Lease(_) | Self::Sweep(_) => world.workers.iter().flatten().any(|pass| pass.holds_lease),
             _ => false,
@@ -108,7 +112,8 @@ impl Model for Protocol {
                 None => actions.extend([Action::Lease(at), Action::Sweep(at)]),
                 Some(Step::Listed(_)) => actions.extend([Action::Compare(at), Action::Crash(at)]),
                 Some(Step::Calling(_)) => {
-                    actions.extend([Action::Answer(at), Action::AnswerFalsely(at), Action::GiveUp(at), Action::Crash(at)]);
+                    actions.extend([Action::Answer(at), Action::AnswerFalsely(at), Action::Refuse(at)]);
+                    actions.extend([Action::GiveUp(at), Action::Crash(at)]);
                 }
                 Some(Step::Answered { .. }) => {
                     actions.extend([Action::ReadBack(at), Action::ReadNothing(at), Action::Crash(at)]);
@@ -118,6 +123,7 @@ impl Model for Protocol {
             }
         }
         actions.extend(self.lies.then_some(Action::TakeAway));
+        actions.extend(world.blocked.then_some(Action::Probe));
         actions.extend((0..world.late.len()).flat_map(|at| [Action::Arrive(at), Action::Vanish(at)]));
         actions.retain(|action| !action.is_fault(world) || world.faults < self.faults);
     }
@@ -138,6 +144,8 @@ impl Model for Protocol {
             Action::Compare(worker) => next.compare(worker, self.variant)?,
             Action::Answer(worker) => next.answer(worker, self.lies)?,
             Action::AnswerFalsely(worker) => next.answer_falsely(worker)?,
+            Action::Refuse(worker) => next.refuse(worker)?,
+            Action::Probe => next.probe(self.variant)?,
             Action::GiveUp(worker) => next.give_up(worker)?,
             Action::ReadBack(worker) => next.read_back(worker, next.cloud, self.variant),
             Action::ReadBackLagging(worker) => {
@@ -185,6 +193,9 @@ impl Model for Protocol {
                     && world.sessions.iter().all(|session| *session == Session::Ended)
             }),
             Property::sometimes("a new instance waits for the old one", |_, world: &World| world.a_wish_waits()),
+            Property::sometimes("a wish waits for a resource that refused it", |_, world: &World| {
+                world.blocked && world.someone_waits()
+            }),
             Property::sometimes("a late call leaves a rule that only a sweep finds", |_, world: &World| {
                 world.is_quiet() && world.orphan().is_some()
             }),

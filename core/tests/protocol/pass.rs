@@ -17,15 +17,24 @@ impl World {
     /// `reconcile/claim.rs`, `claim`: writes what the pass is about to do before it does it. Nothing where there is nothing to
     /// do but wait.
     pub fn claim(&mut self, worker: usize, variant: Variant) -> Option<()> {
-        let plan = self.plan(variant);
+        let mut plan = self.plan(variant);
         let step = self.first_step(&plan, variant)?;
         self.take_lease();
+        if let Step::Calling(Call::Add { opening }) = step {
+            plan.iter_mut().filter(|(at, _)| *at == opening).for_each(|(_, planned)| planned.tried = true);
+        }
+        let untried: Vec<_> = plan.iter().filter(|planned| self.is_untried(planned)).map(|(at, _)| *at).collect();
         if variant != Variant::IntentAfterCall {
-            for (at, opening) in &plan {
+            let intended = |at: &usize| variant != Variant::DropsTheUntried || !untried.contains(at);
+            for (at, opening) in plan.iter().filter(|(at, _)| intended(at)) {
                 self.openings[*at].clone_from(opening);
             }
         }
-        self.workers[worker] = Some(Pass { holds_lease: true, step, plan });
+        // Gone with the record. Until then it is on its way out, and no session joins it.
+        for (_, opening) in plan.iter_mut().filter(|(at, _)| untried.contains(at)) {
+            (opening.state, opening.due) = (OpeningState::Gone, false);
+        }
+        self.workers[worker] = Some(Pass { holds_lease: true, step, plan, refused: false });
         Some(())
     }
 
@@ -36,7 +45,7 @@ impl World {
             return None;
         }
         self.take_lease();
-        self.workers[worker] = Some(Pass { holds_lease: true, step: Step::Listed(list), plan: Vec::new() });
+        self.workers[worker] = Some(Pass { holds_lease: true, step: Step::Listed(list), plan: Vec::new(), refused: false });
         Some(())
     }
 
@@ -81,7 +90,7 @@ impl World {
             opening = self.openings.len();
             self.openings.push(Opening::new());
         } else {
-            self.openings[at] = Opening::new();
+            self.openings[at] = Opening { tried: true, ..Opening::new() };
         }
         for session in
             self.sessions.iter_mut().filter(|session| matches!(session, Session::Live { opening: its, .. } if *its == at))
@@ -109,28 +118,37 @@ impl World {
     /// them.
     fn plan(&self, variant: Variant) -> Vec<(usize, Opening)> {
         let due = self.openings.iter().enumerate().filter(|(_, opening)| opening.due);
-        due.map(|(at, opening)| {
-            let mut opening = opening.clone();
-            match (opening.state, self.is_wanted(at)) {
-                (OpeningState::Gone, _) | (OpeningState::Adding | OpeningState::Present, true) => {}
-                (OpeningState::Removing, true) if variant == Variant::RevivesRemovals => {
-                    (opening.state, opening.unseen) = (OpeningState::Adding, false);
+        // `store/blocks.rs`, `due_additions`: what a blocked resource refuses waits for the probe.
+        let waits = |at: usize, opening: &Opening| self.blocked && opening.state == OpeningState::Adding && self.is_wanted(at);
+        due.filter(|(at, opening)| !waits(*at, opening))
+            .map(|(at, opening)| {
+                let mut opening = opening.clone();
+                match (opening.state, self.is_wanted(at)) {
+                    (OpeningState::Gone, _) | (OpeningState::Adding | OpeningState::Present, true) => {}
+                    (OpeningState::Removing, true) if variant == Variant::RevivesRemovals => {
+                        (opening.state, opening.unseen) = (OpeningState::Adding, false);
+                    }
+                    (OpeningState::Removing, _) if opening.unseen => {}
+                    (OpeningState::Adding, false) if !opening.tried => opening.state = OpeningState::Removing,
+                    (OpeningState::Removing, _) => opening.attempts = 2.min(opening.attempts + 1),
+                    (OpeningState::Adding | OpeningState::Present, false) => {
+                        opening.unseen &= variant == Variant::KeepsDoubts;
+                        (opening.state, opening.attempts) = (OpeningState::Removing, 1);
+                    }
                 }
-                (OpeningState::Removing, _) if opening.unseen => {}
-                (OpeningState::Removing, _) => opening.attempts = 2.min(opening.attempts + 1),
-                (OpeningState::Adding | OpeningState::Present, false) => {
-                    opening.unseen &= variant == Variant::KeepsDoubts;
-                    (opening.state, opening.attempts) = (OpeningState::Removing, 1);
-                }
-            }
-            (at, opening)
-        })
-        .collect()
+                (at, opening)
+            })
+            .collect()
+    }
+
+    /// `reconcile/plan.rs`, `untried`: the cloud was never asked for it, so there is nothing to remove.
+    fn is_untried(&self, (at, planned): &(usize, Opening)) -> bool {
+        self.openings[*at].state == OpeningState::Adding && planned.state == OpeningState::Removing && !planned.tried
     }
 
     /// `reconcile/act.rs`, `act`: removals before additions. The two never meet on one address, for an addition waits.
     fn first_step(&self, plan: &[(usize, Opening)], variant: Variant) -> Option<Step> {
-        let removing: Vec<_> = plan.iter().filter(|(_, opening)| opening.is_closing()).collect();
+        let removing: Vec<_> = plan.iter().filter(|planned| planned.1.is_closing() && !self.is_untried(planned)).collect();
         if !removing.is_empty() {
             return Some(removal(self.rules_to_remove(&removing), variant));
         }
@@ -138,14 +156,14 @@ impl World {
         if let Some((opening, _)) = plan.iter().filter(in_state(OpeningState::Adding)).find(|(at, _)| !self.is_blocked(*at)) {
             return Some(Step::Calling(Call::Add { opening: *opening }));
         }
-        let looks = |(_, opening): &(usize, Opening)| {
-            opening.state == OpeningState::Removing || opening.state == OpeningState::Present && opening.unseen
-        };
-        if plan.iter().any(looks) {
+        let (untried, looked_for): (Vec<_>, Vec<_>) =
+            plan.iter().filter(in_state(OpeningState::Removing)).partition(|planned| self.is_untried(planned));
+        let is_doubted = |(_, opening): &(usize, Opening)| opening.state == OpeningState::Present && opening.unseen;
+        if !looked_for.is_empty() || plan.iter().any(is_doubted) {
             return Some(Step::Answered { failed: false });
         }
         let shown = plan.iter().any(|planned| in_state(OpeningState::Present)(&planned));
-        shown.then_some(Step::Judged { list: None })
+        (shown || !untried.is_empty()).then_some(Step::Judged { list: None })
     }
 
     /// `reconcile/act.rs`, `remove`: the ids that are known, and those that bear an opening's mark where that may not be all.
@@ -200,6 +218,9 @@ impl World {
         if !pass.holds_lease && variant != Variant::NoFence {
             return;
         }
+        // `reconcile/blocked.rs`, `record_standing`: one that was accepted lifts what another's refusal blocked.
+        let added = pass.plan.iter().any(|(_, opening)| opening.state == OpeningState::Present);
+        self.blocked = pass.refused || (self.blocked && !added);
         for (at, mut opening) in pass.plan {
             opening.due = match opening.state {
                 OpeningState::Gone => false,
@@ -242,7 +263,15 @@ impl World {
         })
     }
 
+    /// `domain/block.rs`: the time of the next probe comes, or the list has changed. With one address, the probe is the addition itself.
+    pub fn probe(&mut self, variant: Variant) -> Option<()> {
+        let probes = self.blocked && variant != Variant::NeverProbes;
+        self.blocked &= !probes;
+        probes.then_some(())
+    }
+
     fn pass_undisturbed(&mut self, variant: Variant) {
+        self.probe(variant);
         let sweeps = self.orphan().is_some() || self.something_is_missing();
         if sweeps && self.sweep(0, self.cloud, variant).is_some() {
             self.compare(0, variant).and_then(|()| self.answer(0, false));

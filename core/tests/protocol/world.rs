@@ -26,6 +26,10 @@ pub enum Variant {
     ReplacesWhatIsGone,
     /// A doubt from before a removal counts as a read that did not show the rule after it.
     KeepsDoubts,
+    /// A resource that refused an addition is never tried again.
+    NeverProbes,
+    /// What was never tried is recorded as gone, without an intent before.
+    DropsTheUntried,
 }
 
 /// A state: the database (`sessions`, `openings`), the workers, and the cloud.
@@ -57,6 +61,8 @@ pub struct World {
     pub flapped: bool,
     /// Whether we removed a rule that was given up because of what lists showed.
     pub cut: bool,
+    /// Whether the resource remembers that it refused an addition (`domain/block.rs`).
+    pub blocked: bool,
 }
 
 /// A session, with its one session rule.
@@ -85,6 +91,8 @@ pub struct Opening {
     pub due: bool,
     /// Whether it was recorded as gone because of what lists showed, and was never told to go.
     pub given_up: bool,
+    /// Whether the cloud may have been asked for it (`was_tried`).
+    pub tried: bool,
 }
 
 /// As `domain::OpeningState`.
@@ -104,6 +112,8 @@ pub struct Pass {
     pub step: Step,
     /// The openings of the plan, as they were read and are to be recorded.
     pub plan: Vec<(usize, Opening)>,
+    /// Whether the resource itself refused the addition.
+    pub refused: bool,
 }
 
 /// How far a pass is.
@@ -149,7 +159,7 @@ pub struct Rule {
 impl Opening {
     /// A new instance.
     pub const fn new() -> Self {
-        Self { state: OpeningState::Adding, rule: None, unseen: false, attempts: 0, due: true, given_up: false }
+        Self { state: OpeningState::Adding, rule: None, unseen: false, attempts: 0, due: true, given_up: false, tried: false }
     }
 
     /// As `Opening::is_closing`: its removal is still to be called for.
@@ -183,6 +193,7 @@ impl World {
             taken: false,
             flapped: false,
             cut: false,
+            blocked: false,
         }
     }
 

@@ -2,14 +2,16 @@
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use entryguard_core::domain::{Network, Resource, ResourceKind, ResourceName};
+use entryguard_core::domain::{AddressFamily, Network, Resource, ResourceKind, ResourceName};
 use entryguard_core::engine::{EngineError, Healthy, ResourceHealth};
+use entryguard_core::reply::in_a_word;
+use entryguard_core::store::BlockedGrants;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::{heading, shown};
 use crate::web::layout::Place;
-use crate::web::parts::moment;
+use crate::web::parts::{many, moment};
 use crate::web::visitor::{FormToken, Sent, Visitor, WebState};
 
 /// A form with a button alone.
@@ -64,7 +66,7 @@ fn row(each: &ResourceHealth, form_token: &FormToken) -> Markup {
                 @if resource.network == Network::Private { div class="note" { "Inside a private network" } }
             }
             td role="cell" data-label="What it is" { (what(resource)) }
-            td role="cell" data-label="Health" { (health(&each.health)) }
+            td role="cell" data-label="Health" { (health(&each.health)) @for blocked in &each.blocked { (waiting(blocked)) } }
             td role="cell" data-label="Last look" { @match each.at { Some(at) => (moment(at)), None => { span class="note" { "Never" } } } }
             td role="cell" data-label="Actions" class="actions" {
                 form method="post" action={ "/admin/resources/" (resource.name) "/verify" } {
@@ -87,6 +89,22 @@ fn what(resource: &Resource) -> Markup {
         ResourceKind::AllowlistFile(_) => {
             html! { div { "Allowlist file" } div class="note" { code { (resource.provider_id()) } } }
         }
+    }
+}
+
+/// What waits for a resource that refuses additions, and until when.
+fn waiting(blocked: &BlockedGrants) -> Markup {
+    let BlockedGrants { block, waiting } = blocked;
+    let family = match block.family {
+        AddressFamily::V4 => "IPv4",
+        AddressFamily::V6 => "IPv6",
+    };
+    html! {
+        div class="warning" {
+            (family) ": " (in_a_word(block.cause)) " since " (moment(block.since)) ". "
+            (many(usize::try_from(*waiting).unwrap_or(usize::MAX), "grant")) " waiting, next probe at " (moment(block.probe_at)) "."
+        }
+        div class="note" { (block.reason) }
     }
 }
 

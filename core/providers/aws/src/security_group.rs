@@ -157,10 +157,17 @@ impl Allowlist for SecurityGroupAllowlist {
     }
 
     async fn add(&self, additions: &[Addition]) -> Result<(), ProviderError> {
-        // Each batch is tried, whatever becomes of the others; the first error is the one that is told.
+        // Each batch is tried, whatever becomes of the others, and the first error is the one that is told. What the group itself
+        // refuses (its quota, our rights, its name) would be refused again with every batch.
         let mut outcome = Ok(());
         for batch in batches(additions, &self.parts) {
-            outcome = outcome.and(self.authorize(&batch, &[]).await);
+            let answer = self.authorize(&batch, &[]).await;
+            let for_all =
+                answer.as_ref().is_err_and(|error| error.refusal().is_some_and(|refusal| refusal.cause.refuses_all_alike()));
+            outcome = outcome.and(answer);
+            if for_all {
+                break;
+            }
         }
         outcome
     }

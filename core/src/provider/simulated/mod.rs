@@ -102,6 +102,20 @@ impl SimCloud {
         self.state().faults.lag = Some(lag);
     }
 
+    /// From now on, a list holds so many rules of each address family, and refuses what does not fit.
+    pub fn quota(&self, resource: &ResourceName, rules: usize) {
+        self.state().faults.quotas.insert(resource.clone(), rules);
+    }
+
+    /// From now on, every change of a list is refused so; nothing lets them pass again.
+    pub fn refuse_all(&self, resource: &ResourceName, fault: Option<Fault>) {
+        let mut state = self.state();
+        match fault {
+            Some(fault) => drop(state.faults.always.insert(resource.clone(), fault)),
+            None => drop(state.faults.always.remove(resource)),
+        }
+    }
+
     /// Ends all faults. What was put off is still done later.
     pub fn heal(&self) {
         self.state().faults = state::Faults::default();

@@ -27,6 +27,10 @@ pub(super) struct Faults {
     pub(super) changes: VecDeque<Fault>,
     pub(super) reads: VecDeque<Fault>,
     pub(super) lag: Option<Span>,
+    /// How many rules of each address family a list holds.
+    pub(super) quotas: BTreeMap<ResourceName, usize>,
+    /// What goes wrong with every addition to a list.
+    pub(super) always: BTreeMap<ResourceName, Fault>,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +84,8 @@ impl State {
 
     pub(super) fn change(&mut self, now: Timestamp, resource: &ResourceName, request: Request) -> Result<(), ProviderError> {
         let fault = self.called(now, resource, request.name());
+        let always = || self.faults.always.get(resource).copied().filter(|_| matches!(request, Request::Add(_)));
+        let fault = fault.or_else(always);
         match fault {
             None => return self.perform(now, resource, request, Hand::Ours),
             // Whether it could be done is lost as well.
@@ -139,6 +145,15 @@ impl State {
         if self.missing.contains(resource) { Err(missing()) } else { Ok(()) }
     }
 
+    /// As EC2 counts: IPv4 and IPv6 for themselves, and what is too much is refused whole.
+    fn is_too_many(&self, resource: &ResourceName, rules: &[SeenRule], wanted: &[SeenRule]) -> bool {
+        let Some(quota) = self.faults.quotas.get(resource) else { return false };
+        let of_v4 = |rules: &[SeenRule]| rules.iter().filter(|rule| rule.source.addr().is_ipv4()).count();
+        let (v4, new_v4) = (of_v4(rules), of_v4(wanted));
+        let (v6, new_v6) = (rules.len() - v4, wanted.len() - new_v4);
+        (new_v4 > 0 && v4 + new_v4 > *quota) || (new_v6 > 0 && v6 + new_v6 > *quota)
+    }
+
     fn perform(&mut self, at: Timestamp, resource: &ResourceName, request: Request, by: Hand) -> Result<(), ProviderError> {
         self.check_exists(resource)?;
         let rules = self.rules(resource);
@@ -149,6 +164,9 @@ impl State {
                 let there = |new: &SeenRule| rules.iter().any(|rule| rule.source == new.source && rule.part == new.part);
                 if wanted.iter().any(there) {
                     return Err(ProviderError::Duplicate);
+                }
+                if self.is_too_many(resource, &rules, &wanted) {
+                    return Fault::QuotaReached.answer();
                 }
                 for rule in wanted {
                     let id = self.next_id();

@@ -156,8 +156,16 @@ mod tests {
     fn i2_what_a_live_session_wants_is_never_removed() {
         for state in [OpeningState::Adding, OpeningState::Present] {
             assert!(plan(NOW, &[wished("a", state, Some(2_000_000))]).removing.is_empty());
-            assert_eq!(plan(NOW, &[wished("a", state, None)]).removing.len(), 1);
+            let mut unwanted = wished("a", state, None);
+            unwanted.opening.attempts = 1;
+            assert_eq!(plan(NOW, &[unwanted]).removing.len(), 1);
         }
+    }
+
+    #[test]
+    fn what_was_never_asked_for_is_done_with_without_a_call() {
+        let plan = plan(NOW, &[wished("a", OpeningState::Adding, None)]);
+        assert_eq!((plan.untried.len(), plan.removing.len(), plan.calls_provider()), (1, 0, false));
     }
 
     #[test]

@@ -10,10 +10,7 @@ use super::{ConfigError, DiscordSettings, GithubSettings, OidcSettings, SlackSet
 const SHORTEST: usize = 32;
 
 /// `[server] key`, if there is one.
-pub(super) fn own_key(
-    key: Option<SecretSource>,
-    secrets: &Secrets<'_>,
-) -> Result<Option<SecretString>, ConfigError> {
+pub(super) fn own_key(key: Option<SecretSource>, secrets: &Secrets<'_>) -> Result<Option<SecretString>, ConfigError> {
     let Some(key) = key.map(|source| source.resolve("[server] key", secrets)).transpose()? else { return Ok(None) };
     if key.expose_secret().len() < SHORTEST {
         let why = format!(

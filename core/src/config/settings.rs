@@ -13,10 +13,10 @@ use super::directory::directory;
 use super::file::{self, DatabaseUrl, File};
 use super::network::Network;
 use super::restart::RestartOnly;
+use super::seal_secret;
 use super::secret::{SecretSource, Secrets};
 use super::url::{UrlUse, is_private, read_url};
 use super::webhook::{WebhookSettings, webhooks};
-use super::seal_secret;
 use crate::domain::{Directory, LaterReads, RoleIdentity, SharedExit, Span, Ticks, Timestamp, WebLimits, Zone};
 use crate::store::StoreUrl;
 

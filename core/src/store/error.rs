@@ -89,7 +89,9 @@ pub enum StoreError {
     )]
     AnotherDatabase,
     /// Something else was written into the SQLite file under the server.
-    #[error("the database file was overwritten while the server runs on it; stop the server, restore a backup, and start it again")]
+    #[error(
+        "the database file was overwritten while the server runs on it; stop the server, restore a backup, and start it again"
+    )]
     Overwritten,
     /// An error that several have to be told.
     #[error(transparent)]

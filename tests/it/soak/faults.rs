@@ -153,7 +153,11 @@ impl Replica {
         counts.add(Fault::DatabaseGone);
         let outage = long_outage(chance);
         if let Some(proxy) = &self.database {
-            if chance.one_in(2) { proxy.refuse() } else { proxy.silence() }
+            if chance.one_in(2) {
+                proxy.refuse()
+            } else {
+                proxy.silence()
+            }
             tokio::time::sleep(outage).await;
             proxy.mend();
         } else {
@@ -240,7 +244,11 @@ async fn is_cut_off(world: &World, counts: &Counts, mut chance: Chance) {
     while !counts.is_enough() {
         pause(&mut chance).await;
         counts.add(Fault::CloudCutOff);
-        if chance.one_in(2) { proxy.refuse() } else { proxy.silence() }
+        if chance.one_in(2) {
+            proxy.refuse()
+        } else {
+            proxy.silence()
+        }
         tokio::time::sleep(outage(&mut chance)).await;
         proxy.mend();
         pause(&mut chance).await;

@@ -162,7 +162,8 @@ impl WorldBuilder {
         let discord = DiscordDouble::open().await;
         let disk = self.small_disk.and_then(|megabytes| SmallDisk::at(&place.path().join("disk"), megabytes));
         let database = self.database.make(disk.as_ref().map_or(place.path(), SmallDisk::place)).await;
-        let (cloud_proxy, cloud) = if self.cloud_behind_proxy { cut_off_by(&proxy).await } else { (None, proxy.address().to_owned()) };
+        let (cloud_proxy, cloud) =
+            if self.cloud_behind_proxy { cut_off_by(&proxy).await } else { (None, proxy.address().to_owned()) };
         let port = free_port();
         let (tcp_proxy, url) = if self.behind_proxy { database.behind_proxy().await } else { (None, database.url.clone()) };
         let peers = Peers { port, database: &url, slack: &slack.api_url(), cloud: &cloud };
@@ -214,7 +215,8 @@ impl WorldBuilder {
 
 /// What cuts the connections to the proxy of the cloud, and the cloud's address by that way.
 async fn cut_off_by(proxy: &Proxy) -> (Option<TcpProxy>, String) {
-    let upstream = proxy.address().strip_prefix("http://").expect("the proxy speaks HTTP").parse().expect("an address of loopback");
+    let upstream =
+        proxy.address().strip_prefix("http://").expect("the proxy speaks HTTP").parse().expect("an address of loopback");
     let before = TcpProxy::before(upstream).await;
     let address = format!("http://{}", before.address());
     (Some(before), address)

@@ -35,7 +35,8 @@ def main(command):
         wait_for_models()
         wait_for_moto()
         wait_for_postgres()
-        services = {"MOTO": moto, "POSTGRES": postgres, "SLACK_MODELS": models, "TOOLS": tools()}
+        pgbouncer = start_pgbouncer(stack, place, postgres)
+        services = {"MOTO": moto, "POSTGRES": postgres, "PGBOUNCER": pgbouncer, "SLACK_MODELS": models, "TOOLS": tools()}
         environment = {**os.environ, **{f"ENTRYGUARD_TEST_{name}": url for name, url in services.items()}}
         return run(command, environment)
 
@@ -117,6 +118,34 @@ def start_postgres(stack, place):
         return subprocess.run(is_ready, cwd=home, **someone).returncode == 0
 
     return lambda: wait_until(ready, "Postgres", process, log), f"postgres://postgres@127.0.0.1:{port}/postgres"
+
+
+def start_pgbouncer(stack, place, postgres):
+    """A pooler of transactions before every database of Postgres; its URL, or nothing where it is not installed."""
+    program = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin")
+    if not program:
+        print("There is no PgBouncer here, so nothing is tested behind a pooler: install Debian's package pgbouncer.", file=sys.stderr)
+        return ""
+    port, someone, home = free_port(), unprivileged(), place / "pgbouncer"
+    home.mkdir(mode=0o755)
+    upstream = postgres.rsplit(":", 1)[1].split("/")[0]
+    # Few connections, so that they change hands. The driver begins each with extra_float_digits.
+    settings = {
+        "listen_addr": "127.0.0.1", "listen_port": port, "auth_type": "any", "unix_socket_dir": "", "pool_mode": "transaction",
+        "default_pool_size": 4, "max_client_conn": 300, "ignore_startup_parameters": "extra_float_digits",
+    }
+    lines = ["[databases]", f"* = host=127.0.0.1 port={upstream} user=postgres", "[pgbouncer]"]
+    (home / "pgbouncer.ini").write_text("\n".join(lines + [f"{key} = {value}" for key, value in settings.items()]) + "\n")
+    (home / "pgbouncer.ini").chmod(0o644)
+    log = place / "pgbouncer.log"
+    process = start(stack, log, [program, home / "pgbouncer.ini"], stop=signal.SIGINT, cwd=home, **someone)
+
+    def ready():
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+
+    wait_until(ready, "PgBouncer", process, log)
+    return f"postgres://postgres@127.0.0.1:{port}/postgres"
 
 
 def start(stack, log, command, stop=signal.SIGTERM, **options):

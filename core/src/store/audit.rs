@@ -93,7 +93,7 @@ impl Store {
              FROM (SELECT COALESCE(MIN(seq), 1) AS first, COALESCE(MAX(seq), 0) AS last FROM audit_events) AS ends
              LEFT JOIN audit_head ON TRUE",
         )
-        .fetch_one(&mut *self.pool.lend().await?)
+        .fetch_one(&mut *self.pool.reader().await?)
         .await?;
         // A head that was taken away knows of no entry.
         let head = ChainHead {
@@ -113,7 +113,7 @@ impl Store {
         )
         .bind(since.map_or(i64::MIN, Timestamp::as_millis))
         .bind(until.map_or(i64::MAX, Timestamp::as_millis))
-        .fetch_one(&mut *self.pool.lend().await?)
+        .fetch_one(&mut *self.pool.reader().await?)
         .await?;
         let place = |column| row.try_get::<Option<i64>, _>(column);
         let (first, last) = (place("first")?, place("last")?);
@@ -129,7 +129,7 @@ impl Store {
         .bind(range.first)
         .bind(range.last)
         .bind(i64::from(at_most))
-        .fetch_all(&mut *self.pool.lend().await?)
+        .fetch_all(&mut *self.pool.reader().await?)
         .await?;
         rows.iter().map(read).collect()
     }

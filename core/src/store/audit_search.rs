@@ -39,7 +39,7 @@ impl Store {
         .bind(filter.session.as_ref().map_or("", SessionId::as_str))
         .bind(filter.member.as_ref().map_or("", MemberName::as_str))
         .bind(i64::from(filter.at_most))
-        .fetch_all(&mut *self.pool.lend().await?)
+        .fetch_all(&mut *self.pool.reader().await?)
         .await?;
         rows.iter().map(read).collect()
     }

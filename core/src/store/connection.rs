@@ -17,6 +17,7 @@ use sqlx::any::{Any, AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
 use sqlx::{AnyConnection, Describe, Either, Error, Execute, Executor, SqlStr};
 use tokio::time::{Sleep, sleep, timeout};
 
+use super::route::{Route, Unnamed};
 use super::waits::{Wait, Waits};
 
 /// What is known of a connection.
@@ -35,14 +36,24 @@ pub(super) enum State {
 pub(super) struct CheckedConnection {
     connection: Option<AnyConnection>,
     state: State,
+    route: Route,
     // How long one statement may take.
     limit: Duration,
     waits: Arc<Waits>,
 }
 
 impl CheckedConnection {
-    pub(super) fn new(connection: AnyConnection, limit: Duration, waits: Arc<Waits>) -> Self {
-        Self { connection: Some(connection), state: State::Idle, limit, waits }
+    pub(super) fn new(connection: AnyConnection, route: Route, limit: Duration, waits: Arc<Waits>) -> Self {
+        Self { connection: Some(connection), state: State::Idle, route, limit, waits }
+    }
+
+    pub(super) const fn route(&self) -> Route {
+        self.route
+    }
+
+    /// Begins a transaction with `begin`, or with what a pooler takes.
+    pub(super) async fn begin(&mut self, begin: &'static str) -> Result<(), Error> {
+        self.control(self.route.begin(begin), State::InTransaction).await
     }
 
     pub(super) const fn state(&self) -> State {
@@ -77,10 +88,10 @@ impl CheckedConnection {
 
     /// Marks that a statement is under way.
     fn run(&mut self) -> Result<Running<'_>, Error> {
-        let Self { connection, state, limit, waits } = self;
+        let Self { connection, state, route, limit, waits } = self;
         let connection = connection.as_mut().filter(|_| *state != State::Unusable).ok_or_else(unusable)?;
         let before = mem::replace(state, State::Unusable);
-        Ok(Running { connection, state, before, limit: *limit, _wait: Waits::begin(waits) })
+        Ok(Running { connection, state, before, route: *route, limit: *limit, _wait: Waits::begin(waits) })
     }
 }
 
@@ -89,6 +100,7 @@ struct Running<'a> {
     connection: &'a mut AnyConnection,
     state: &'a mut State,
     before: State,
+    route: Route,
     limit: Duration,
     _wait: Wait,
 }
@@ -102,8 +114,12 @@ impl<'c> Executor<'c> for &'c mut CheckedConnection {
         E: 'q + Execute<'q, Any>,
     {
         match self.run() {
-            Ok(Running { connection, state, before, limit, _wait }) => {
-                let (rows, deadline) = (connection.fetch_many(query), Box::pin(sleep(limit)));
+            Ok(Running { connection, state, before, route, limit, _wait }) => {
+                let rows = match route {
+                    Route::Sessions => connection.fetch_many(query),
+                    Route::Pooled => connection.fetch_many(Unnamed(query)),
+                };
+                let deadline = Box::pin(sleep(limit));
                 Rows { rows, state, before, limit, deadline, _wait }.boxed()
             }
             Err(error) => stream::iter([Err(error)]).boxed(),
@@ -117,7 +133,11 @@ impl<'c> Executor<'c> for &'c mut CheckedConnection {
     {
         Box::pin(async move {
             let running = self.run()?;
-            let row = within(running.limit, running.connection.fetch_optional(query)).await?;
+            let row = match running.route {
+                Route::Sessions => running.connection.fetch_optional(query),
+                Route::Pooled => running.connection.fetch_optional(Unnamed(query)),
+            };
+            let row = within(running.limit, row).await?;
             *running.state = running.before;
             Ok(row)
         })

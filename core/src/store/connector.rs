@@ -8,6 +8,7 @@ use sqlx::{AnyConnection, ConnectOptions, Connection, Executor, Row};
 
 use super::StoreError;
 use super::file::{DatabaseFile, Fate};
+use super::route::Route;
 
 /// Opens connections to one database.
 pub(super) struct Connector {
@@ -15,6 +16,8 @@ pub(super) struct Connector {
     settings: Settings,
     limit: Duration,
     file: Option<DatabaseFile>,
+    // Known once a connection was opened.
+    route: OnceLock<Route>,
     // Known once its rows have been made: a file put in its place, or a server behind the same name, must be the same installation's.
     deployment: OnceLock<String>,
     // Further settings of a test, such as a limit to the file's size.
@@ -32,6 +35,7 @@ impl Connector {
             settings,
             limit,
             file,
+            route: OnceLock::new(),
             deployment: OnceLock::new(),
             #[cfg(any(test, feature = "testing"))]
             further: std::sync::Mutex::default(),
@@ -43,8 +47,9 @@ impl Connector {
         if let Some(file) = &self.file {
             file.prepare()?;
         }
+        let route = self.find_route().await?;
         let mut connection = self.options.connect().await?;
-        match self.set_up(&mut connection).await {
+        match self.set_up(&mut connection, route).await {
             Ok(()) => Ok(connection),
             Err(error) => {
                 // Its own error tells less.
@@ -54,8 +59,23 @@ impl Connector {
         }
     }
 
-    async fn set_up(&self, connection: &mut AnyConnection) -> Result<(), StoreError> {
-        for setting in self.settings {
+    async fn find_route(&self) -> Result<Route, StoreError> {
+        let route = match (self.route.get(), &self.file) {
+            (Some(route), _) => return Ok(*route),
+            (None, Some(_)) => Route::Sessions,
+            (None, None) => Route::find(&self.options).await?,
+        };
+        Ok(*self.route.get_or_init(|| route))
+    }
+
+    /// How the database is reached, as far as is known.
+    pub(super) fn route(&self) -> Route {
+        self.route.get().copied().unwrap_or(Route::Sessions)
+    }
+
+    async fn set_up(&self, connection: &mut AnyConnection, route: Route) -> Result<(), StoreError> {
+        // Behind a pooler each transaction has them for itself.
+        for setting in self.settings.iter().filter(|_| route == Route::Sessions) {
             connection.execute(*setting).await?;
         }
         for setting in self.further() {
@@ -113,7 +133,8 @@ impl Connector {
 }
 
 async fn check_deployment(connection: &mut AnyConnection, ours: &str) -> Result<(), StoreError> {
-    let query = sqlx::query("SELECT id FROM deployment WHERE singleton = 'this'");
+    // In one message, which is one transaction: a pooler may be on the way.
+    let query = sqlx::raw_sql("SELECT id FROM deployment WHERE singleton = 'this'");
     let row = match query.fetch_optional(connection).await {
         Err(error) if super::outage::is_missing_table(&error) => None,
         found => found?,

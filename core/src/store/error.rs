@@ -9,6 +9,12 @@ pub enum StoreError {
     /// The driver's error.
     #[error("the database did not answer as it should; see the cause, and try again")]
     Database(#[from] sqlx::Error),
+    /// A pooler does not let the driver in.
+    #[error(
+        "the pooler before the database refuses a setting that every connection begins with; in pgbouncer.ini, add it to \
+         ignore_startup_parameters (extra_float_digits)"
+    )]
+    PoolerRefuses(#[source] sqlx::Error),
     /// The tables could not be brought up to date.
     #[error("the database could not be migrated; restore it from a backup or run the version that wrote it")]
     Migration(#[from] sqlx::migrate::MigrateError),

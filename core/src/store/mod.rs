@@ -35,6 +35,7 @@ mod posts;
 mod presence;
 mod quarantine;
 mod replay;
+mod route;
 mod rows;
 mod schedules;
 mod session_keys;
@@ -113,7 +114,7 @@ impl Store {
     /// Begins a transaction that may write.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         let mut inner = self.pool.lend().await?;
-        inner.control(self.dialect.begin(), State::InTransaction).await?;
+        inner.begin(self.dialect.begin()).await?;
         let (now, kept) = self.time.read(&mut inner).await?;
         Ok(Tx { inner, dialect: self.dialect, now, kept })
     }

@@ -7,6 +7,7 @@ use sqlx::Row;
 use sqlx::postgres::PgListener;
 use tokio::time::timeout;
 
+use super::route::Route;
 use super::{Dialect, Store, StoreError};
 
 const CHANNEL: &str = "entryguard_due";
@@ -23,7 +24,10 @@ impl Store {
     /// Tells every replica on this database to look. Only Postgres has others to tell.
     pub async fn tell_others(&self) -> Result<(), StoreError> {
         if self.dialect == Dialect::Postgres {
-            sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(&mut *self.pool.lend().await?).await?;
+            let mut connection = self.pool.lend().await?;
+            connection.begin(self.dialect.begin()).await?;
+            sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(&mut *connection).await?;
+            connection.commit().await?;
         }
         Ok(())
     }
@@ -33,9 +37,10 @@ impl Store {
         self.dialect == Dialect::Sqlite
     }
 
-    /// Listens to the other replicas; nothing with SQLite, which has none.
+    /// Listens to the other replicas; nothing with SQLite, which has none, and behind a pooler, where nothing would be heard: polling is
+    /// left.
     pub async fn listen(&self) -> Result<Option<Listener>, StoreError> {
-        if self.dialect == Dialect::Sqlite {
+        if self.dialect == Dialect::Sqlite || self.pool.route() == Route::Pooled {
             return Ok(None);
         }
         let listening = async {

@@ -43,6 +43,7 @@ impl StoreError {
             Self::NoAnswer => Outage::Unreachable,
             Self::Busy | Self::Interrupted => Outage::Slow,
             Self::Migration(_)
+            | Self::PoolerRefuses(_)
             | Self::OlderTables
             | Self::NewerTables
             | Self::InUse(_)

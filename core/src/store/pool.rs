@@ -13,6 +13,7 @@ use super::StoreError;
 use super::connection::{CheckedConnection, State};
 use super::connector::Connector;
 use super::file::Fate;
+use super::route::Route;
 use super::waits::Waits;
 
 /// How long a caller waits for a connection that others use.
@@ -80,6 +81,15 @@ impl Pool {
         }
     }
 
+    /// A connection to read with. Behind a pooler it is in a transaction, so that all of a statement's messages reach one session.
+    pub(super) async fn reader(&self) -> Result<PooledConnection, StoreError> {
+        let mut connection = self.lend().await?;
+        if connection.route() == Route::Pooled {
+            connection.begin("BEGIN").await?;
+        }
+        Ok(connection)
+    }
+
     async fn permit(&self) -> Result<OwnedSemaphorePermit, StoreError> {
         let mut outage = self.0.outage.subscribe();
         let no_new_one = async move {
@@ -131,6 +141,11 @@ impl Pool {
         self.0.waits.longest()
     }
 
+    /// How the database is reached.
+    pub(super) fn route(&self) -> Route {
+        self.0.connector.route()
+    }
+
     /// From now on, whose database each new connection has to lead to.
     pub(super) fn belongs_to(&self, deployment: &str) {
         self.0.connector.belongs_to(deployment);
@@ -163,7 +178,7 @@ impl Shared {
     }
 
     fn checked(&self, connection: AnyConnection) -> CheckedConnection {
-        CheckedConnection::new(connection, self.connector.limit(), Arc::clone(&self.waits))
+        CheckedConnection::new(connection, self.connector.route(), self.connector.limit(), Arc::clone(&self.waits))
     }
 
     /// An idle connection that works. What does not is closed, and with one all that were opened before the server went away.

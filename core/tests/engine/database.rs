@@ -9,6 +9,8 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 pub enum Kind {
     Sqlite,
     Postgres,
+    /// Postgres behind PgBouncer, which gives each transaction another connection.
+    Pooled,
 }
 
 /// The database of one test.
@@ -28,11 +30,11 @@ impl Kind {
                 let url = format!("sqlite://{}", folder.path().join("test.db").display());
                 Database { url, _folder: Some(folder), postgres: None }
             }
-            Self::Postgres => {
+            Self::Postgres | Self::Pooled => {
                 static NEXT: AtomicU32 = AtomicU32::new(1);
                 let name = format!("engine_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
                 administer(&format!("CREATE DATABASE {name}")).await;
-                let address = postgres_address();
+                let address = if self == Self::Pooled { pooler_address() } else { postgres_address() };
                 let (server, _) = address.rsplit_once('/').expect("the address ends in a database's name");
                 Database { url: format!("{server}/{name}"), _folder: None, postgres: Some(name) }
             }
@@ -75,6 +77,15 @@ impl Database {
             administer(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
         }
     }
+}
+
+/// Whether there is a pooler: it is Debian's, and some machines have none.
+pub fn has_pooler() -> bool {
+    std::env::var("ENTRYGUARD_TEST_PGBOUNCER").is_ok_and(|address| !address.is_empty())
+}
+
+fn pooler_address() -> String {
+    std::env::var("ENTRYGUARD_TEST_PGBOUNCER").expect("PgBouncer is up: run the tests with ./x test, which starts it")
 }
 
 fn postgres_address() -> String {

@@ -38,7 +38,7 @@ fn try_histories(kind: Kind, cases: u32) {
     let cases = match (asked, kind) {
         (false, _) => cases,
         (true, Kind::Sqlite) => config.cases,
-        (true, Kind::Postgres) => config.cases / ON_POSTGRES,
+        (true, Kind::Postgres | Kind::Pooled) => config.cases / ON_POSTGRES,
     };
     let config = Config { cases, ..config };
     let histories = History::sequential_strategy(1..LONGEST);

@@ -18,6 +18,7 @@ mod model;
 mod moving;
 mod offline;
 mod outages;
+mod pooled;
 mod process;
 mod seeded;
 mod step;

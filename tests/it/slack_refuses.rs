@@ -123,6 +123,8 @@ async fn where_a_channel_takes_no_message_from_the_beginning_the_member_is_told_
             if all.iter().filter(told).count() > before { Ok(()) } else { Err(format!("{error}: {all:#?}")) }
         })
         .await;
+        // There may be so many at once, and no more.
+        world.slack.command("U111", "stop").await;
     }
     world.finish().await;
 }

@@ -38,7 +38,7 @@ const GAUGES: [(&str, &str); 21] = [
     ("entryguard_build_info", "1, with the version of the program"),
 ];
 
-const COUNTERS: [(&str, &str); 6] = [
+const COUNTERS: [(&str, &str); 7] = [
     ("entryguard_provider_calls_total", "Calls of providers, by what was called and how it ended"),
     ("entryguard_drift_total", "What was found not to be as it should, by kind"),
     ("entryguard_rules_closed_offline_total", "Rules whose time was over and that were removed while the database failed"),

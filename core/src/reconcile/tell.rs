@@ -23,7 +23,7 @@ impl Reconciler {
         let Some(block) = tx.block(&block.resource, block.family).await?.filter(|block| block.untold) else { return Ok(true) };
         // What may pass by itself is not told of yet; it is when it has not.
         let openings = if block.is_loud() { tx.untold_openings(&block, AT_ONCE).await? } else { Vec::new() };
-        let sessions = lock_sessions(&mut tx, openings.iter()).await?;
+        let sessions = lock_sessions(&mut tx, openings.iter().map(|opening| &opening.id)).await?;
         let before = statuses_of(&mut tx, &sessions).await?;
         let trouble = Trouble { message: block.reason.clone(), next: Next::GiveUp };
         for opening in &openings {

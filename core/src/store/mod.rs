@@ -60,7 +60,6 @@ pub use audit::AuditRange;
 pub use audit_search::AuditFilter;
 pub use blocks::BlockedGrants;
 pub use confirmations::{Confirmation, Confirmed, Remembered};
-use connection::State;
 use dialect::Dialect;
 pub use error::StoreError;
 pub use leases::{Claimable, Lease};

@@ -76,7 +76,8 @@ mod tests {
     fn a_key_that_could_be_guessed_is_refused() {
         let key = |text: &str| {
             let text = text.to_owned();
-            own_key(Some(SecretSource::Env("KEY".to_owned())), &move |_| Some(text.clone()))
+            let env = move |_: &str| Some(text.clone());
+            own_key(Some(SecretSource::Env("KEY".to_owned())), &Secrets::new(&env))
         };
         assert!(key(&"0a".repeat(32)).unwrap().is_some());
         assert!(key("hunter2").unwrap_err().to_string().contains("openssl rand"));

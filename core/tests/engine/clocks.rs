@@ -4,14 +4,12 @@
 use std::sync::Arc;
 
 use entryguard_core::clock::{Clock, SystemClock};
-use entryguard_core::crash::Watch;
 use entryguard_core::domain::{Actor, Span, Timestamp};
 use entryguard_core::engine::{ClockNotAccepted, EngineError, OpeningsRefused, Which, accept_clock};
 use entryguard_core::store::{ClockDoubt, Store, StoreUrl};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::database::{Database, Kind};
-use crate::step::Work;
 use crate::world::World;
 
 const ANA: usize = 0;
@@ -22,10 +20,6 @@ const HOUR: Span = Span::from_hours(1);
 const BOTH: [Kind; 2] = [Kind::Sqlite, Kind::Postgres];
 
 impl World {
-    async fn passes(&mut self) {
-        while self.work(Work::Pass, &Watch::only()).await == Some(true) {}
-    }
-
     /// One round of the loop that ends sessions.
     async fn clock_loop(&self) {
         self.process().store.keep_time().await.unwrap();

@@ -164,6 +164,30 @@ async fn a_body_that_is_more_than_all_there_is_is_refused_and_so_is_one_of_count
 }
 
 #[tokio::test]
+async fn large_answers_that_are_not_taken_give_way_to_one_that_is() {
+    let most = 5 * MOST_OF_AN_ANSWER / 2;
+    let (address, _stop) = serving_within(OURS, Bounds { bytes: most, bytes_of_address: most, ..FEW }).await;
+    let ask = b"GET /large HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let mut stuck = Vec::new();
+    for _ in 0..2 {
+        let mut connection = begun(address, ask).await;
+        assert_eq!(connection.read_u8().await.unwrap(), b'H');
+        stuck.push(connection);
+    }
+    let mut taken = Vec::new();
+    begun(address, ask).await.read_to_end(&mut taken).await.unwrap();
+    assert!(taken.starts_with(b"HTTP/1.1 200 ") && taken.len() > LARGE, "{}", taken.len());
+    let mut broken = 0;
+    for mut connection in stuck {
+        let mut rest = Vec::new();
+        // What was under way may still come; the rest does not.
+        let _ = connection.read_to_end(&mut rest).await;
+        broken += usize::from(rest.len() < LARGE);
+    }
+    assert_eq!(broken, 1, "one of them gave way, and no more");
+}
+
+#[tokio::test]
 async fn idle_connections_give_way_to_new_ones_the_oldest_first() {
     let (address, _stop) = serving_within(OURS, FEW).await;
     let mut idle = Vec::new();

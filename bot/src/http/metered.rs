@@ -22,6 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How often it looks whether there are some.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
+/// What of an answer is handed over at once: whatever is, is not counted any more.
+const SENT_AT_ONCE: usize = 16 * 1024;
+
 /// The bytes that one request holds until it is answered, or its answer until it is sent.
 #[derive(Debug)]
 pub struct Held {
@@ -159,12 +162,14 @@ pub struct Sending {
     inner: Body,
     place: Arc<Place>,
     _held: Held,
+    /// What of its last part was not sent yet.
+    rest: Bytes,
 }
 
 impl Sending {
     /// The same body.
     pub const fn new(inner: Body, place: Arc<Place>, held: Held) -> Self {
-        Self { inner, place, _held: held }
+        Self { inner, place, _held: held, rest: Bytes::new() }
     }
 }
 
@@ -173,11 +178,23 @@ impl HttpBody for Sending {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(context)
+        let this = &mut *self;
+        if this.rest.is_empty() {
+            let frame = match ready!(Pin::new(&mut this.inner).poll_frame(context)) {
+                Some(Ok(frame)) => frame,
+                other => return Poll::Ready(other),
+            };
+            match frame.into_data() {
+                Ok(bytes) => this.rest = bytes,
+                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+            }
+        }
+        let length = this.rest.len().min(SENT_AT_ONCE);
+        Poll::Ready(Some(Ok(Frame::data(this.rest.split_to(length)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.rest.is_empty() && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

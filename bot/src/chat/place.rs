@@ -146,15 +146,16 @@ impl Shown {
 
     /// Whether the chat has said that it takes no edit of this message by now.
     pub fn waits_for(&self, message: &str, now: Timestamp) -> bool {
-        self.waits.get(message).is_some_and(|until| *until > now.as_millis() && *until <= now.plus(LONGEST_WAIT).as_millis())
+        self.waits.get(message).is_some_and(|until| *until > now.as_millis())
     }
 
     /// When to look again for what the chat did not take, where that is to come.
     pub fn next_try(&self, now: Timestamp) -> Option<Timestamp> {
-        let held = self.held.as_ref().and_then(|held| held.until);
-        let latest = now.plus(LONGEST_WAIT);
-        let all = self.waits.values().copied().chain(held).map(Timestamp::from_millis);
-        all.filter(|until| *until > now && *until <= latest).min()
+        let latest = now.plus(LONGEST_WAIT).as_millis();
+        // One that is later than any wait can be was written while a clock was ahead.
+        let held = self.held.as_ref().and_then(|held| held.until).filter(|until| *until <= latest);
+        let waits = self.waits.values().map(|until| (*until).min(latest));
+        waits.chain(held).map(Timestamp::from_millis).filter(|until| *until > now).min()
     }
 }
 

@@ -9,6 +9,7 @@ mod promise;
 mod recent;
 mod reconnect;
 mod round;
+mod slots;
 mod step;
 mod told;
 

@@ -11,6 +11,7 @@ use entryguard_core::reply::Card;
 use entryguard_core::store::{ChatPost, EVERYWHERE};
 
 use super::place::{Place, Posted, Shown};
+use super::slots::Slots;
 use super::step::{self, Step, Wanted};
 use super::{Chat, ChatError, Limit, Limited, Sent};
 
@@ -43,16 +44,18 @@ pub struct OutboxWorker<C> {
     nudges: Arc<Nudges>,
     // Where announcements go, if anywhere.
     announcements: Option<String>,
+    slots: Arc<Slots>,
 }
 
 impl<C> Clone for OutboxWorker<C> {
     fn clone(&self) -> Self {
-        let Self { engine, chat, nudges, announcements } = self;
+        let Self { engine, chat, nudges, announcements, slots } = self;
         Self {
             engine: Arc::clone(engine),
             chat: Arc::clone(chat),
             nudges: Arc::clone(nudges),
             announcements: announcements.clone(),
+            slots: Arc::clone(slots),
         }
     }
 }
@@ -60,7 +63,7 @@ impl<C> Clone for OutboxWorker<C> {
 impl<C: Chat> OutboxWorker<C> {
     /// A worker over a chat's API.
     pub fn new(engine: Arc<Engine>, chat: Arc<C>, nudges: Arc<Nudges>, announcements: Option<String>) -> Self {
-        Self { engine, chat, nudges, announcements }
+        Self { engine, chat, nudges, announcements, slots: Arc::default() }
     }
 
     /// Works for ever.
@@ -119,7 +122,7 @@ impl<C: Chat> OutboxWorker<C> {
             Ok(turn) => turn,
             // The channel waits for nothing but the turn that is still ours. Where the chat has asked it to wait, that is longer.
             Err(free_at) if turn.is_some_and(|turn| free_at <= turn) => free_at,
-            Err(free_at) => return Ok(Next::At(Some(free_at))),
+            Err(free_at) => return Ok(Next::At(Some(self.slots.next(&channel, free_at, self.engine.now())))),
         };
         // The table follows its parent at once, so that nobody sees one without the other; all else keeps the pace.
         let table_follows = matches!(step, Step::PostParent(_)) && post.kind == PostKind::Thread;

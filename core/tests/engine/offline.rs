@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use entryguard_core::clock::Clock;
 use entryguard_core::domain::{
     DeploymentId, HostAddress, LaterReads, MemberName, OpeningId, ResourceName, RulePart, SessionId, SessionStatus, Span,
     Timestamp,
@@ -15,9 +16,11 @@ use entryguard_core::provider::{
     Addition, Allowlist, Allowlists, Fault, Health, ProviderError, Remark, Removal, SeenRule, SimulatedAllowlist,
 };
 use entryguard_core::reconcile::{Nudges, Reconciler, ReconcilerParts, SweepPace};
+use entryguard_core::store::{Store, StoreUrl};
 
-use crate::database::Kind;
+use crate::database::{Kind, postgres_socket};
 use crate::process::PARTS;
+use crate::tcp_proxy::TcpProxy;
 use crate::world::World;
 
 /// May reach the bastion alone.
@@ -111,8 +114,8 @@ async fn closes_without_the_database(kind: Kind) {
         world.clock.advance(Span::from_seconds(31));
         eventually("the rule whose time is over is gone", || async { world.open_to() == [LONG] }).await;
         let refused = world.try_to_start_at(CY, SHORT).await.unwrap_err();
-        let by_the_file = matches!(refused, EngineError::Refused(OpeningsRefused::Store(_)));
-        assert!(by_the_file || kind == Kind::Postgres, "{refused}");
+        let is_refused = matches!(refused, EngineError::Refused(OpeningsRefused::Store(_)));
+        assert!(is_refused || refused.outage().is_some(), "{refused}");
         world.database.give_back().await;
         eventually("the database is told", || async { !world.told_of_rules().await.is_empty() }).await;
     })
@@ -266,13 +269,25 @@ async fn i2_a_rule_whose_tag_was_moved_since_it_was_read_stays() {
 
 #[tokio::test]
 async fn i2_a_replica_that_has_the_database_and_one_that_has_not_do_not_fight() {
-    let (mut world, short, long) = two_sessions(Kind::Sqlite).await;
-    // The one process plays both: with SQLite's file out of sight its passes go on, as those of another replica would.
-    world.database.take_away().await;
+    let (mut world, short, long) = two_sessions(Kind::Postgres).await;
+    let proxy = TcpProxy::before(postgres_socket()).await;
+    let url = StoreUrl::parse(&proxy.by_way(&world.database.url)).unwrap();
+    let store = Store::open(&url, Arc::clone(&world.clock) as Arc<dyn Clock>).await.unwrap().on_the_tests_time();
+    let process = world.process();
+    let cut_off = Reconciler::new(ReconcilerParts {
+        store: Arc::new(store),
+        allowlists: Arc::new(Allowlists::from([(bastion(), Arc::new(world.list()) as Arc<dyn Allowlist>)])),
+        deployment: process.deployment.clone(),
+        random: world.random(),
+        nudges: Arc::new(Nudges::default()),
+        pulse: Arc::default(),
+        later_reads: LaterReads::default(),
+        sweep_pace: SweepPace::STEP_BY_STEP,
+    });
+    proxy.refuse();
     world.go_to_the_end_and(Span::from_minutes(1));
     let began = world.now();
-    let process = world.process();
-    let both = async {
+    let healthy = async {
         while world.now() < began.plus(Span::from_minutes(2)) {
             process.reconciler.expire_overdue().await.unwrap();
             while process.reconciler.reconcile_one().await.unwrap() {}
@@ -280,11 +295,11 @@ async fn i2_a_replica_that_has_the_database_and_one_that_has_not_do_not_fight() 
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    watched(&world, both).await;
-    world.database.give_back().await;
+    watched_by(&cut_off, healthy).await;
     world.settle().await;
     assert_eq!(world.view(&short).await.status(), SessionStatus::Expired);
     assert_eq!((world.view(&long).await.status(), world.open_to()), (SessionStatus::Active, vec![LONG.to_owned()]));
+    world.database.drop_it().await;
 }
 
 fn addition(opening: &str, address: &str, until: Timestamp) -> Addition {

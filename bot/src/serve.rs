@@ -11,7 +11,7 @@ use axum::http::{StatusCode, Uri};
 use axum::response::IntoResponse;
 use entryguard_core::config::Settings;
 use entryguard_core::engine::Engine;
-use entryguard_core::store::StoreError;
+use entryguard_core::store::{Outage, StoreError};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -90,7 +90,7 @@ async fn serve(config: &Path, settings: Settings) -> anyhow::Result<ExitCode> {
 /// A server that cannot open its database does not know which rules are its own, so it cannot close them by their tags.
 fn without_database(error: anyhow::Error) -> anyhow::Error {
     match error.downcast_ref::<StoreError>() {
-        Some(StoreError::Database(_)) => error.context(
+        Some(store) if store.outage() != Outage::Other => error.context(
             "the server does not start without its database; until that is back, run `entryguard sweep --expired` every few minutes, which closes what is overdue by the tags on the rules",
         ),
         _ => error,

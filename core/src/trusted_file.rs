@@ -16,7 +16,7 @@ const ROOT: u32 = 0;
 /// Why a file is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum Untrusted {
-    /// Whoever made it chooses which file is read or written by our rights.
+    /// Its owner chooses which file is read or written by our rights.
     #[error(
         "{} is a symbolic link that another user (uid {owner}) made, and is not followed; remove it, or name the file itself",
         link.display()

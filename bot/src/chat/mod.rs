@@ -91,7 +91,7 @@ pub enum Limited {
     Message,
     /// One channel.
     Channel,
-    /// All of the chat, or nobody can tell.
+    /// The whole chat, or an unknown part of it.
     Chat,
 }
 

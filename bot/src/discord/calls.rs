@@ -240,7 +240,7 @@ impl Failed {
         }
     }
 
-    /// What it means for the edit of a message: whoever writes new ones meanwhile takes nothing from its bucket.
+    /// What it means for the edit of a message: writing new messages takes nothing from its bucket.
     pub fn of_an_edit(self) -> ChatError {
         match self.in_the_place_of_a_message() {
             ChatError::RateLimited(Limit { of: Limited::Channel, wait }) => {
@@ -250,7 +250,7 @@ impl Failed {
         }
     }
 
-    /// A token that counts no more refuses no message: a message waits until there is another one, as for a Discord that is away.
+    /// A revoked token refuses no message: a message waits until the token is replaced, as for a Discord that is away.
     fn while_token_counts(self) -> Self {
         match self {
             Self { status: Some(StatusCode::UNAUTHORIZED), code, error: ChatError::Refused(why) } => {

@@ -22,7 +22,7 @@ use crate::web::layout::page;
 use crate::web::problem::problem;
 
 const COOKIE: CookieName = CookieName::new("__Host-entryguard-link");
-/// How long somebody may take at GitHub.
+/// How long a person may take at GitHub.
 const LIFE: Span = Span::from_minutes(10);
 
 /// What GitHub leads back with.

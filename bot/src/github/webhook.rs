@@ -63,7 +63,7 @@ pub async fn receive(State(state): State<WebhookState>, headers: HeaderMap, body
         return StatusCode::UNAUTHORIZED.into_response();
     }
     // `ping`, and whatever else the webhook was subscribed to. It is read all the same: what could not be read later has to fail at the
-    // ping already, while somebody sets the webhook up.
+    // ping already, while an administrator sets the webhook up.
     if only(&headers, EVENT).is_ok_and(|event| event != "workflow_run") {
         return match read::<serde::de::IgnoredAny>(&headers, &body) {
             Ok(_) => StatusCode::NO_CONTENT.into_response(),

@@ -1,5 +1,5 @@
-//! Connections: so many and no more (see [`places`](super::places)), each of which has to say soon what it wants, in few bytes. Whoever
-//! holds them open or fills them must not take the process's files and memory, for it closes rules with those.
+//! Connections: a bounded number (see [`places`](super::places)), each of which has to send its request soon and in few bytes. Idle or
+//! unfinished connections must not use up the process's files and memory, which closing rules needs.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -41,7 +41,7 @@ const OURS: Patience =
     Patience { to_speak: Duration::from_secs(75), on_a_spare_place: Duration::from_secs(5), to_take: Duration::from_secs(60) };
 /// What one connection may buffer, either way: no head of a request may be larger.
 const BUFFER: usize = 16 * 1024;
-/// What an answer costs at the most: a large one for somebody who may see it must not be refused for its size.
+/// What an answer costs at the most: a large one for a member who may see it must not be refused for its size.
 const MOST_OF_AN_ANSWER: usize = 1024 * 1024;
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 1024;

@@ -30,7 +30,7 @@ impl fmt::Display for CookieName {
     }
 }
 
-/// What a browser sent under this name. Whatever stands in other cookies of the same line is nobody's business.
+/// What a browser sent under this name. Other cookies of the same header are ignored, whatever bytes they have.
 pub fn sent(headers: &HeaderMap, name: CookieName) -> Option<&str> {
     let lines = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
     let pairs = lines.flat_map(|line| line.split(|byte| *byte == b';')).map(<[u8]>::trim_ascii);

@@ -66,7 +66,7 @@ impl Held {
             let freed = self.place.freed();
             match self.try_draw(bytes) {
                 Drawn::Granted => return Ok(()),
-                // Another connection may begin to wait for its peer, which nobody is told of, and then gives way.
+                // Another connection may begin to wait for its peer, without a notification, and is then closed.
                 Drawn::Soon | Drawn::Refused => {
                     let _ = tokio::time::timeout(LOOK_AGAIN, freed).await;
                 }

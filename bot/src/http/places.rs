@@ -44,7 +44,7 @@ struct Connection {
     closed: CancellationToken,
 }
 
-/// What shares a bound. Whoever has one IPv6 address usually has 2^64 of them.
+/// What shares a bound. A caller with one IPv6 address usually has 2^64 of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
     Proxy(IpAddr),

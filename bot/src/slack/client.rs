@@ -256,7 +256,7 @@ async fn within<T>(patience: Duration, call: impl Future<Output = Result<T, Slac
     }
 }
 
-/// What an error means for what was to be written. A token that counts no more refuses no message: a message waits until there is another
+/// What an error means for what was to be written. A revoked token refuses no message: a message waits until there is a new
 /// one, as for a Slack that is away.
 fn written(error: ChatError) -> ChatError {
     match error {

@@ -126,11 +126,11 @@ async fn changed(state: &SlackState, team: &str, user: SlackUser) -> Result<(), 
     let user = user.or_of(team);
     let told = user.standing(ours);
     let standing = match told {
-        // An older event that comes again must not take back what a newer one said; and of somebody of several workspaces an event, which
+        // An older event that comes again must not take back what a newer one said; and of a person of several workspaces an event, which
         // tells of each new status of theirs, may name another one than ours. They are asked about.
         Standing::Active | Standing::Stranger => match state.api.user(&user.id).await {
             Ok(said) => said.standing(ours),
-            // It agrees with the event: whoever was taken out of our workspace is shown to us no more.
+            // It agrees with the event: a person who was removed from our workspace is no longer shown to us.
             Err(ChatError::Refused(why)) if told == Standing::Stranger && NOT_THERE.contains(&why.as_str()) => told,
             Err(error) => {
                 tracing::warn!(user = user.id, %error, "Slack does not say what became of a user; their next command asks again");

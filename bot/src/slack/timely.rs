@@ -57,9 +57,9 @@ enum Way {
     Whisper,
     /// By the answer, in the form's place.
     Form,
-    /// At the request's address: Slack shows nobody the answer to a press.
+    /// At the request's address: Slack does not show the answer to a press.
     Address,
-    /// Nobody waits for words.
+    /// No person waits for an answer.
     None,
 }
 
@@ -93,7 +93,7 @@ pub async fn respond(state: &SlackState, name: String, asked: Asked) -> Result<O
     }
 }
 
-/// Tells somebody at once that the answer follows; what of that is the answer to Slack.
+/// Tells the caller at once that the answer follows; what of that is the answer to Slack.
 fn say_meanwhile(state: &SlackState, asker: &Asker, way: Way, words: &str) -> Option<Value> {
     match way {
         Way::Whisper => Answer::Whisper(reply::refused(words)).at_once(),

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Deserializer};
 
-/// The characters that were typed. In one pass, so that somebody who typed an entity has typed an entity.
+/// The characters that were typed. In one pass, so that an entity that a person typed stays one.
 fn decoded(text: &str) -> String {
     let mut typed = String::with_capacity(text.len());
     let mut rest = text;
@@ -22,7 +22,7 @@ fn decoded(text: &str) -> String {
     typed + rest
 }
 
-/// Reads a text that somebody typed.
+/// Reads a text that a person typed.
 pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     String::deserialize(deserializer).map(|text| decoded(&text))
 }

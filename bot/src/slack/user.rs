@@ -25,7 +25,7 @@ struct EnterpriseUser {
 }
 
 impl SlackUser {
-    /// What they are to a workspace. Whoever Slack names no workspace for is not taken for one of ours.
+    /// What they are to a workspace. A user without a workspace in Slack's answer is not a member of ours.
     pub fn standing(&self, our_team: &str) -> Standing {
         Standing::of(self.is_of(our_team), self.deleted.unwrap_or(false), self.is_bot.unwrap_or(false))
     }

@@ -49,7 +49,7 @@ pub(crate) fn connector_by(plain: bool, proxies: Proxies) -> io::Result<Connecto
     Ok(builder.enable_all_versions().wrap_connector(Ways::by(proxies)?))
 }
 
-/// A connection to the server of an address, for whoever speaks another protocol over it; without TLS of its own.
+/// A connection to the server of an address, for another protocol over it; without TLS of its own.
 pub async fn open(uri: Uri) -> Result<TokioIo<Way>, BoxError> {
     let proxies = Proxies::of_the_environment()?;
     Ok(TokioIo::new(Ways::by(proxies)?.call(uri).await?))

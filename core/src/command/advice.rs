@@ -1,11 +1,11 @@
-//! What an error of the chat language advises: a line that is understood, and that whoever reads it may write.
+//! What an error of the chat language advises: a line that is understood, and that its reader may write.
 
 use super::Command;
 use super::parse::{BREAK_GLASS, CommandError};
 use crate::domain::{Span, SpanError};
 use crate::engine::{Caller, Engine};
 
-/// What somebody may ask for.
+/// What a caller may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowed {
     /// The longest session.
@@ -18,7 +18,7 @@ pub struct Allowed {
     pub break_glass: bool,
 }
 
-/// Where nobody knows who asks.
+/// Where the caller is unknown.
 impl Default for Allowed {
     fn default() -> Self {
         Self { longest: Span::from_hours(365 * 24), usual: Span::from_hours(2), explicit_ip: true, break_glass: true }
@@ -61,7 +61,7 @@ impl Allowed {
 }
 
 impl CommandError {
-    /// The error in words, for whoever may ask for so much.
+    /// The error in words, for a caller who may ask for so much.
     pub fn advising(&self, allowed: &Allowed) -> String {
         let Allowed { usual, .. } = allowed;
         match self {

@@ -36,7 +36,7 @@ impl FromStr for Network {
     }
 }
 
-/// IPv4 addresses are compared as such, however somebody wrote their network.
+/// IPv4 addresses are compared as such, however the network is written.
 fn as_ipv4(net: IpNet) -> Option<IpNet> {
     let IpNet::V6(net) = net else { return None };
     let prefix = net.prefix_len().checked_sub(96)?;

@@ -67,7 +67,7 @@ impl SecretSource {
         Ok(SecretString::from(text.to_owned()))
     }
 
-    /// Where it is, for people. Somebody may have written the secret itself there.
+    /// Where it is, for people. An operator may have written the secret itself there.
     fn place(&self) -> String {
         match self {
             Self::Env(name) if is_usual_variable(name) => format!("the environment variable {name}"),

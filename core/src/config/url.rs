@@ -63,7 +63,7 @@ fn is_host_and_port(authority: &str) -> bool {
     host && port.is_none_or(is_port)
 }
 
-/// Whether nobody between can read along: by TLS, or because it stays on this machine.
+/// Whether no third party can read it: by TLS, or because it stays on this machine.
 pub fn is_private(url: &str) -> bool {
     match url.split_once("://") {
         Some(("https", _)) => true,

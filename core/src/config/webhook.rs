@@ -64,7 +64,7 @@ pub(super) fn webhooks(webhooks: Vec<file::Webhook>, secrets: &Secrets<'_>) -> R
 fn webhook(webhook: file::Webhook, fetched_from: &Secrets<'_>) -> Result<WebhookSettings, ConfigError> {
     let file::Webhook { name, url, secret, events } = webhook;
     let of = format!("webhook {name}");
-    // What is sent names people and addresses, so nobody on the way may read it.
+    // What is sent names people and addresses, so no third party may read it.
     read_url(&format!("{of}: url"), &url, UrlUse::Hook, "https://hooks.example.com/entryguard")?;
     let sources = match &secret {
         OneOrTwo::One(source) => std::slice::from_ref(source),

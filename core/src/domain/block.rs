@@ -223,7 +223,7 @@ impl Block {
             Some(bound) => {
                 (self.fewer_than, self.batch, self.probe_at) = (Some(bound), (bound / 2).max(1), attempt.at);
             }
-            // How much room there is, nobody knows: twice as many are tried, until some are refused.
+            // How much room there is is unknown: twice as many are tried, until some are refused.
             None => {
                 let twice = self.batch.max(attempt.added).saturating_mul(2);
                 (self.batch, self.probe_at) = (twice.min(attempt.at_most).max(1), attempt.at);

@@ -44,7 +44,7 @@ pub struct WorkflowRun {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoMember {
     /// No identity's claims are all there. How the token differs from the nearest one, if there is one of this repository or owner:
-    /// nobody else is told what is asked for.
+    /// no other caller is told what is asked for.
     None(Vec<ClaimDifference>),
     /// The claims are those of several members.
     Several(Vec<MemberName>),

@@ -162,7 +162,7 @@ pub enum SpanError {
 const LONGEST: i64 = 31_536_000;
 /// The units that are advised for a number without one.
 const UNITS: [(&str, &str); 2] = [("h", "hours"), ("m", "minutes")];
-/// What is advised where nobody knows better.
+/// The default advice.
 const USUAL: Span = Span::from_hours(2);
 
 impl SpanError {

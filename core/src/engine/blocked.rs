@@ -57,7 +57,7 @@ impl Engine {
         Ok(self.store.begin().await?.blocked_grants().await?)
     }
 
-    /// Lets what waits for a resource be tried now: somebody has looked at it, and it answers.
+    /// Lets what waits for a resource be tried now: an operator has checked it, and it answers.
     pub(super) async fn probe_now(&self, resource: &ResourceName) -> Result<(), EngineError> {
         let mut tx = self.store.begin().await?;
         tx.probe_now(resource).await?;

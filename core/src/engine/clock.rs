@@ -46,7 +46,7 @@ pub enum ClockNotAccepted {
     /// The time follows it anyway.
     #[error("the clock is not behind the time, so there is nothing to accept")]
     NotBehind,
-    /// Somebody has to say that they may end.
+    /// The operator has to say that they may end.
     #[error(
         "{0} sessions are live; accepting the clock ends them: run the command again with --end-sessions, or wait until they are over"
     )]

@@ -14,7 +14,7 @@ use crate::store::{Confirmation, Remembered, Tx};
 pub(super) const LINK_LIFE: Span = Span::from_minutes(10);
 
 /// How many links of one kind a member may have that can still be used: a new one replaces the oldest, and is not recorded in the audit
-/// log, which would otherwise grow for as long as somebody asks. What is done through a link is always recorded.
+/// log, which would otherwise grow with every request. What is done through a link is always recorded.
 pub(super) const MOST_LINKS: u32 = 20;
 
 /// What somebody asks for before their address is known.

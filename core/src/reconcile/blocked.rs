@@ -56,7 +56,7 @@ impl Standing {
         let refusal = match (&outcome.adding, &outcome.seen) {
             _ if plan.adding.is_empty() => None,
             (Some(error), _) => error.refusal(),
-            // Added or not, nobody can tell: a list that cannot be read holds additions back as well.
+            // Whether it was added is unknown: a list that cannot be read holds additions back as well.
             (None, None) => outcome.observing.as_ref().map_or_else(|| Some(silent()), ProviderError::refusal),
             (None, Some(_)) => None,
         };

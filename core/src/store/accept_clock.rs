@@ -53,7 +53,7 @@ const BROUGHT_BACK: &[(&str, &str)] = &[
     ("deployment", "created_at"),
 ];
 
-/// What was handed out by the wrong time, and what nobody has used of one-time links and codes, ends. `$1` is the accepted time. Ends that
+/// What was handed out by the wrong time, and unused one-time links and codes end. `$1` is the accepted time. Ends that
 /// were stored before the clock was wrong stay where they are.
 const ENDED: &[&str] = &[
     "UPDATE confirmations SET expires_at = 0 WHERE used_at IS NULL AND expires_at > $1",
@@ -75,7 +75,7 @@ impl Store {
         let mut tx = self.begin().await?;
         if self.dialect == Dialect::Postgres {
             // Every transaction of ours has read this table, and holds its lock on it until it ends. While this one waits, the next ones
-            // wait behind it: not for long, where somebody takes a backup.
+            // wait behind it: not for long, where a backup is taken.
             sqlx::query("SET LOCAL lock_timeout = '5s'").execute(&mut *tx.inner).await?;
             sqlx::query("LOCK TABLE clock IN ACCESS EXCLUSIVE MODE").execute(&mut *tx.inner).await?;
             (tx.now, tx.kept) = self.time.read(&mut tx.inner).await?;

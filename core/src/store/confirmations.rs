@@ -107,7 +107,7 @@ impl Tx {
         rows.iter().map(count).collect()
     }
 
-    /// Leaves each of these members the newest of their links that nobody has used: the others are forgotten.
+    /// Leaves each of these members the newest of their unused links: the others are forgotten.
     pub async fn keep_newest_links(&mut self, members: &BTreeSet<&MemberName>, most: u32) -> Result<(), StoreError> {
         // Ids are in the order of time.
         let sql = format!(

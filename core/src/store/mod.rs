@@ -123,7 +123,7 @@ impl Store {
         self.begin().await.map(drop)
     }
 
-    /// What is wrong with the database, as far as is known without asking it: no connection could be opened the last time, or somebody
+    /// What is wrong with the database, as far as is known without asking it: no connection could be opened the last time, or a caller
     /// has waited for it for longer than a second.
     pub fn outage(&self) -> Option<Outage> {
         let is_slow = self.pool.longest_wait().is_some_and(|wait| wait > SLOW);

@@ -19,7 +19,7 @@ pub enum Outage {
     Missing,
     /// What it holds is not a sound database, or not this installation's.
     Damaged,
-    /// Nobody answers where it should be.
+    /// No server answers at its address.
     Unreachable,
     /// It takes too long.
     Slow,

@@ -1,5 +1,5 @@
-//! The files of an SQLite database are for the server's own user alone: whoever reads them reads what pages are sealed with, and whoever
-//! writes them opens what they like. SQLite gives its write-ahead log the database's rights.
+//! The files of an SQLite database are for the server's own user alone: an account that reads them reads what pages are sealed with,
+//! and one that writes them can open any address. SQLite gives its write-ahead log the database's rights.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, Write};

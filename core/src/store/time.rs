@@ -203,7 +203,7 @@ impl Known {
         match self.kept.as_ref().map(|before| before.generation) {
             None => {
                 self.steady.note(kept.by_now(moment, clock), moment);
-                // Whoever was to do it may have died.
+                // The process that was to do it may have died.
                 self.accepted = (kept.generation > 0).then_some(moment);
             }
             Some(generation) if generation == kept.generation => self.steady.note(kept.latest, moment),

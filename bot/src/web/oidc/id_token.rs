@@ -65,7 +65,7 @@ pub enum IdTokenError {
     /// Several keys may have signed it.
     #[error("it does not say which of the issuer's keys signed it")]
     WhichKey,
-    /// Somebody else signed it.
+    /// It is not signed by the issuer.
     #[error("its signature is wrong")]
     Signature,
     /// A claim is missing, or another than it has to be.

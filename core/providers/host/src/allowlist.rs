@@ -74,7 +74,7 @@ impl FileAllowlist {
         .await
     }
 
-    /// Works on the file's own thread, where waiting for the disk holds up nobody else.
+    /// Works on the file's own thread, where waiting for the disk delays no other work.
     async fn on_disk<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> Result<T, ProviderError> + Send + 'static,

@@ -1,5 +1,5 @@
 //! Work on a file, on a thread of its own: a disk or a mount that does not answer holds up that one thread, and neither other files nor
-//! anything else of the process. There is one such thread for each file, however often somebody asks.
+//! anything else of the process. There is one such thread for each file, however many requests there are.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ pub(crate) struct OwnThread {
     patience: Duration,
 }
 
-/// Why work was not done, or why nobody knows whether it was.
+/// Why work was not done, or why that is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotDone {
     #[error("reading or writing it has not ended within {} s; is its disk or mount away?", .0.as_secs())]
@@ -53,7 +53,7 @@ impl OwnThread {
         Self { free: Arc::new(Semaphore::new(1)), hangs: AtomicBool::new(false), patience }
     }
 
-    /// Works once it is its turn. While earlier work hangs, nothing is begun and nobody waits.
+    /// Works once it is its turn. While earlier work hangs, nothing is begun and no caller waits.
     pub(crate) async fn run<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce() -> T + Send + 'static,

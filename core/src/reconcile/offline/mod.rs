@@ -7,7 +7,7 @@
 //!
 //! **No rule is removed before its time, and none whose tag was moved.** Both of two reads have to show a tag that has been over for
 //! [`MARGIN`], the second one right before the removal. An extension is refused once the session's time is over, and its tag moves within
-//! seconds, so half a minute after its end a tag does not move any more, whoever still has the database. Only where a provider has refused
+//! seconds, so half a minute after its end a tag does not move any more, even by a replica that still has the database. Only where a provider has refused
 //! for half a minute to move it is there a window of one call, between the answer of the second read and the removal. A rule that is lost
 //! in it is found missing by the replica that has the database, and made again.
 //!

@@ -77,7 +77,7 @@ impl Outage {
 
 impl Reconciler {
     /// Writes down what was closed without the database, ends what ran out meanwhile, and sweeps the resources on which something was
-    /// closed: what is wanted there after all is made again at once.
+    /// closed: a rule that is still wanted is added again at once.
     pub(super) async fn report(&self, outage: &Outage) -> Result<(), StoreError> {
         let resources = outage.by_resource();
         if resources.is_empty() {

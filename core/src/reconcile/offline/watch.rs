@@ -162,7 +162,7 @@ impl Reconciler {
         }
     }
 
-    /// A rule of ours without its tag stays, for nothing says when its time is over; whoever runs the server should know.
+    /// A rule of ours without its tag stays, for nothing says when its time is over; the operator should know.
     fn tell_of_unmarked(&self, outage: &mut Outage, resource: &ResourceName, seen: &[SeenRule]) {
         let unmarked = seen.iter().filter(|rule| rule.mark.is_none() && self.offline.memory.knows(resource, &rule.id));
         for rule in unmarked {

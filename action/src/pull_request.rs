@@ -68,7 +68,7 @@ impl PullRequest {
             (event["pull_request"]["number"].as_u64()?, event["pull_request"]["head"]["sha"].as_str()?.to_owned());
         let api = env::var("GITHUB_API_URL").ok().filter(|url| !url.is_empty());
         let url = api.unwrap_or_else(|| "https://api.github.com".to_owned());
-        let github = GithubClient { url: &url, token: Some(token), accept: None, patience: PATIENCE }.build().ok()?;
+        let github = GithubClient { url: &url, token: Some(token), accept: None, patience: 2 * PATIENCE }.build().ok()?;
         Some(Self { github, repository: env::var("GITHUB_REPOSITORY").ok()?, number, head, job })
     }
 

@@ -46,7 +46,8 @@ impl Proxy {
 async fn what_goes_out_goes_through_the_proxy_of_the_environment_and_loopback_does_not() {
     let proxy = Proxy::open().await;
     let mut world = World::on(Database::Sqlite).with_groups(1).member("ana", "U111").start().await;
-    let through = [("https_proxy", proxy.url.as_str()), ("HTTP_PROXY", proxy.url.as_str())];
+    // The tests' own environment sends everything directly.
+    let through = [("https_proxy", proxy.url.as_str()), ("HTTP_PROXY", proxy.url.as_str()), ("NO_PROXY", "")];
     let here = world.entryguard_with(&["check"], &through, "").await;
     assert!(here.code == Some(0) && proxy.asked.lock().unwrap().is_empty(), "{here:?}: {:?}", proxy.asked);
     let value = |key: &str| world.config().split(&format!("\n{key} = \"")).nth(1).unwrap().split('"').next().unwrap().to_owned();
@@ -56,14 +57,14 @@ async fn what_goes_out_goes_through_the_proxy_of_the_environment_and_loopback_do
     world.entryguard_with(&["check"], &through, "").await;
     assert!(proxy.was_asked_for("slack.example.invalid"), "{:?}", proxy.asked);
     assert!(proxy.was_asked_for("ec2.example.invalid"), "{:?}", proxy.asked);
-    let client = [through[0], ("ENTRYGUARD_URL", "https://guard.example.invalid"), ("ENTRYGUARD_API_KEY", "egk_x")];
+    let client = [through[0], through[2], ("ENTRYGUARD_URL", "https://guard.example.invalid"), ("ENTRYGUARD_API_KEY", "egk_x")];
     world.entryguard_with(&["whoami"], &client, "").await;
     assert!(proxy.was_asked_for("guard.example.invalid"), "{:?}", proxy.asked);
-    let direct = [client[0], client[1], client[2], ("NO_PROXY", "*.example.invalid")];
+    let direct = [client[0], client[2], client[3], ("NO_PROXY", "*.example.invalid")];
     let many = proxy.asked.lock().unwrap().len();
     world.entryguard_with(&["whoami"], &direct, "").await;
     assert_eq!(proxy.asked.lock().unwrap().len(), many);
-    let unusable = world.entryguard_with(&["check"], &[("HTTPS_PROXY", "socks5://127.0.0.1:1")], "").await;
+    let unusable = world.entryguard_with(&["check"], &[("HTTPS_PROXY", "socks5://127.0.0.1:1"), ("NO_PROXY", "")], "").await;
     assert!(unusable.code != Some(0) && unusable.stderr.contains("HTTPS_PROXY has to be like http://"), "{unusable:?}");
     world.rewrite_config("https://slack.example.invalid", &slack);
     world.rewrite_config("https://ec2.example.invalid", &ec2);

@@ -94,9 +94,12 @@ async fn a_forged_forwarded_address_is_not_believed() {
 async fn an_address_in_doubt_is_refused_with_the_reason() {
     let world = World::on(Database::Sqlite).with_groups(1).member("ana", "U111").start().await;
     let (_, link) = world.ask_for_session("U111", "1h").await;
-    for (forwarded, why) in
-        [("unknown", "cannot be read"), ("127.0.0.1", "trusted proxy"), ("10.0.0.9", ""), ("93.184.216.34:80", "cannot be read")]
-    {
+    for (forwarded, why) in [
+        ("unknown", "cannot be read"),
+        ("127.0.0.1", "trusted proxy"),
+        ("10.0.0.9", ""),
+        ("93.184.216.34:80:90", "cannot be read"),
+    ] {
         let browser = world.browser(forwarded);
         let page = browser.send(browser.request(Method::POST, &link)).await;
         assert!(page.status >= 400 && page.says(why), "{forwarded}: {} {}", page.status, page.body);

@@ -135,7 +135,8 @@ async fn a_mistake_in_an_input_fails_main_and_never_post() {
     let site = Site::with_groups(1).await;
     let main = site.job().input("wait", "maybe").run("main").await;
     assert!(
-        main.code == Some(2) && main.log.starts_with("::error title=EntryGuard::invalid value 'maybe' for '--wait"),
+        main.code == Some(2)
+            && main.log.starts_with("::error title=EntryGuard::invalid value 'maybe' for the input `wait`: write true or false"),
         "{}",
         main.log
     );
@@ -147,7 +148,11 @@ async fn a_mistake_in_an_input_fails_main_and_never_post() {
     let job = job.input("comment", "maybe").input("timeout", "soon").input("wait", "maybe").input("url", "");
     let post = job.run("post").await;
     assert_eq!(post.code, Some(0), "{}", post.log);
-    assert!(post.log.contains("::warning title=EntryGuard::invalid value 'maybe' for '--comment"), "{}", post.log);
+    assert!(
+        post.log.contains("::warning title=EntryGuard::invalid value 'maybe' for the input `comment`: write true or false"),
+        "{}",
+        post.log
+    );
     assert!(post.log.contains("is closed."), "{}", post.log);
     site.nothing_is_open().await;
     site.world.finish().await;

@@ -45,7 +45,14 @@ impl FileAllowlist {
             Untrusted::Io(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 self.local(&format!("{error}; let EntryGuard's user read the file and write in its folder"))
             }
-            _ => self.local(error),
+            _ => {
+                let text = error.to_string();
+                // The path is named already.
+                match text.strip_prefix(&format!("{} ", self.shown())) {
+                    Some(rest) => self.local(&format!("it {rest}")),
+                    None => self.local(&text),
+                }
+            }
         }
     }
 

@@ -16,6 +16,8 @@ const POLL: Duration = Duration::from_secs(1);
 const REMIND: Duration = Duration::from_secs(5);
 /// Resources at work on at once.
 const AT_ONCE: usize = 256;
+/// Passes recorded in one transaction: requests wait for it where the database is SQLite.
+const RECORDED_TOGETHER: usize = 6;
 
 impl Reconciler {
     /// Before anything else: frees what a dead process held, and makes what it was at work on due.
@@ -86,10 +88,15 @@ impl Reconciler {
     async fn record_ended(&self, first: Result<Worked, tokio::task::JoinError>, passes: &mut JoinSet<Worked>) {
         let others = std::iter::from_fn(|| passes.try_join_next());
         let ended = std::iter::once(first).chain(others);
-        let ended: Vec<_> = ended
-            .filter_map(|pass| pass.inspect_err(|error| tracing::error!(%error, "a pass crashed; its resource stays due")).ok())
-            .collect();
-        self.record_apart(ended).await;
+        let mut ended = ended
+            .filter_map(|pass| pass.inspect_err(|error| tracing::error!(%error, "a pass crashed; its resource stays due")).ok());
+        loop {
+            let together: Vec<_> = ended.by_ref().take(RECORDED_TOGETHER).collect();
+            if together.is_empty() {
+                return;
+            }
+            self.record_apart(together).await;
+        }
     }
 
     /// Records all together, and where that fails each by itself: one that cannot be recorded must not keep the others from it.

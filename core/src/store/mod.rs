@@ -97,7 +97,6 @@ pub struct Store {
     url: SecretString,
     // Held for as long as the store: a second process on the same SQLite file must not start.
     _lock: Option<std::fs::File>,
-    // Last, so that its file is closed after the pool's connections.
     trials: Trials,
 }
 

@@ -57,6 +57,10 @@ pub(super) struct Ours<'a> {
 pub(super) fn judge_marked(opening: &Opening, wish: &Wish, outcome: &Outcome, ours: &Ours<'_>) -> Verdict {
     let error = outcome.marking.as_ref();
     let mut verdict = judge_wanted(opening, error, outcome, ours);
+    // Nothing can be marked on rules that lost their tags: sweeps replace these.
+    if verdict.marked_until.is_none() && outcome.seen.iter().flatten().any(|rule| lost_its_mark(rule, opening)) {
+        verdict.marked_until = Some(wish.until);
+    }
     let moved = verdict.marked_until.map(Timestamp::as_seconds) == Some(wish.until.as_seconds());
     if verdict.trouble.is_none() && !moved {
         let unseen = || Trouble {
@@ -131,9 +135,18 @@ fn unseen(error: Option<&ProviderError>, outcome: &Outcome) -> Verdict {
     Verdict::trouble(error.or(outcome.observing.as_ref()).map_or_else(unread, Trouble::from))
 }
 
+fn lost_its_mark(rule: &SeenRule, opening: &Opening) -> bool {
+    rule.mark.is_none() && is_known_as_ours(rule, opening)
+}
+
+fn is_known_as_ours(rule: &SeenRule, opening: &Opening) -> bool {
+    opening.our_rules().any(|known| known.id == rule.id)
+}
+
 /// The rule that opens a part for the opening's address, and the end that it bears if it is ours.
 ///
 /// A rule of ours that was made for another instance is none of this one's: it is on its way out, and would take this one with it.
+/// A rule that is known by its id to be ours stays ours without its tags: a foreign rule would never be removed.
 fn find_part(
     opening: &Opening,
     part: &RulePart,
@@ -142,8 +155,9 @@ fn find_part(
 ) -> Option<(HeldRule, Option<Timestamp>)> {
     seen.iter().filter(|rule| rule.is_for(opening.address) && rule.part == *part).find_map(|rule| {
         let held = |owner| HeldRule { id: rule.id.clone(), part: part.clone(), owner };
-        if rule.is_of(owner, &opening.id) {
-            Some((held(RuleOwner::Ours), rule.mark.as_ref().and_then(|mark| mark.expires_at)))
+        if rule.is_of(owner, &opening.id) || is_known_as_ours(rule, opening) {
+            let ours = rule.mark.as_ref().filter(|mark| mark.owner == *owner);
+            Some((held(RuleOwner::Ours), ours.and_then(|mark| mark.expires_at)))
         } else if rule.is_owned_by(owner) {
             None
         } else {

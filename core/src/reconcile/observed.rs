@@ -21,6 +21,7 @@ use super::{Reconciler, backoff};
 
 const GONE: &str = "the rule is not there any more: it was removed outside of EntryGuard, which adds it again";
 const CHANGED: &str = "the rule was changed outside of EntryGuard, which replaces it";
+const UNMARKED: &str = "the rule lost EntryGuard's tags, so EntryGuard replaces it";
 
 /// How long a command waits for certainty; where a list cannot be read, the server goes on.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -71,6 +72,8 @@ pub(super) enum What {
     Unseen(Vec<HeldRule>),
     /// These rules of it open something else than they were made for.
     Changed(Vec<SeenRule>),
+    /// These rules of it have had no tags of ours for two sweeps.
+    Unmarked(Vec<SeenRule>),
     /// Its resource does not exist, for this reason.
     NoResource(String),
     /// The resource, which did not exist, can be read again.
@@ -78,6 +81,11 @@ pub(super) enum What {
 }
 
 impl Finding {
+    /// Rules of the opening lost their tags.
+    pub(super) const fn unmarked(opening: OpeningId, rules: Vec<SeenRule>, read_at: Timestamp) -> Self {
+        Self { opening, what: What::Unmarked(rules), read_at }
+    }
+
     /// The opening's resource can be read again.
     pub(super) const fn read_again(opening: OpeningId, read_at: Timestamp) -> Self {
         Self { opening, what: What::ReadAgain, read_at }
@@ -162,7 +170,19 @@ impl Reconciler {
                 let missing = Trouble { message: why.clone(), next: Next::GiveUp };
                 self.lose(tx, Opening { rules: Vec::new(), ..opening }, missing, again, sessions).await
             }
-            What::Changed(rules) => self.replace(tx, opening, rules, sessions).await,
+            What::Changed(rules) => {
+                for rule in rules {
+                    self.record_surplus(tx, &opening.resource, DriftKind::Widened, rule).await?;
+                }
+                self.replace(tx, opening, rules, CHANGED, sessions).await
+            }
+            // The digest has told of it when it was seen for the first time.
+            What::Unmarked(rules) => {
+                for rule in rules {
+                    self.audit_surplus(tx, &opening.resource, DriftKind::Unmarked, rule).await?;
+                }
+                self.replace(tx, opening, rules, UNMARKED, sessions).await
+            }
             What::ReadAgain => Ok(()),
         }
     }
@@ -201,12 +221,16 @@ impl Reconciler {
 
     /// Replaces an instance of which something has to be removed: the old one is told to go, with all that was made for it, and a new one
     /// waits until it is out of sight.
-    async fn replace(&self, tx: &mut Tx, opening: Opening, changed: &[SeenRule], sessions: &Sessions) -> Result<(), StoreError> {
+    async fn replace(
+        &self,
+        tx: &mut Tx,
+        opening: Opening,
+        changed: &[SeenRule],
+        why: &str,
+        sessions: &Sessions,
+    ) -> Result<(), StoreError> {
         let Ok(state) = opening.state.after(OpeningEvent::Unwanted) else { return Ok(()) };
         let now = tx.now();
-        for rule in changed {
-            self.record_surplus(tx, &opening.resource, DriftKind::Widened, rule).await?;
-        }
         let new = Opening::wanted(OpeningId::new(now, self.random.as_ref()), opening.resource.clone(), opening.address);
         let of_changed = |rule: &SeenRule| HeldRule { id: rule.id.clone(), part: rule.part.clone(), owner: RuleOwner::Ours };
         let unknown = changed.iter().filter(|rule| opening.rules.iter().all(|held| held.id != rule.id));
@@ -217,7 +241,7 @@ impl Reconciler {
         for rule in tx.rules_on(&old.id).await?.iter().filter(|rule| rule.status.is_wanted()) {
             tx.set_rule(rule, &new.id, now).await?;
         }
-        let trouble = Trouble { message: CHANGED.to_owned(), next: Next::Retry };
+        let trouble = Trouble { message: why.to_owned(), next: Next::Retry };
         self.settle_all(tx, sessions, News::of(&new, Some(&trouble))).await
     }
 

@@ -10,6 +10,7 @@ use crate::store::{LastSweep, Lease, StoreError, Tx};
 use super::blocked::look;
 use super::observed::{Finding, What};
 use super::record::{lock_sessions, statuses_of};
+use super::sweep::MOST_REMOVALS;
 use super::{Reconciler, ResourceSweep, measure};
 
 impl Reconciler {
@@ -74,11 +75,36 @@ impl Reconciler {
         let is_replaced = |id: &OpeningId| swept.found.replaced.iter().any(|(replaced, _)| replaced == id);
         findings.retain(|finding| !matches!(finding.what, What::Changed(_)) || is_replaced(&finding.opening));
         let last = tx.last_sweep(&swept.resource).await?.unwrap_or_default();
+        findings.extend(self.unmarked_for_two_sweeps(tx, swept, &last, &findings, read_at).await?);
         if let (Some(error), None) = (&last.error, &swept.error) {
             let kept_out = tx.openings_kept_out(&swept.resource, error).await?;
             findings.extend(kept_out.into_iter().map(|opening| Finding::read_again(opening.id, read_at)));
         }
         Ok(findings)
+    }
+
+    /// Openings with rules that had no tags at the sweep before, either. One read is no proof, because tags may show later than their
+    /// rule. Without tags a rule cannot be extended, nor closed while the database fails, so it is replaced.
+    async fn unmarked_for_two_sweeps(
+        &self,
+        tx: &mut Tx,
+        swept: &ResourceSweep,
+        last: &LastSweep,
+        others: &[Finding],
+        read_at: Timestamp,
+    ) -> Result<Vec<Finding>, StoreError> {
+        let unmarked: Vec<_> = swept.found.unmarked.iter().filter(|rule| last.unmarked.contains(&rule.id)).collect();
+        if unmarked.is_empty() {
+            return Ok(Vec::new());
+        }
+        let present = tx.present_openings(&swept.resource).await?.into_iter().map(|present| present.opening);
+        let found = present.filter(|opening| others.iter().all(|other| other.opening != opening.id)).filter_map(|opening| {
+            let of_it = unmarked.iter().filter(|rule| opening.our_rules().any(|held| held.id == rule.id));
+            let rules: Vec<_> = of_it.map(|rule| (*rule).clone()).collect();
+            (!rules.is_empty()).then(|| Finding::unmarked(opening.id, rules, read_at))
+        });
+        // A mistake of ours must not empty a firewall: the rest is for the next sweep.
+        Ok(found.take(MOST_REMOVALS).collect())
     }
 
     /// Lets what waits for the resource be tried, where the sweep sees another list than the one that refused, or can read it again.
@@ -119,14 +145,23 @@ impl Reconciler {
         kind: DriftKind,
         rule: &SeenRule,
     ) -> Result<(), StoreError> {
+        self.audit_surplus(tx, resource, kind, rule).await?;
+        self.note(tx, kind, Some(resource), format!("{} ({})", rule.source, rule.id)).await
+    }
+
+    pub(super) async fn audit_surplus(
+        &self,
+        tx: &mut Tx,
+        resource: &ResourceName,
+        kind: DriftKind,
+        rule: &SeenRule,
+    ) -> Result<(), StoreError> {
         tracing::warn!(%resource, rule = %rule.id, source = %rule.source, kind = kind.as_str(), "removed a rule of ours");
         let details = json!({
             "resource": resource.as_str(), "kind": kind.as_str(), "source": rule.source.to_string(), "providerRule": rule.id.as_str(),
         });
         let action = AuditAction::OrphanFound;
-        tx.record(&AuditEvent { at: tx.now(), actor: Actor::System, action, session: None, details }, self.random.as_ref())
-            .await?;
-        self.note(tx, kind, Some(resource), format!("{} ({})", rule.source, rule.id)).await
+        tx.record(&AuditEvent { at: tx.now(), actor: Actor::System, action, session: None, details }, self.random.as_ref()).await
     }
 
     /// Writes down what people should be told of. What was found before and is as it was is no news.

@@ -38,7 +38,7 @@ const fn words(kind: DriftKind) -> &'static str {
         DriftKind::Orphan => "removed what nobody wants:",
         DriftKind::Widened => "replaced a rule of ours that was changed outside of EntryGuard:",
         DriftKind::Missing => "a rule was removed outside of EntryGuard, and is added again:",
-        DriftKind::Unmarked => "somebody took our tags from a rule; it is removed with its session all the same:",
+        DriftKind::Unmarked => "EntryGuard's tags were removed from a rule; the next sweep replaces it if they stay away:",
         DriftKind::Mismarked => "put the expiry on a rule right:",
         DriftKind::Returned => "a rule that was gone is there again, and is removed again:",
         DriftKind::HeldBack => "many rules are to go at once, so the next sweep has to agree first:",

@@ -71,3 +71,26 @@ async fn i6_a_rule_that_somebody_put_back_does_not_outlive_the_opening_that_it_w
     let restore = Step::Edit(Edit::Restore { resource: DATABASE, rule: 0 });
     live_and_sweep(&[start(0, 1), Step::Settle, delete, widen, restore]).await;
 }
+
+#[tokio::test]
+async fn i1_a_rule_that_lost_its_tags_before_its_session_was_extended_is_removed_with_it() {
+    let strip = Step::Edit(Edit::Strip { resource: BASTION, rule: 0 });
+    let extend = Step::Do(Work::Extend(0, 1));
+    let history = [start(CY, 1), Step::Settle, strip, extend, Step::Settle, Step::Do(Work::Stop(0)), Step::Settle];
+    let world = live(&history).await;
+    assert_eq!(world.rules("bastion"), []);
+}
+
+#[tokio::test]
+async fn a_rule_without_tags_at_two_sweeps_is_replaced_by_one_that_bears_them() {
+    let strip = Step::Edit(Edit::Strip { resource: BASTION, rule: 0 });
+    let mut world = live(&[start(CY, 1), Step::Settle, strip, Step::Do(Work::Sweep)]).await;
+    assert!(world.rules("bastion")[0].mark.is_none(), "tags may show later than their rule: one read proves nothing");
+    for step in [Step::Do(Work::Sweep), Step::Settle] {
+        world.step(&step).await;
+        world.check().await;
+    }
+    let rules = world.rules("bastion");
+    assert!(matches!(rules.as_slice(), [rule] if rule.mark.is_some()), "{rules:?}");
+    world.check_at_rest().await;
+}

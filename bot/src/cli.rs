@@ -131,16 +131,22 @@ pub struct SweepOptions {
     #[command(flatten)]
     pub config: ConfigOptions,
     /// Go by the expiry written on each rule; needs cloud credentials, and no server and no database.
-    #[arg(long)]
+    #[arg(long, group = "by_tags")]
     pub expired: bool,
-    /// With --expired: this security group, with the credentials of the environment, rather than what is configured.
-    #[arg(long, value_name = "ID", requires_all = ["expired", "region"], conflicts_with = "config")]
+    /// Remove every rule that bears our tags, also where its time is not over; needs cloud credentials, and no server and no database.
+    #[arg(long, group = "by_tags")]
+    pub all: bool,
+    /// With --expired or --all: only on this resource; may be repeated.
+    #[arg(long, value_name = "NAME", requires = "by_tags", conflicts_with = "security_group")]
+    pub resource: Vec<String>,
+    /// With --expired or --all: this security group, with the credentials of the environment, rather than what is configured.
+    #[arg(long, value_name = "ID", requires_all = ["by_tags", "region"], conflicts_with = "config")]
     pub security_group: Vec<String>,
     /// Where the security groups are.
     #[arg(long, env = "AWS_REGION")]
     pub region: Option<String>,
-    /// With --expired: only the rules of this deployment (the entryguard:owner tag).
-    #[arg(long, value_name = "ID", requires = "expired")]
+    /// With --expired or --all: only the rules of this deployment (the entryguard:owner tag).
+    #[arg(long, value_name = "ID", requires = "by_tags")]
     pub owner: Option<String>,
     /// Only print what would be done.
     #[arg(long)]

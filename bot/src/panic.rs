@@ -18,8 +18,8 @@ use crate::operator::operator;
 use crate::wiring::Wired;
 
 /// What is left to do where the database does not take a panic.
-const WITHOUT_DATABASE: &str = "the database failed, so not everything may be closed; try again, or, if it is gone, run \
-    `entryguard sweep --expired`, which closes what is past its end";
+const WITHOUT_DATABASE: &str = "the database failed, so not everything may be closed; to close every rule without it, run \
+    `entryguard sweep --all`, and run this command again once the database is repaired, because nothing keeps the resources closed until then";
 
 /// How long to wait until a running server has removed every rule.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -1,4 +1,4 @@
-//! `entryguard sweep`: compares the clouds with what is wanted, or closes what is overdue by the rules' own word.
+//! `entryguard sweep`: compares the clouds with what is wanted, or closes by the tags on the rules what is overdue, or everything.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use entryguard_core::clock::{Clock, SystemClock};
 use entryguard_core::config::Settings;
 use entryguard_core::domain::{DeploymentId, DriftKind, Opening};
 use entryguard_core::provider::SeenRule;
-use entryguard_core::reconcile::{ResourceSweep, SweepReport, close_overdue};
+use entryguard_core::reconcile::{ByTags, ResourceSweep, SweepReport, close_by_tags};
 use serde_json::{Value, json};
 
 use crate::cli::SweepOptions;
@@ -15,20 +15,34 @@ use crate::wiring::{Wired, allowlists, groups_of_the_environment};
 
 /// Sweeps, prints, and fails if a resource could not be swept.
 pub async fn run(options: SweepOptions) -> anyhow::Result<ExitCode> {
-    let (findings, complete) = if options.expired { expired(&options).await? } else { compared(&options).await? };
+    let which = if options.all { Some(ByTags::All) } else { options.expired.then(|| ByTags::Overdue(SystemClock.now())) };
+    let (findings, complete) = match which {
+        Some(which) => by_tags(which, &options).await?,
+        None => compared(&options).await?,
+    };
     print(&findings, &options)?;
     Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn expired(options: &SweepOptions) -> anyhow::Result<(Vec<Value>, bool)> {
+async fn by_tags(which: ByTags, options: &SweepOptions) -> anyhow::Result<(Vec<Value>, bool)> {
     let owner = options.owner.clone().map(DeploymentId::from_stored);
     // It only removes, so it marks nothing as its own.
     let remover = owner.clone().unwrap_or_else(|| DeploymentId::from_stored("sweep"));
-    let allowlists = match (options.security_group.as_slice(), &options.region) {
+    let mut allowlists = match (options.security_group.as_slice(), &options.region) {
         (groups @ [_, ..], Some(region)) => groups_of_the_environment(groups, region, &remover).await?,
         _ => allowlists(&Settings::read_directory(&options.config.config)?, &remover).await?,
     };
-    let swept = close_overdue(&allowlists, SystemClock.now(), owner.as_ref(), options.dry_run).await;
+    if let Some(unknown) = options.resource.iter().find(|name| allowlists.keys().all(|known| known.as_str() != name.as_str())) {
+        anyhow::bail!("there is no resource {unknown} in the configuration");
+    }
+    if !options.resource.is_empty() {
+        allowlists.retain(|name, _| options.resource.iter().any(|wanted| wanted == name.as_str()));
+    }
+    let swept = close_by_tags(&allowlists, which, owner.as_ref(), options.dry_run).await;
+    let kind = match which {
+        ByTags::Overdue(_) => "overdue",
+        ByTags::All => "tagged",
+    };
     let complete = swept.iter().all(|(_, found)| found.is_ok());
     let mut findings = Vec::new();
     for (resource, found) in swept {
@@ -36,8 +50,8 @@ async fn expired(options: &SweepOptions) -> anyhow::Result<(Vec<Value>, bool)> {
             Err(error) => findings.push(json!({ "resource": resource.as_str(), "error": error.to_string() })),
             Ok(rules) => findings.extend(rules.iter().map(|rule| {
                 json!({
-                    "resource": resource.as_str(), "kind": "overdue", "source": rule.source.to_string(),
-                    "expiredAt": rule.expired_at.to_string(),
+                    "resource": resource.as_str(), "kind": kind, "source": rule.source.to_string(),
+                    "expiresAt": rule.expires_at.map(|end| end.to_string()),
                 })
             })),
         }
@@ -110,7 +124,7 @@ fn sentence(finding: &Value, dry_run: bool) -> String {
             done("looked again, and added what is gone", "would look again, and add it")
         ),
         Some(DriftKind::Unmarked) => {
-            format!("{resource}: {source} is ours, but somebody took our mark away; it goes with its session")
+            format!("{resource}: {source} is ours and lost its tags; the next sweep replaces it if they stay away")
         }
         Some(DriftKind::HeldBack) => {
             format!("{resource}: {source} is left for the next sweep to confirm, because there are many")

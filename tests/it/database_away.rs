@@ -16,7 +16,8 @@ const LONG_AGO: &str = "2020-01-01T00:00:00Z";
 
 /// A world in which two sessions are open, of a server that has little patience with its database.
 async fn two_sessions(database: Database) -> World {
-    let mut world = World::on(database).with_groups(1).member("ana", "U111").member("bo", "U222").start().await;
+    let mut world =
+        World::on(database).with_groups(1).sweeping("*/2 * * * * *").member("ana", "U111").member("bo", "U222").start().await;
     world.patience = Duration::from_secs(60);
     world.server.restart_with(&SOONER).await;
     world.start_session("U111", "1h", HOME).await;
@@ -93,6 +94,37 @@ async fn i1_closing_goes_on_after_the_database_file_was_deleted() {
         std::fs::remove_file(file).unwrap();
     }
     what_is_overdue_is_closed_and_what_is_wanted_stays(&world).await;
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn i1_a_new_database_in_the_place_of_a_deleted_one_removes_the_rules_that_it_does_not_know() {
+    let mut world = two_sessions(Database::Sqlite).await;
+    world.server.kill_9();
+    for file in files(&world) {
+        let _ = std::fs::remove_file(file);
+    }
+    world.server.restart().await;
+    world.wait_until_group_allows(&world.groups[0], &[]).await;
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lockdown_that_the_database_cannot_store_is_carried_out_by_a_command_that_needs_none() {
+    let world = two_sessions(Database::Sqlite).await;
+    for file in files(&world) {
+        std::fs::remove_file(file).unwrap();
+    }
+    let closed = world.entryguard(&["panic", "close", "--all", "--reason", "test"]).await;
+    assert!(closed.code == Some(1) && closed.stderr.contains("`entryguard sweep --all`"), "{closed:?}");
+    let tried = world.entryguard(&["sweep", "--all", "--dry-run"]).await;
+    assert!(tried.code == Some(0) && tried.stdout.contains("would remove"), "{tried:?}");
+    let unknown = world.entryguard(&["sweep", "--all", "--resource", "nowhere"]).await;
+    assert!(unknown.code == Some(1) && unknown.stderr.contains("no resource nowhere"), "{unknown:?}");
+    world.wait_until_group_allows(&world.groups[0], &[HOME_CIDR, CAFE_CIDR]).await;
+    let swept = world.entryguard(&["sweep", "--all"]).await;
+    assert_eq!(swept.code, Some(0), "{swept:?}");
+    world.wait_until_group_allows(&world.groups[0], &[]).await;
     world.finish().await;
 }
 

@@ -9,7 +9,7 @@ use entryguard_core::clock::{Clock, SystemClock};
 use entryguard_core::domain::{MemberName, OpeningId, ResourceName, SessionId, Span};
 use entryguard_core::provider::{Allowlist, Allowlists, ProviderError};
 use entryguard_core::random::SystemRandom;
-use entryguard_core::reconcile::close_overdue;
+use entryguard_core::reconcile::{ByTags, close_by_tags};
 use entryguard_core::serverless::{Joined, Patience, SystemTimer, Wish, join};
 use futures_util::future::join_all;
 
@@ -72,10 +72,11 @@ async fn sweep(lists: &Lists, runner: &Runner) {
     let allowlist =
         |(name, list): &(ResourceName, Arc<SecurityGroupAllowlist>)| (name.clone(), Arc::clone(list) as Arc<dyn Allowlist>);
     let allowlists: Allowlists = lists.iter().map(allowlist).collect();
-    for (name, found) in close_overdue(&allowlists, SystemClock.now(), None, false).await {
+    for (name, found) in close_by_tags(&allowlists, ByTags::Overdue(SystemClock.now()), None, false).await {
         match found {
             Ok(rules) => rules.iter().for_each(|rule| {
-                runner.tell(&format!("REMOVED {name} {}, which was to be closed by {}", rule.source, rule.expired_at));
+                let end = rule.expires_at.map_or_else(String::new, |end| format!(", which was to be closed by {end}"));
+                runner.tell(&format!("REMOVED {name} {}{end}", rule.source));
             }),
             Err(error) => runner.warning(&format!("What may be overdue on {name} is not closed: {error}")),
         }

@@ -149,7 +149,7 @@ impl Standings {
     /// What a user is to our workspace who comes by way of another one. In an Enterprise Grid organization people are of several
     /// workspaces, and their requests name any of these. Only Slack's present word counts here: the signature says nothing of it.
     async fn by_way_of(&self, state: &SlackState, team: &str, user: &str) -> Result<Standing, String> {
-        let (now, name) = (state.shared.engine.now(), format!("{team}/{user}"));
+        let (now, name) = (state.shared.engine.uptime(), format!("{team}/{user}"));
         if let Some((standing, _)) = self.known.last(&name).filter(|(_, until)| *until > now) {
             return Ok(standing);
         }

@@ -9,7 +9,7 @@ use crate::provider::CallLimits;
 use crate::store::{Claimable, Lease, StoreError, Tx};
 
 use super::plan::{Plan, plan};
-use super::purse::{Purse, each, most_additions, needs};
+use super::purse::{Purse, additions, each, most_additions, needs};
 use super::{Hold, LEASE, Reconciler, hold, measure};
 
 /// Due resources looked at in one claim.
@@ -89,8 +89,14 @@ impl Reconciler {
         purse: &mut Purse,
     ) -> Result<Result<Plan, Span>, StoreError> {
         // The rest stays due.
-        let at_most = limits.map_or(MOST_ADDITIONS, most_additions);
-        let plan = plan(tx.now(), &tx.due_openings(&due.resource, at_most).await?).intended();
+        let adding = tx.due_additions(&due.resource, limits.map_or(MOST_ADDITIONS, most_additions)).await?;
+        // Planning reads what is wanted of each opening, so calls that cannot be had yet are found out before it.
+        if let Some(limits) = limits.filter(|_| !due.closing && !adding.is_empty())
+            && let Err(wait) = purse.look(tx, &[additions(adding.len(), limits)]).await?
+        {
+            return Ok(Err(wait));
+        }
+        let plan = plan(tx.now(), &tx.due_openings(&due.resource, &adding).await?).intended();
         let Some(limits) = limits else { return Ok(Ok(plan)) };
         let (urgent, rest) = needs(&plan, limits);
         let all = [urgent.as_slice(), rest.as_slice()].concat();

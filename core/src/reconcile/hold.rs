@@ -41,13 +41,22 @@ impl Hold {
         self.left() >= SLACK.as_duration()
     }
 
+    /// Whether the lease has been over for as long as it lasts: other workers have had the time to take it.
+    pub(super) fn is_long_over(&self) -> bool {
+        now().since(self.end()).as_duration() >= LEASE.as_duration()
+    }
+
     /// The lease was renewed in a transaction which began at `began`.
     pub(super) fn renewed(&self, began: Monotonic) {
         *self.until.lock().unwrap_or_else(PoisonError::into_inner) = began.plus(LEASE);
     }
 
     fn left(&self) -> Duration {
-        self.until.lock().unwrap_or_else(PoisonError::into_inner).since(now()).as_duration()
+        self.end().since(now()).as_duration()
+    }
+
+    fn end(&self) -> Monotonic {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -14,6 +14,7 @@
 mod act;
 pub(crate) mod backoff;
 mod blocked;
+mod by_tags;
 mod claim;
 mod compare;
 mod expire;
@@ -22,7 +23,6 @@ mod judge;
 pub(crate) mod measure;
 mod observed;
 mod offline;
-mod overdue;
 mod pass;
 mod plan;
 mod presence;
@@ -48,10 +48,10 @@ use crate::provider::Allowlists;
 use crate::random::SharedRandom;
 use crate::store::Store;
 
+pub use by_tags::{ByTags, TaggedRule, close_by_tags};
 pub use compare::Differences;
 use hold::{Hold, LEASE};
 use offline::Offline;
-pub use overdue::{OverdueRule, close_overdue};
 pub use plan::{Plan, Wish, WishedOpening, plan};
 pub use pulse::{Blindness, Pulse};
 pub use sweep::{ResourceSweep, SweepPace, SweepReport};

@@ -115,7 +115,8 @@ impl Reconciler {
         }
     }
 
-    /// Renews the lease until it is lost. A database that does not answer for a moment does not lose it: time does.
+    /// Renews the lease until it is lost. A database that does not answer for a moment does not lose it: time does. Then the work
+    /// ends, because it holds the resource's turn, which closing without the database needs.
     async fn renew(&self, hold: &Hold) {
         loop {
             tokio::time::sleep(RENEWAL.as_duration()).await;
@@ -129,6 +130,10 @@ impl Reconciler {
             match renewed.await {
                 Ok(true) => hold.renewed(began),
                 Ok(false) => return,
+                Err(error) if hold.is_long_over() => {
+                    tracing::warn!(resource = %hold.lease.resource, %error, "a lease is over and could not be renewed; its work ends");
+                    return;
+                }
                 Err(error) => {
                     tracing::warn!(resource = %hold.lease.resource, %error, "a lease could not be renewed; trying again");
                 }

@@ -64,6 +64,12 @@ impl Purse {
         Ok(take(&mut self.buckets, needs))
     }
 
+    /// Whether the calls could be taken; or how long to wait until they could be.
+    pub(super) async fn look(&mut self, tx: &mut Tx, needs: &[Need]) -> Result<Result<(), Span>, StoreError> {
+        self.open(tx, needs.iter().map(|need| &need.limit)).await?;
+        Ok(take(&mut self.buckets.clone(), needs))
+    }
+
     /// Writes what is left.
     pub(super) async fn save(&self, tx: &mut Tx) -> Result<(), StoreError> {
         for (limit, bucket) in self.buckets.values() {
@@ -95,19 +101,16 @@ pub(super) fn take(buckets: &mut BTreeMap<String, (ApiLimit, Bucket)>, needs: &[
 
 /// What a plan's removals need, and what the rest of it needs besides.
 pub(super) fn needs(plan: &Plan, limits: &CallLimits) -> (Vec<Need>, Vec<Need>) {
-    let need =
-        |limit: &ApiLimit, calls: usize, kept| Need { limit: limit.clone(), calls: calls.try_into().unwrap_or(u32::MAX), kept };
     let mut urgent = Vec::new();
     if !plan.removing.is_empty() {
         // Where a removal does not know all that it has to remove, it looks first; and everything is read back.
         let looks = 1 + usize::from(plan.removing.iter().any(super::act::looks_first));
         urgent = vec![need(&limits.remove, 1, 0), need(&limits.observe, looks, 0)];
     }
-    let keeping = |limit: &ApiLimit| if *limit == limits.remove || *limit == limits.observe { kept(limit) } else { 0 };
+    let keeping = |limit| keeping(limit, limits);
     let mut rest = Vec::new();
     if !plan.adding.is_empty() {
-        let calls = plan.adding.len().div_ceil(limits.additions_a_call.max(1) as usize);
-        rest.push(need(&limits.add, calls, keeping(&limits.add)));
+        rest.push(additions(plan.adding.len(), limits));
     }
     if !plan.remarking.is_empty() {
         rest.push(need(&limits.mark, 1, keeping(&limits.mark)));
@@ -116,6 +119,21 @@ pub(super) fn needs(plan: &Plan, limits: &CallLimits) -> (Vec<Need>, Vec<Need>) 
         rest.push(need(&limits.observe, 1, keeping(&limits.observe)));
     }
     (urgent, rest)
+}
+
+/// What so many additions need.
+pub(super) fn additions(openings: usize, limits: &CallLimits) -> Need {
+    let calls = openings.div_ceil(limits.additions_a_call.max(1) as usize);
+    need(&limits.add, calls, keeping(&limits.add, limits))
+}
+
+fn need(limit: &ApiLimit, calls: usize, kept: u32) -> Need {
+    Need { limit: limit.clone(), calls: calls.try_into().unwrap_or(u32::MAX), kept }
+}
+
+/// What calls that are not urgent leave of a limit: something where removals may need it.
+fn keeping(limit: &ApiLimit, limits: &CallLimits) -> u32 {
+    if *limit == limits.remove || *limit == limits.observe { kept(limit) } else { 0 }
 }
 
 /// Every limit of a provider's calls.

@@ -14,9 +14,9 @@ use crate::store::{LastSweep, StoreError};
 
 use super::act::observe;
 use super::blocked::Listed;
+use super::by_tags::removal_of;
 use super::compare::{Differences, compare};
 use super::observed::Looked;
-use super::overdue::removal_of;
 use super::purse::{Need, Purse, one_look, one_removal};
 use super::{Hold, LEASE, Reconciler, hold, measure};
 
@@ -127,7 +127,7 @@ impl Reconciler {
         let looked = self.while_held(&hold, looking).await;
         match looked {
             Some(looked) => looked?,
-            None => swept.error = Some("another process took the resource over".into()),
+            None => swept.error = Some("the resource's lease was lost during the sweep; the next sweep looks at it".into()),
         }
         self.record_sweep(&hold.lease, &swept, read_at, dry_run).await?;
         self.pulse.sweep_goes_on();

@@ -48,17 +48,19 @@ const fn what_to_do(outage: Outage) -> &'static str {
     }
 }
 
-/// The commands that close without the chat, for a request that was to close at once.
+/// The command that closes without the database, for a request that was to close at once.
 fn on_the_host(closes: Option<&PanicScope>) -> String {
-    let options = match closes {
+    let (command, whose) = match closes {
         None => return String::new(),
-        Some(PanicScope::All) => "--all".to_owned(),
-        Some(PanicScope::Member(name)) => format!("--member {name}"),
-        Some(PanicScope::Resource(name)) => format!("--resource {name}"),
+        Some(PanicScope::All) => ("entryguard sweep --all".to_owned(), ""),
+        Some(PanicScope::Member(_)) => {
+            ("entryguard sweep --all".to_owned(), " The rules do not say whose they are, so that closes everyone's.")
+        }
+        Some(PanicScope::Resource(name)) => (format!("entryguard sweep --all --resource {name}"), ""),
     };
     format!(
-        " To close without the chat, run `entryguard panic close {options}` on EntryGuard's host. If the database itself is gone, \
-         `entryguard sweep --expired` there closes what is past its end."
+        " To close now, run `{command}` on EntryGuard's host, which needs no database.{whose} Give this command again once the database \
+         is repaired: nothing keeps it closed until then."
     )
 }
 
@@ -84,9 +86,9 @@ mod tests {
     #[test]
     fn a_panic_that_cannot_be_stored_names_the_command_that_does_it() {
         let ana = PanicScope::Member(MemberName::new("ana").unwrap());
-        for (scope, command) in [(PanicScope::All, "panic close --all"), (ana, "panic close --member ana")] {
+        for (scope, command) in [(PanicScope::All, "`entryguard sweep --all`"), (ana, "closes everyone's")] {
             for said in [unavailable(Outage::Missing, Some(&scope)), waiting(Outage::Slow, false, Some(&scope))] {
-                assert!(said.contains(command) && said.contains("entryguard sweep --expired"), "{said}");
+                assert!(said.contains(command) && said.contains("entryguard sweep --all"), "{said}");
             }
         }
     }

@@ -8,7 +8,7 @@
 //! afterwards, and where somebody said so, waits for the outcome. One of the two sees the other.
 //! Where a cloud shows changes late even that can fail, and then a session loses its rule: nothing is ever left open by it.
 //!
-//! The rule's expiry is the latest end among its holders; [`close_overdue`](crate::reconcile::close_overdue) goes by it.
+//! The rule's expiry is the latest end among its holders; [`close_by_tags`](crate::reconcile::close_by_tags) goes by it.
 
 mod join;
 mod leave;

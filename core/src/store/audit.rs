@@ -17,6 +17,13 @@ pub struct AuditRange {
     pub last: i64,
 }
 
+/// The newest entry's place and hash.
+#[derive(Debug)]
+pub(super) struct Head {
+    seq: i64,
+    hash: Option<String>,
+}
+
 impl Tx {
     /// Writes an entry, in the same transaction as the change that it tells of.
     pub async fn record(&mut self, event: &AuditEvent, random: &dyn Random) -> Result<(), StoreError> {
@@ -28,13 +35,10 @@ impl Tx {
         if events.is_empty() {
             return Ok(());
         }
-        // From here to the commit the head is ours: whoever else writes an entry, in whichever replica, waits for its hash.
         let many = i64::try_from(events.len()).unwrap_or(i64::MAX);
-        let head = sqlx::query("UPDATE audit_head SET seq = seq + $1 RETURNING seq, hash");
-        let head = head.bind(many).fetch_one(&mut *self.inner).await?;
-        let (last, mut hash): (i64, Option<String>) = (head.try_get("seq")?, head.try_get("hash")?);
+        let Head { seq: before, mut hash } = self.lock_head().await?;
         let mut entries = Vec::with_capacity(events.len());
-        for (event, seq) in events.iter().zip(last - many + 1..) {
+        for (event, seq) in events.iter().zip(before + 1..) {
             let entry = AuditEntry::chained(event, &AuditId::new(event.at, random), seq, hash.take());
             hash.clone_from(&entry.hash);
             entries.push(entry);
@@ -50,8 +54,24 @@ impl Tx {
             query = query.bind(entry.prev_hash.as_deref()).bind(entry.hash.as_deref());
         }
         query.execute(&mut *self.inner).await?;
-        sqlx::query("UPDATE audit_head SET hash = $1").bind(hash).execute(&mut *self.inner).await?;
+        let head = Head { seq: before + many, hash };
+        sqlx::query("UPDATE audit_head SET seq = $1, hash = $2")
+            .bind(head.seq)
+            .bind(head.hash.as_deref())
+            .execute(&mut *self.inner)
+            .await?;
+        self.audit_head = Some(head);
         self.keep_time_of(self.now).await
+    }
+
+    /// The head, which is this transaction's from here to its end: every other writer, in every replica, waits for its hash. It is
+    /// read once in a transaction.
+    async fn lock_head(&mut self) -> Result<Head, StoreError> {
+        if let Some(head) = self.audit_head.take() {
+            return Ok(head);
+        }
+        let head = sqlx::query("UPDATE audit_head SET seq = seq RETURNING seq, hash").fetch_one(&mut *self.inner).await?;
+        Ok(Head { seq: head.try_get("seq")?, hash: head.try_get("hash")? })
     }
 
     /// When the newest entry was written.

@@ -131,7 +131,7 @@ impl Tx {
 
     /// The additions whose turn it is on a resource: the oldest that nothing blocks, or those of the probe that is due, whichever has
     /// been due for longer. Never both: they would share a call, and one would be refused for the other's sake.
-    pub(super) async fn due_additions(&mut self, resource: &ResourceName, at_most: usize) -> Result<Vec<OpeningId>, StoreError> {
+    pub async fn due_additions(&mut self, resource: &ResourceName, at_most: usize) -> Result<Vec<OpeningId>, StoreError> {
         let blocks = self.blocks_on(resource).await?;
         let (mut free, mut turns) = (Vec::new(), Vec::new());
         for family in AddressFamily::ALL {

@@ -8,10 +8,15 @@ use crate::domain::{DeploymentId, Directory, Timestamp};
 use crate::random::{Random, bytes};
 
 impl Tx {
-    /// This installation's id, made at the first start.
-    pub async fn deployment(&mut self, now: Timestamp, random: &dyn Random) -> Result<DeploymentId, StoreError> {
+    /// This installation's id. A new database takes `before`, the id that was in this place, or makes one.
+    pub async fn deployment(
+        &mut self,
+        now: Timestamp,
+        before: Option<DeploymentId>,
+        random: &dyn Random,
+    ) -> Result<DeploymentId, StoreError> {
         // Replicas may start together on an empty database: the first one's id counts for all.
-        let made = DeploymentId::new(now, random);
+        let made = before.unwrap_or_else(|| DeploymentId::new(now, random));
         sqlx::query(
             "INSERT INTO deployment (singleton, id, created_at) VALUES ('this', $1, $2) ON CONFLICT (singleton) DO NOTHING",
         )

@@ -106,6 +106,8 @@ pub struct Tx {
     dialect: Dialect,
     now: Timestamp,
     kept: time::Kept,
+    /// The audit log's head, once this transaction has locked it.
+    audit_head: Option<audit::Head>,
 }
 
 impl Store {
@@ -114,7 +116,7 @@ impl Store {
         let mut inner = self.pool.lend().await?;
         inner.begin(self.dialect.begin()).await?;
         let (now, kept) = self.time.read(&mut inner).await?;
-        Ok(Tx { inner, dialect: self.dialect, now, kept })
+        Ok(Tx { inner, dialect: self.dialect, now, kept, audit_head: None })
     }
 
     /// Whether the database answers.

@@ -67,6 +67,8 @@ impl Store {
         let dialect = url.dialect()?;
         let (pool, lock) = match dialect {
             Dialect::Sqlite => {
+                // Before the file is made: where a running server's was removed, an empty one in its place hides that from it.
+                refuse_in_use(&real_path(&url.sqlite_path()))?;
                 own_files::make_private(&url.sqlite_path())?;
                 let path = real_path(&url.sqlite_path());
                 let lock = lock_beside(&path)?;
@@ -137,9 +139,10 @@ impl Store {
         random: &dyn Random,
     ) -> Result<crate::domain::DeploymentId, StoreError> {
         let mut tx = self.begin().await?;
-        let deployment = tx.deployment(tx.now(), random).await?;
+        let deployment = tx.deployment(tx.now(), self.owner_beside()?, random).await?;
         tx.know(directory).await?;
         tx.commit().await?;
+        self.keep_owner_beside(&deployment)?;
         self.pool.belongs_to(deployment.as_str());
         Ok(deployment)
     }
@@ -202,10 +205,19 @@ fn real_path(path: &Path) -> PathBuf {
     path.canonicalize().ok().or_else(beside).unwrap_or_else(|| path.to_owned())
 }
 
+/// Refuses a database that a server runs on. Whatever else may be wrong with its files shows when they are opened.
+fn refuse_in_use(database: &Path) -> Result<(), StoreError> {
+    if !own_files::beside(database, own_files::LOCK).exists() {
+        return Ok(());
+    }
+    match lock_beside(database) {
+        Err(in_use @ StoreError::InUse(_)) => Err(in_use),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 fn lock_beside(database: &Path) -> Result<File, StoreError> {
-    let mut name = database.as_os_str().to_owned();
-    name.push(".lock");
-    let path = PathBuf::from(name);
+    let path = own_files::beside(database, own_files::LOCK);
     let failed = |reason| StoreError::Lock { path: path.clone(), reason };
     let file = own_files::open_private(&path).map_err(failed)?;
     match file.try_lock() {

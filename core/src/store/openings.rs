@@ -97,9 +97,12 @@ impl Tx {
     }
 
     /// The openings of a resource that are due, and those that stand in their way: at the same address and not gone. Of the additions,
-    /// the oldest that nothing blocks, or those of a probe: `at_most` in any case.
-    pub async fn due_openings(&mut self, resource: &ResourceName, at_most: usize) -> Result<Vec<WishedOpening>, StoreError> {
-        let adding = self.due_additions(resource, at_most).await?;
+    /// those named ([`Tx::due_additions`]).
+    pub async fn due_openings(
+        &mut self,
+        resource: &ResourceName,
+        adding: &[OpeningId],
+    ) -> Result<Vec<WishedOpening>, StoreError> {
         let places: Vec<_> = (0..adding.len()).map(|at| format!("${}", at + 3)).collect();
         let of_additions = if places.is_empty() {
             String::new()
@@ -113,7 +116,7 @@ impl Tx {
              ORDER BY created_at, id"
         );
         let mut query = sqlx::query(AssertSqlSafe(sql)).bind(resource.as_str()).bind(self.now.as_millis());
-        for id in &adding {
+        for id in adding {
             query = query.bind(id.as_str());
         }
         let rows = query.fetch_all(&mut *self.inner).await?;

@@ -48,7 +48,7 @@ async fn open(path: &Path) -> Store {
     let url = StoreUrl::parse(&format!("sqlite://{}", path.display())).unwrap();
     let store = Store::open(&url, Arc::new(SystemClock)).await.unwrap();
     let mut tx = store.begin().await.unwrap();
-    let deployment = tx.deployment(tx.now(), &SystemRandom).await.unwrap();
+    let deployment = tx.deployment(tx.now(), None, &SystemRandom).await.unwrap();
     tx.commit().await.unwrap();
     store.pool.belongs_to(deployment.as_str());
     store

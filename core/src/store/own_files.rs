@@ -10,21 +10,28 @@ use secrecy::SecretString;
 
 use super::dialect::Dialect;
 use super::{Store, StoreError};
+use crate::domain::DeploymentId;
 use crate::random::{Random, bytes};
 use crate::trusted_file::{self, Untrusted};
 
 /// What others may do with a file.
 const OTHERS: u32 = 0o077;
 /// What stands beside the database, by what its name has more.
-const BESIDE: [&str; 5] = ["-wal", "-shm", "-journal", ".lock", KEY];
+const BESIDE: [&str; 6] = ["-wal", "-shm", "-journal", LOCK, KEY, OWNER];
+/// What a server holds while it runs.
+pub(super) const LOCK: &str = ".lock";
+/// The deployment id, with which the rules in the cloud are tagged: for a database that has to begin anew.
+const OWNER: &str = ".owner";
 /// The key that is no part of the database.
 const KEY: &str = ".key";
+/// More than an id has.
+const OWNER_LENGTH: u64 = 128;
 /// 32 random bytes, in hexadecimal.
 const KEY_LENGTH: usize = 64;
 
 /// Makes the database's file where there is none, and takes the rights of others away from all that are there.
 pub(super) fn make_private(database: &Path) -> Result<(), StoreError> {
-    let failed = |reason: Untrusted| StoreError::NotPrivate { path: database.to_owned(), reason: reason.to_string() };
+    let failed = |reason| not_private(database, reason);
     let database = trusted_file::resolve(database).map_err(failed)?;
     let folder = database.parent().unwrap_or(Path::new("/"));
     if trusted_file::is_everybodys(folder) {
@@ -42,7 +49,7 @@ pub(super) fn open_private(path: &Path) -> io::Result<File> {
 }
 
 fn narrow(path: &Path) -> Result<(), StoreError> {
-    let failed = |reason: Untrusted| StoreError::NotPrivate { path: path.to_owned(), reason: reason.to_string() };
+    let failed = |reason| not_private(path, reason);
     let file = match trusted_file::open(path, OpenOptions::new().read(true)) {
         Err(error) if error.is_missing() => return Ok(()),
         opened => opened.map_err(failed)?,
@@ -61,7 +68,7 @@ fn narrow(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn beside(database: &Path, more: &str) -> PathBuf {
+pub(super) fn beside(database: &Path, more: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(more);
     name.into()
@@ -74,12 +81,54 @@ impl Store {
         if matches!(self.dialect, Dialect::Postgres) {
             return Ok(None);
         }
-        let database = super::open::sqlite_path_of(&self.url);
-        let failed =
-            |path: &Path, reason: Untrusted| StoreError::NotPrivate { path: path.to_owned(), reason: reason.to_string() };
-        let path = beside(&trusted_file::resolve(&database).map_err(|error| failed(&database, error))?, KEY);
-        read_or_make(&path, random).map(Some).map_err(|error| failed(&path, error.into()))
+        let path = self.path_beside(KEY)?;
+        read_or_make(&path, random).map(Some).map_err(|error| not_private(&path, error.into()))
     }
+
+    /// The deployment id of the database that was in this place before, if it is known. Where that database was lost, its rules are then
+    /// known as ours, and the next sweeps remove what the new one does not want.
+    pub(super) fn owner_beside(&self) -> Result<Option<DeploymentId>, StoreError> {
+        if matches!(self.dialect, Dialect::Postgres) {
+            return Ok(None);
+        }
+        let path = self.path_beside(OWNER)?;
+        let mut file = match trusted_file::open(&path, OpenOptions::new().read(true)) {
+            Err(error) if error.is_missing() => return Ok(None),
+            opened => opened.map_err(|error| not_private(&path, error))?,
+        };
+        let mut text = String::new();
+        Read::by_ref(&mut file)
+            .take(OWNER_LENGTH + 1)
+            .read_to_string(&mut text)
+            .map_err(|error| not_private(&path, error.into()))?;
+        let text = text.trim();
+        Ok((!text.is_empty() && text.len() as u64 <= OWNER_LENGTH).then(|| DeploymentId::from_stored(text)))
+    }
+
+    /// Keeps the deployment id for a database that has to begin anew in this place.
+    pub(super) fn keep_owner_beside(&self, owner: &DeploymentId) -> Result<(), StoreError> {
+        if matches!(self.dialect, Dialect::Postgres) || self.owner_beside()?.as_ref() == Some(owner) {
+            return Ok(());
+        }
+        let path = self.path_beside(OWNER)?;
+        let write = || {
+            let mut file = open_private(&path)?;
+            file.set_len(0)?;
+            file.write_all(owner.as_str().as_bytes())?;
+            file.sync_all()
+        };
+        write().map_err(|error: io::Error| not_private(&path, error.into()))
+    }
+
+    fn path_beside(&self, more: &str) -> Result<PathBuf, StoreError> {
+        let database = super::open::sqlite_path_of(&self.url);
+        let resolved = trusted_file::resolve(&database).map_err(|error| not_private(&database, error))?;
+        Ok(beside(&resolved, more))
+    }
+}
+
+fn not_private(path: &Path, reason: Untrusted) -> StoreError {
+    StoreError::NotPrivate { path: path.to_owned(), reason: reason.to_string() }
 }
 
 fn read_or_make(path: &Path, random: &dyn Random) -> io::Result<SecretString> {
@@ -147,7 +196,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_link_in_the_place_of_a_file_of_the_database_is_not_written_through() {
-        for more in ["-wal", ".lock", ".key"] {
+        for more in ["-wal", ".lock", ".key", ".owner"] {
             let folder = tempfile::tempdir().unwrap();
             let victim = folder.path().join("victim");
             fs::write(&victim, "theirs").unwrap();
@@ -166,5 +215,31 @@ mod tests {
         assert_eq!(store.key_beside(&SystemRandom).unwrap().unwrap().expose_secret(), key.expose_secret());
         fs::write(folder.path().join("test.db.key"), "cut of").unwrap();
         assert_ne!(store.key_beside(&SystemRandom).unwrap().unwrap().expose_secret(), key.expose_secret());
+    }
+
+    #[tokio::test]
+    async fn a_new_database_in_the_place_of_a_lost_one_keeps_the_owner_of_its_rules() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = crate::domain::testing::directory(Vec::new());
+        let owner = open(&url(&folder)).await.unwrap().know(&directory, &SystemRandom).await.unwrap();
+        for more in ["", "-wal", "-shm"] {
+            let _ = fs::remove_file(folder.path().join(format!("test.db{more}")));
+        }
+        let store = open(&url(&folder)).await.unwrap();
+        assert_eq!(store.know(&directory, &SystemRandom).await.unwrap(), owner);
+        drop(store);
+        fs::write(folder.path().join("test.db.owner"), "another").unwrap();
+        let store = open(&url(&folder)).await.unwrap();
+        assert_eq!(store.know(&directory, &SystemRandom).await.unwrap(), owner, "a database that is there has the word");
+        assert_eq!(fs::read_to_string(folder.path().join("test.db.owner")).unwrap(), owner.as_str());
+    }
+
+    #[tokio::test]
+    async fn a_second_process_makes_no_file_in_the_place_of_one_that_was_removed_under_a_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let _server = open(&url(&folder)).await.unwrap();
+        fs::remove_file(folder.path().join("test.db")).unwrap();
+        assert!(matches!(open(&url(&folder)).await, Err(StoreError::InUse(_))));
+        assert!(!folder.path().join("test.db").exists());
     }
 }

@@ -196,24 +196,11 @@ impl Issuer {
         Ok(Verified { identity, by_email })
     }
 
-    /// Refuses a description by which secrets would be sent in the open, or browsers be led there.
-    fn check(&self, metadata: CoreProviderMetadata) -> Result<CoreProviderMetadata, String> {
-        let named = [
-            ("authorization_endpoint", Some(metadata.authorization_endpoint().as_str())),
-            ("token_endpoint", metadata.token_endpoint().map(|url| url.as_str())),
-        ];
-        let open = named.into_iter().find(|(_, url)| url.is_some_and(|url| !outgoing::is_as_private(url, &self.settings.issuer)));
-        match open {
-            Some((key, _)) => Err(format!("its `{key}` is not an https:// address; correct how the issuer names itself")),
-            None => Ok(metadata),
-        }
-    }
-
     async fn discover(&self) -> Result<CoreProviderMetadata, String> {
         let issuer = self.settings.issuer.clone();
         let send = move |request| send(issuer.clone(), request);
         let metadata = CoreProviderMetadata::discover_async(self.url.clone(), &send).await.map_err(|error| causes(&error))?;
-        self.check(metadata)
+        as_private_as(&self.settings.issuer, metadata)
     }
 
     /// The issuer's description and keys, no older than this where it can be asked.
@@ -245,6 +232,19 @@ impl Issuer {
     }
 }
 
+/// Refuses a description by which secrets would be sent in the open, or browsers be led there.
+fn as_private_as(issuer: &str, metadata: CoreProviderMetadata) -> Result<CoreProviderMetadata, String> {
+    let named = [
+        ("authorization_endpoint", Some(metadata.authorization_endpoint().as_str())),
+        ("token_endpoint", metadata.token_endpoint().map(|url| url.as_str())),
+    ];
+    let open = named.into_iter().find(|(_, url)| url.is_some_and(|url| !outgoing::is_as_private(url, issuer)));
+    match open {
+        Some((key, _)) => Err(format!("its `{key}` is not an https:// address; correct how the issuer names itself")),
+        None => Ok(metadata),
+    }
+}
+
 /// Sends a request to an address that the issuer names. What goes there is a secret, or decides who is who.
 async fn send(issuer: String, request: Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, FetchError> {
     let url = request.uri().to_string();
@@ -259,4 +259,36 @@ async fn send(issuer: String, request: Request<Vec<u8>>) -> Result<http::Respons
 fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let all = std::iter::successors(Some(error), |error| error.source());
     all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn described(authorization: &str, token: &str) -> CoreProviderMetadata {
+        let described = json!({
+            "issuer": "https://id.example", "authorization_endpoint": authorization, "token_endpoint": token,
+            "jwks_uri": "https://id.example/keys", "response_types_supported": ["code"], "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+        });
+        serde_json::from_value(described).unwrap()
+    }
+
+    #[test]
+    fn an_https_issuer_that_names_an_http_endpoint_is_refused_by_the_name_of_the_endpoint() {
+        let (secure, open) = ("https://id.example/x", "http://id.example/x");
+        let judged = |authorization, token| as_private_as("https://id.example", described(authorization, token)).map(drop);
+        assert_eq!(judged(secure, secure), Ok(()));
+        assert!(judged(open, secure).unwrap_err().contains("`authorization_endpoint` is not an https:// address"));
+        assert!(judged(secure, open).unwrap_err().contains("`token_endpoint` is not an https:// address"));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_sent_to_an_http_address_for_an_https_issuer() {
+        let request = http::Request::post("http://id.example/token").body(Vec::new()).unwrap();
+        let refused = send("https://id.example".to_owned(), request).await.unwrap_err();
+        assert!(matches!(refused, FetchError::Senseless { .. }), "{refused}");
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::super::act::observe;
-use super::super::overdue::{overdue_of, removal_of};
+use super::super::by_tags::{ByTags, removal_of};
 use super::super::purse::{Need, one_look, one_removal, urgent_look};
 use super::super::{Reconciler, measure};
 use super::agenda::Next;
@@ -90,7 +90,9 @@ impl Reconciler {
 
     /// The rules of this deployment whose tag has been over for `margin`. A rule without an expiry is none of them.
     pub(super) fn overdue_by_tag(&self, seen: &[SeenRule], margin: Span) -> Vec<(SeenRule, Timestamp)> {
-        overdue_of(seen, self.store.now_without_database().minus(margin), Some(&self.deployment))
+        let overdue = ByTags::Overdue(self.store.now_without_database().minus(margin)).of(seen, Some(&self.deployment));
+        let with_end = |rule: SeenRule| rule.mark.as_ref().and_then(|mark| mark.expires_at).map(|end| (rule, end));
+        overdue.into_iter().filter_map(with_end).collect()
     }
 
     async fn wait_for_calls(&self, needs: Option<Vec<Need>>, pace: &Mutex<Pace>) {

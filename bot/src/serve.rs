@@ -34,7 +34,7 @@ const CLOSING: Duration = Duration::from_secs(5);
 /// Serves until it is told to stop.
 pub async fn run(config: &Path) -> anyhow::Result<ExitCode> {
     let settings = Settings::read(config)?;
-    let traces = telemetry::start_with_traces(settings.telemetry.as_ref())?;
+    let (traces, _log) = telemetry::start_with_traces(settings.telemetry.as_ref())?;
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
@@ -54,8 +54,8 @@ async fn serve(config: &Path, settings: Settings) -> anyhow::Result<ExitCode> {
         wired.engine = Arc::new(Engine::clone(&wired.engine).with_pages(settings.web));
     }
     // Before the first request and before the first pass: what a crash left in flight is due.
-    wired.reconciler.resume().await?;
-    wired.engine.catch_up().await?;
+    wired.reconciler.resume().await.map_err(|error| without_database(error.into()))?;
+    wired.engine.catch_up().await.map_err(|error| without_database(error.into()))?;
     let (webhooks, told) = watch::channel(Arc::new(settings.webhooks.clone()));
     let reload = Reload::new(&wired, config.to_owned(), &settings, webhooks)?;
     let mut workers = workers::start(&wired, settings.sweep);

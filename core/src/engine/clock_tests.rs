@@ -154,7 +154,8 @@ async fn what_was_written_by_the_wrong_time_is_due_again_by_the_right_one() {
     world.store.begin().await.unwrap();
     let mut tx = world.store.begin().await.unwrap();
     tx.resume_in_flight().await.unwrap();
-    let opening = tx.due_additions(&crate::domain::ResourceName::new("intranet").unwrap(), 1).await.unwrap().remove(0);
+    let openings = tx.due_openings(&crate::domain::ResourceName::new("intranet").unwrap(), &[]).await.unwrap();
+    let opening = openings[0].opening.id.clone();
     tx.mark_due(&opening, to.plus(FAR)).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(due().await, Some(to.plus(FAR)));

@@ -42,7 +42,7 @@ impl ByTags {
     }
 
     /// The rules to close: of this owner, where one is named.
-    pub(super) fn of(self, seen: &[SeenRule], owner: Option<&DeploymentId>) -> Vec<SeenRule> {
+    fn of(self, seen: &[SeenRule], owner: Option<&DeploymentId>) -> Vec<SeenRule> {
         seen.iter().filter(|rule| self.takes(rule, owner)).cloned().collect()
     }
 }

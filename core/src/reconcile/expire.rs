@@ -1,6 +1,7 @@
 //! The clock: ends the sessions whose time has run out. Their end is an index, not a timer for each.
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use serde_json::json;
 
@@ -9,6 +10,7 @@ use crate::domain::{Actor, AuditAction, AuditEvent, EndReason, Ending, ResourceN
 use crate::engine::end_session;
 use crate::store::StoreError;
 
+use super::offline::Step;
 use super::worker::report;
 use super::{Reconciler, measure};
 
@@ -17,6 +19,9 @@ const BATCH: u32 = 50;
 
 impl Reconciler {
     /// Ends every session whose time has run out; how many.
+    ///
+    /// # Errors
+    /// The database fails, or sessions are left that could not be ended.
     pub async fn expire_overdue(&self) -> Result<usize, StoreError> {
         let mut ended = 0;
         loop {
@@ -27,11 +32,15 @@ impl Reconciler {
             if overdue.is_empty() {
                 break;
             }
-            let now_ended = self.expire_apart(&overdue).await;
+            let (now_ended, failed) = self.expire_apart(&overdue).await;
+            ended += now_ended;
+            // What cannot be ended is overdue again: this is no success, whatever else could be ended.
+            if let (0, Some(error)) = (now_ended, failed) {
+                return Err(error);
+            }
             if now_ended == 0 {
                 break;
             }
-            ended += now_ended;
             self.nudges.reconcile.notify_one();
         }
         if ended > 0 {
@@ -40,23 +49,27 @@ impl Reconciler {
         Ok(ended)
     }
 
-    /// Ends all together, and where that fails each by itself: one that cannot be ended must not keep the others open.
-    async fn expire_apart(&self, ids: &[SessionId]) -> usize {
+    /// Ends all together, and where that fails each by itself: one that cannot be ended must not keep the others open. How many were
+    /// ended, and why one was not.
+    async fn expire_apart(&self, ids: &[SessionId]) -> (usize, Option<StoreError>) {
         if let Ok(ended) = self.expire(ids).await {
-            return ended;
+            return (ended, None);
         }
-        let mut ended = 0;
+        let (began, mut ended, mut failed) = (Instant::now(), 0, None);
         for id in ids {
             match self.expire(std::slice::from_ref(id)).await {
                 Ok(done) => ended += done,
                 // It is over as far as it goes: what it granted is taken back.
                 Err(error) if self.set_aside(&error).await => ended += 1,
                 Err(error) => {
-                    tracing::error!(session = %id, error = %report(&error), "a session could not be ended; trying again")
+                    tracing::error!(session = %id, error = %report(&error), "a session could not be ended; trying again");
+                    // At once, because the next ones may take as long to fail.
+                    self.offline.steps.failed(Step::Expire, began, Instant::now(), report(&error));
+                    failed = Some(error);
                 }
             }
         }
-        ended
+        (ended, failed)
     }
 
     async fn expire(&self, ids: &[SessionId]) -> Result<usize, StoreError> {

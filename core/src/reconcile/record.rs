@@ -1,6 +1,7 @@
 //! Records what became of the openings, and what follows for the sessions that hang on them: one transaction, under the lease's fence.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use serde_json::json;
 
@@ -13,6 +14,7 @@ use crate::provider::Next;
 use crate::store::{StoreError, Tx};
 
 use super::judge::{Trouble, Verdict};
+use super::offline::Step;
 use super::pass::Worked;
 use super::plan::{Wish, needs_mark};
 use super::{Reconciler, backoff, measure};
@@ -31,6 +33,8 @@ struct Recorded {
     opening: Opening,
     /// Whether its rules have gone from sight by this pass.
     out_of_sight: bool,
+    /// Until when a live session wants it, if one does.
+    wanted_until: Option<Timestamp>,
 }
 
 impl Reconciler {
@@ -50,16 +54,22 @@ impl Reconciler {
                 tracing::warn!(resource = %lease.resource, "the lease was lost during a pass; its outcome is dropped");
             }
         }
+        if ours.is_empty() {
+            // Where this goes on, the database is so slow that no pass can be recorded.
+            let (now, why) = (Instant::now(), "the lease was lost before the pass could be recorded".to_owned());
+            self.offline.steps.failed(Step::Record, now, now, why);
+            return Ok(());
+        }
         let findings = self.findings_of(&mut tx, &ours).await?;
         let planned = ours.iter().flat_map(|worked| worked.claim.plan.openings()).map(|opening| &opening.id);
         let sessions = lock_sessions(&mut tx, planned.chain(findings.iter().map(|finding| &finding.opening))).await?;
         let before = statuses_of(&mut tx, &sessions).await?;
-        let (mut openings, mut out_of_sight) = (Vec::new(), Vec::new());
+        let (mut recorded, mut out_of_sight) = (Vec::new(), Vec::new());
         for Worked { claim, verdicts, .. } in &ours {
             for (opening, verdict) in verdicts {
-                let recorded = self.record_one(&mut tx, claim.plan.at, opening.clone(), verdict.clone(), &sessions).await?;
-                out_of_sight.extend(recorded.out_of_sight.then_some(opening));
-                openings.push(recorded.opening);
+                let one = self.record_one(&mut tx, claim.plan.at, opening.clone(), verdict.clone(), &sessions).await?;
+                out_of_sight.extend(one.out_of_sight.then_some(opening));
+                recorded.push(one);
             }
         }
         for finding in &findings {
@@ -84,7 +94,8 @@ impl Reconciler {
         crash_point!(OutcomeWritten);
         tx.commit().await?;
         crash_point!(OutcomeCommitted);
-        openings.iter().for_each(|opening| self.offline.memory.learn(opening));
+        self.offline.steps.succeeded(Step::Record);
+        recorded.iter().for_each(|recorded| self.offline.memory.learn(&recorded.opening, recorded.wanted_until));
         self.nudges.sessions_changed();
         self.nudges.reconcile.notify_one();
         Ok(())
@@ -129,7 +140,7 @@ impl Reconciler {
         };
         self.settle_all(tx, sessions, news).await?;
         let out_of_sight = opening.state == OpeningState::Gone || closing && opening.unseen_since.is_some();
-        Ok(Recorded { opening, out_of_sight })
+        Ok(Recorded { opening, out_of_sight, wanted_until: wish.map(|wish| wish.until) })
     }
 
     /// Lets all session rules on an opening show what it has become.

@@ -1,13 +1,14 @@
 //! The loops that run the passes and the clock. A nudge only makes them look sooner.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
 use crate::store::StoreError;
 
 use super::Reconciler;
+use super::offline::Step;
 use super::pass::Worked;
 
 /// How long a loop sleeps at the most: wakes that were lost cost no more than this.
@@ -40,10 +41,17 @@ impl Reconciler {
         let mut passes: JoinSet<Worked> = JoinSet::new();
         loop {
             let free = AT_ONCE.saturating_sub(passes.len());
+            let began = Instant::now();
             let found = match self.claim(free).await {
-                Ok(found) => found,
+                Ok(found) => {
+                    self.offline.steps.succeeded(Step::Claim);
+                    found
+                }
                 Err(error) if self.set_aside(&error).await => continue,
-                Err(error) => logged(Err(error)).unwrap_or_default(),
+                Err(error) => {
+                    self.offline.steps.failed(Step::Claim, began, Instant::now(), report(&error));
+                    logged(Err(error)).unwrap_or_default()
+                }
             };
             for claim in found.claims {
                 let this = Arc::clone(&self);
@@ -65,8 +73,16 @@ impl Reconciler {
         self.pulse.expiry_done();
         loop {
             logged(self.store.keep_time().await);
-            if logged(self.expire_overdue().await).is_some() {
-                self.pulse.expiry_done();
+            let began = Instant::now();
+            match self.expire_overdue().await {
+                Ok(_) => {
+                    self.offline.steps.succeeded(Step::Expire);
+                    self.pulse.expiry_done();
+                }
+                Err(error) => {
+                    self.offline.steps.failed(Step::Expire, began, Instant::now(), report(&error));
+                    logged::<()>(Err(error));
+                }
             }
             let sleep = logged(self.until_next_expiry().await).unwrap_or(POLL);
             tokio::select! {
@@ -101,17 +117,20 @@ impl Reconciler {
 
     /// Records all together, and where that fails each by itself: one that cannot be recorded must not keep the others from it.
     async fn record_apart(&self, ended: Vec<Worked>) {
+        let began = Instant::now();
         let Err(error) = self.record(&ended).await else { return };
         if self.set_aside(&error).await && self.record(&ended).await.is_ok() {
             return;
         }
         if ended.len() == 1 {
+            self.offline.steps.failed(Step::Record, began, Instant::now(), report(&error));
             tracing::error!(error = %report(&error), "a pass could not be recorded; its resource stays due");
             return;
         }
         for worked in ended {
             let resource = worked.claim.hold.lease.resource.clone();
             if let Err(error) = self.record(&[worked]).await {
+                self.offline.steps.failed(Step::Record, began, Instant::now(), report(&error));
                 tracing::error!(%resource, error = %report(&error), "a pass could not be recorded; the resource stays due");
             }
         }

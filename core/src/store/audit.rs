@@ -104,7 +104,38 @@ impl Tx {
     }
 }
 
+/// A place in the log, by which a database is told from an older one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogPlace {
+    seq: i64,
+    hash: Option<String>,
+}
+
 impl Store {
+    /// The newest place of the log.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn log_place(&self) -> Result<LogPlace, StoreError> {
+        let row = sqlx::query("SELECT seq, hash FROM audit_head").fetch_optional(&mut *self.pool.reader().await?).await?;
+        let none = LogPlace { seq: 0, hash: None };
+        row.map_or(Ok(none), |row| Ok(LogPlace { seq: row.try_get("seq")?, hash: row.try_get("hash")? }))
+    }
+
+    /// Whether the log still has that place. It has not where the database was replaced by an older one: a backup, or a replica that had
+    /// not heard of the last commits.
+    ///
+    /// # Errors
+    /// The database fails.
+    pub async fn log_has(&self, place: &LogPlace) -> Result<bool, StoreError> {
+        if place.seq == 0 {
+            return Ok(true);
+        }
+        let query = sqlx::query("SELECT hash FROM audit_events WHERE seq = $1").bind(place.seq);
+        let row = query.fetch_optional(&mut *self.pool.reader().await?).await?;
+        row.map_or(Ok(false), |row| Ok(row.try_get::<Option<String>, _>("hash")? == place.hash))
+    }
+
     /// The log's head, and all of its entries at the same moment, those beyond the head included: there should be none.
     pub async fn audit_head(&self) -> Result<(ChainHead, AuditRange), StoreError> {
         // One statement sees one moment, however many are being written meanwhile.

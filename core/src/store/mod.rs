@@ -56,7 +56,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-pub use audit::AuditRange;
+pub use audit::{AuditRange, LogPlace};
 pub use audit_search::AuditFilter;
 pub use blocks::BlockedGrants;
 pub use confirmations::{Confirmation, Confirmed, Remembered};

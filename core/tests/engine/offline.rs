@@ -11,7 +11,7 @@ use entryguard_core::domain::{
     DeploymentId, HostAddress, LaterReads, MemberName, OpeningId, ResourceName, RulePart, SessionId, SessionStatus, Span,
     Timestamp,
 };
-use entryguard_core::engine::{AuditFilter, EngineError, OpeningsRefused};
+use entryguard_core::engine::{AuditFilter, EngineError, OpeningsRefused, Which};
 use entryguard_core::provider::{
     Addition, Allowlist, Allowlists, Fault, Health, ProviderError, Remark, Removal, SeenRule, SimulatedAllowlist,
 };
@@ -300,6 +300,72 @@ async fn i2_a_replica_that_has_the_database_and_one_that_has_not_do_not_fight() 
     assert_eq!(world.view(&short).await.status(), SessionStatus::Expired);
     assert_eq!((world.view(&long).await.status(), world.open_to()), (SessionStatus::Active, vec![LONG.to_owned()]));
     world.database.drop_it().await;
+}
+
+/// A database that takes commits and does none of the work: a table is locked, damaged, or has no room.
+async fn closes_without_a_database_that_does_no_work(kind: Kind) {
+    let (mut world, short, long) = two_sessions(kind).await;
+    world.database.run("ALTER TABLE openings RENAME TO openings_away").await;
+    world.go_to_the_end_and(Span::from_seconds(31));
+    let reconciler = Arc::clone(&world.process().reconciler);
+    watched_by(&reconciler, async {
+        let closed = eventually("the rule whose time is over is gone", || async { world.open_to() == [LONG] });
+        tokio::select! {
+            () = Arc::clone(&reconciler).run() => unreachable!("it runs for ever"),
+            () = Arc::clone(&reconciler).run_clock() => unreachable!("it runs for ever"),
+            () = closed => {}
+        }
+    })
+    .await;
+    world.database.run("ALTER TABLE openings_away RENAME TO openings").await;
+    world.settle().await;
+    assert_eq!(world.view(&short).await.status(), SessionStatus::Expired);
+    assert_eq!((world.view(&long).await.status(), world.open_to()), (SessionStatus::Active, vec![LONG.to_owned()]));
+    world.database.drop_it().await;
+}
+
+#[tokio::test]
+async fn i1_a_database_that_takes_commits_and_does_no_work_keeps_nothing_open_on_sqlite() {
+    closes_without_a_database_that_does_no_work(Kind::Sqlite).await;
+}
+
+#[tokio::test]
+async fn i1_a_database_that_takes_commits_and_does_no_work_keeps_nothing_open_on_postgres() {
+    closes_without_a_database_that_does_no_work(Kind::Postgres).await;
+}
+
+#[tokio::test]
+async fn i1_a_stop_that_was_accepted_before_the_database_went_away_closes_before_the_tags_end() {
+    let (world, short, _) = two_sessions(Kind::Sqlite).await;
+    world.stop(CY, &short).await;
+    world.cloud.fault_next_change(Fault::Throttled);
+    world.process().reconciler.reconcile_one().await.unwrap();
+    assert_eq!(world.open_to(), [SHORT, LONG], "the removal was refused");
+    world.database.take_away().await;
+    watched(&world, eventually("the stopped session's rule is gone", || async { world.open_to() == [LONG] })).await;
+}
+
+#[tokio::test]
+async fn i2_an_extension_that_was_accepted_is_not_cut_by_a_tag_that_could_not_be_moved() {
+    let (world, short, _) = two_sessions(Kind::Sqlite).await;
+    let (caller, which) = (world.caller(CY), Which::Named(short.to_string()));
+    world.process().engine.extend(&caller, &which, Some(Span::from_hours(1))).await.unwrap();
+    world.cloud.fault_next_change(Fault::Denied);
+    world.process().reconciler.reconcile_one().await.unwrap();
+    world.database.take_away().await;
+    world.go_to_the_end_and(Span::from_minutes(5));
+    watched(&world, async {
+        let before = world.lists_read();
+        let read = || async {
+            world.clock.advance(Span::from_millis(500));
+            world.lists_read() > before + 2
+        };
+        eventually("the list is read again and again", read).await;
+        assert_eq!((world.open_to(), world.removals()), (vec![SHORT.to_owned(), LONG.to_owned()], 0));
+        world.clock.advance(Span::from_hours(1));
+        eventually("all is closed at the accepted end", || async { world.open_to().is_empty() }).await;
+    })
+    .await;
 }
 
 fn addition(opening: &str, address: &str, until: Timestamp) -> Addition {

@@ -70,7 +70,7 @@ max_duration = "8h"
 /// What a process holds in memory, and loses when it dies.
 pub struct Process {
     pub engine: Engine,
-    pub reconciler: Reconciler,
+    pub reconciler: Arc<Reconciler>,
     pub store: Arc<Store>,
     pub deployment: DeploymentId,
     pub pulse: Arc<Pulse>,
@@ -93,7 +93,7 @@ impl Process {
             })
             .collect();
         let (nudges, pulse) = (Arc::new(Nudges::default()), Arc::new(Pulse::default()));
-        let reconciler = Reconciler::new(ReconcilerParts {
+        let reconciler = Arc::new(Reconciler::new(ReconcilerParts {
             store: Arc::clone(&store),
             allowlists: Arc::new(allowlists),
             deployment: deployment.clone(),
@@ -102,7 +102,7 @@ impl Process {
             pulse: Arc::clone(&pulse),
             later_reads: LaterReads::default(),
             sweep_pace: SweepPace::STEP_BY_STEP,
-        });
+        }));
         let engine = Engine::new(Arc::clone(&store), directory, time(), Arc::clone(random), nudges, Arc::clone(&pulse));
         Self { engine, reconciler, store, deployment, pulse }
     }

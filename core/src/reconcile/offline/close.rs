@@ -1,4 +1,4 @@
-//! One resource without the database: reads it, and removes what is overdue by its tag, by the provider's rule id.
+//! One resource without the database: reads it, and removes what is overdue by its tag or was stopped, by the provider's rule id.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -6,10 +6,11 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::super::act::observe;
-use super::super::by_tags::{ByTags, removal_of};
+use super::super::by_tags::removal_of;
 use super::super::purse::{Need, one_look, one_removal, urgent_look};
 use super::super::{Reconciler, measure};
 use super::agenda::Next;
+use super::memory::Remembered;
 use super::pace::Pace;
 use crate::domain::{OpeningId, ProviderRuleId, ResourceName, Span, Timestamp};
 use crate::provider::{Allowlist, CallLimits, ProviderError, Removal, SeenRule};
@@ -64,7 +65,7 @@ impl Reconciler {
         let look = |limits: &CallLimits| if next.is_overdue { urgent_look(limits) } else { one_look(limits) };
         self.wait_for_calls(allowlist.limits().map(|limits| vec![look(limits)]), pace).await;
         let first = read(allowlist).await?;
-        let overdue = self.overdue_by_tag(&first, margin);
+        let overdue = self.overdue_on(&next.resource, &first, margin);
         looked.seen = Some(first);
         if overdue.is_empty() {
             return Ok(());
@@ -73,7 +74,7 @@ impl Reconciler {
         self.wait_for_calls(allowlist.limits().map(removal), pace).await;
         // Right before the removal, for a tag may have moved meanwhile: only what both reads show is removed.
         let fresh = read(allowlist).await?;
-        let mut both = self.overdue_by_tag(&fresh, margin);
+        let mut both = self.overdue_on(&next.resource, &fresh, margin);
         both.retain(|(rule, _)| overdue.iter().any(|(before, _)| before.id == rule.id));
         looked.seen = Some(fresh);
         if both.is_empty() {
@@ -88,11 +89,18 @@ impl Reconciler {
         removed
     }
 
-    /// The rules of this deployment whose tag has been over for `margin`. A rule without an expiry is none of them.
-    pub(super) fn overdue_by_tag(&self, seen: &[SeenRule], margin: Span) -> Vec<(SeenRule, Timestamp)> {
-        let overdue = ByTags::Overdue(self.store.now_without_database().minus(margin)).of(seen, Some(&self.deployment));
-        let with_end = |rule: SeenRule| rule.mark.as_ref().and_then(|mark| mark.expires_at).map(|end| (rule, end));
-        overdue.into_iter().filter_map(with_end).collect()
+    /// The rules of this deployment that are to go: those whose tag has been over for `margin`, unless a later end was accepted that the
+    /// tag does not say; and those of an accepted stop. A rule without an expiry is none of them.
+    pub(super) fn overdue_on(&self, resource: &ResourceName, seen: &[SeenRule], margin: Span) -> Vec<(SeenRule, Timestamp)> {
+        let latest = self.store.now_without_database().minus(margin);
+        let ours = seen.iter().filter(|rule| rule.is_owned_by(&self.deployment));
+        let with_end = ours.filter_map(|rule| Some((rule, rule.mark.as_ref()?.expires_at?)));
+        let is_over = |(rule, end): &(&SeenRule, Timestamp)| match self.offline.memory.says(resource, &rule.id) {
+            Remembered::Going => true,
+            Remembered::WantedUntil(wanted) => (*end).max(wanted) <= latest,
+            Remembered::Nothing => *end <= latest,
+        };
+        with_end.filter(is_over).map(|(rule, end)| (rule.clone(), end)).collect()
     }
 
     async fn wait_for_calls(&self, needs: Option<Vec<Need>>, pace: &Mutex<Pace>) {

@@ -1,10 +1,10 @@
-//! What is open, as far as this replica knows: a hint where to look first while the database fails, and never a reason to remove.
+//! What is open, as far as this replica knows, and what was accepted of it that the tags may not say: a stop, or a later end.
 //!
-//! 24 bytes a rule, and so 2.4 MB for 100,000: ids are kept as fingerprints. It learns from each pass that was recorded, and a few
+//! 32 bytes a rule, and so 3.2 MB for 100,000: ids are kept as fingerprints. It learns from each pass that was recorded, and a few
 //! resources at a time are read from the database every few seconds, which also finds what other replicas did.
 
-use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash, Hasher};
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -42,6 +42,38 @@ struct KnownRule {
     rule: u64,
     // Milliseconds since the epoch; the latest there is where the tag was not seen yet.
     tagged_until: i64,
+    // Until when a session wanted it when a pass was recorded, or one of the two below.
+    wanted_until: i64,
+}
+
+/// It is being removed. Nothing ever wants this opening again: see `OpeningState::after`.
+const GOING: i64 = i64::MIN;
+/// No pass of this process has said until when it is wanted.
+const UNKNOWN: i64 = i64::MIN + 1;
+
+/// What is remembered of a rule beside its tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Remembered {
+    /// Nothing: the tag decides.
+    Nothing,
+    /// A stop was accepted: it is to go, whatever its tag says.
+    Going,
+    /// It was wanted until then: it is not to go before, though its tag could not be moved.
+    WantedUntil(Timestamp),
+}
+
+impl KnownRule {
+    fn end(&self) -> i64 {
+        if self.wanted_until == GOING { 0 } else { self.tagged_until.max(self.wanted_until) }
+    }
+
+    const fn remembered(&self) -> Remembered {
+        match self.wanted_until {
+            GOING => Remembered::Going,
+            UNKNOWN => Remembered::Nothing,
+            until => Remembered::WantedUntil(Timestamp::from_millis(until)),
+        }
+    }
 }
 
 /// Where the next refresh begins: after this resource.
@@ -52,8 +84,8 @@ impl Memory {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a pass has made of an opening, after it was recorded.
-    pub(in crate::reconcile) fn learn(&self, opening: &Opening) {
+    /// What a pass has made of an opening, after it was recorded, and until when it is wanted.
+    pub(in crate::reconcile) fn learn(&self, opening: &Opening, wanted_until: Option<Timestamp>) {
         let mut state = self.state();
         state.learnt += 1;
         let learnt_at = state.learnt;
@@ -63,7 +95,11 @@ impl Memory {
         known.rules.retain(|rule| rule.opening != of);
         if opening.state != OpeningState::Gone {
             let rules = opening.our_rules().map(|held| &held.id);
-            known.rules.extend(known_rules(opening.id.as_str(), rules, opening.marked_until));
+            let wanted = match opening.state {
+                OpeningState::Removing => GOING,
+                _ => wanted_until.map_or(UNKNOWN, Timestamp::as_millis),
+            };
+            known.rules.extend(known_rules(opening.id.as_str(), rules, opening.marked_until, wanted));
         }
     }
 
@@ -72,12 +108,9 @@ impl Memory {
         let mut state = self.state();
         let known = state.resources.entry(resource.clone()).or_default();
         if known.learnt_at <= read_at {
-            known.rules.clear();
-            known.rules.shrink_to(open.len());
-            let rules = |open: &OpenRule| {
-                known_rules(open.opening.as_str(), open.rules.iter().map(|held| &held.id), open.tagged_until).collect::<Vec<_>>()
-            };
-            known.rules.extend(open.iter().flat_map(rules));
+            let before = std::mem::take(&mut known.rules);
+            known.rules.reserve_exact(open.len());
+            known.extend(open, &before);
         }
     }
 
@@ -87,19 +120,25 @@ impl Memory {
         let listed: Vec<_> = open.iter().flat_map(|open| &open.rules).map(|held| fingerprint(held.id.as_str())).collect();
         let mut state = self.state();
         let known = state.resources.entry(resource.clone()).or_default();
+        let before = known.rules.clone();
         // Their ends count no more: nothing is to be done there at that time.
         known.rules.retain(|rule| rule.rule != 0 && !listed.contains(&rule.rule));
-        known.rules.iter_mut().for_each(|rule| rule.tagged_until = i64::MAX);
-        let rules = |open: &OpenRule| {
-            known_rules(open.opening.as_str(), open.rules.iter().map(|held| &held.id), open.tagged_until).collect::<Vec<_>>()
-        };
-        known.rules.extend(open.iter().flat_map(rules));
+        known.rules.iter_mut().for_each(|rule| (rule.tagged_until, rule.wanted_until) = (i64::MAX, UNKNOWN));
+        known.extend(open, &before);
+    }
+
+    /// What is remembered of a rule beside its tag.
+    pub(super) fn says(&self, resource: &ResourceName, rule: &ProviderRuleId) -> Remembered {
+        let rule = fingerprint(rule.as_str());
+        let state = self.state();
+        let known = state.resources.get(resource).and_then(|known| known.rules.iter().find(|known| known.rule == rule));
+        known.map_or(Remembered::Nothing, KnownRule::remembered)
     }
 
     /// When the first tag on a resource is over; nothing where none is known.
     pub(super) fn first_end(&self, resource: &ResourceName) -> Option<Timestamp> {
         let state = self.state();
-        let first = state.resources.get(resource)?.rules.iter().map(|rule| rule.tagged_until).min()?;
+        let first = state.resources.get(resource)?.rules.iter().map(KnownRule::end).min()?;
         (first != i64::MAX).then(|| Timestamp::from_millis(first))
     }
 
@@ -120,6 +159,27 @@ impl Memory {
 
     fn forget_others(&self, allowlists: &Allowlists) {
         self.state().resources.retain(|name, _| allowlists.contains_key(name));
+    }
+}
+
+impl Known {
+    /// Adds what a list shows, with what was remembered of it before.
+    fn extend(&mut self, open: &[OpenRule], before: &[KnownRule]) {
+        let wanted: HashMap<_, _> = before
+            .iter()
+            .filter(|rule| rule.wanted_until != UNKNOWN)
+            .map(|rule| ((rule.opening, rule.rule), rule.wanted_until))
+            .collect();
+        for open in open {
+            let rules = open.rules.iter().map(|held| &held.id);
+            let stands = if open.is_going { GOING } else { UNKNOWN };
+            for mut rule in known_rules(open.opening.as_str(), rules, open.tagged_until, stands) {
+                if rule.wanted_until == UNKNOWN {
+                    rule.wanted_until = wanted.get(&(rule.opening, rule.rule)).copied().unwrap_or(UNKNOWN);
+                }
+                self.rules.push(rule);
+            }
+        }
     }
 }
 
@@ -150,6 +210,7 @@ fn known_rules<'a>(
     opening: &str,
     rules: impl Iterator<Item = &'a ProviderRuleId>,
     tagged_until: Option<Timestamp>,
+    wanted_until: i64,
 ) -> impl Iterator<Item = KnownRule> {
     let opening = fingerprint(opening);
     let tagged_until = tagged_until.map_or(i64::MAX, Timestamp::as_millis);
@@ -158,7 +219,7 @@ fn known_rules<'a>(
         // Perhaps there all the same, under an id that was not seen.
         rules.push(0);
     }
-    rules.into_iter().map(move |rule| KnownRule { opening, rule, tagged_until })
+    rules.into_iter().map(move |rule| KnownRule { opening, rule, tagged_until, wanted_until })
 }
 
 /// Two of 100,000 ids share one once in a billion installations, and then a resource is read for nothing.
@@ -183,7 +244,8 @@ mod tests {
 
     fn open(id: &str, until: i64) -> OpenRule {
         let tagged_until = Some(Timestamp::from_millis(until));
-        OpenRule { opening: OpeningId::from_stored(id), rules: vec![held(&format!("sgr-{id}"))], tagged_until }
+        let rules = vec![held(&format!("sgr-{id}"))];
+        OpenRule { opening: OpeningId::from_stored(id), rules, tagged_until, is_going: false }
     }
 
     fn opening(id: &str, until: i64) -> Opening {
@@ -217,9 +279,9 @@ mod tests {
         let end = || memory.first_end(&bastion()).map(Timestamp::as_millis);
         assert_eq!((end(), memory.len()), (Some(3_000), 2));
         assert!(memory.knows(&bastion(), &ProviderRuleId::from_stored("sgr-a")));
-        memory.learn(&opening("b", 9_000));
+        memory.learn(&opening("b", 9_000), None);
         assert_eq!((end(), memory.len()), (Some(5_000), 2), "the tag was moved");
-        memory.learn(&Opening { state: OpeningState::Gone, ..opening("a", 5_000) });
+        memory.learn(&Opening { state: OpeningState::Gone, ..opening("a", 5_000) }, None);
         assert_eq!((end(), memory.len()), (Some(9_000), 1));
         assert!(!memory.knows(&bastion(), &ProviderRuleId::from_stored("sgr-a")));
     }
@@ -228,10 +290,25 @@ mod tests {
     fn what_was_read_before_does_not_overwrite_what_was_learnt_since() {
         let memory = Memory::default();
         let read_at = memory.learnt();
-        memory.learn(&opening("b", 9_000));
+        memory.learn(&opening("b", 9_000), None);
         memory.replace(&bastion(), &[], read_at);
         assert_eq!(memory.len(), 1);
         memory.replace(&bastion(), &[], memory.learnt());
         assert_eq!(memory.len(), 0);
+    }
+
+    #[test]
+    fn an_accepted_stop_and_a_later_end_are_remembered_beside_what_lists_show() {
+        let (memory, rule) = (Memory::default(), ProviderRuleId::from_stored("sgr-a"));
+        memory.learn(&opening("a", 5_000), Some(Timestamp::from_millis(9_000)));
+        memory.replace(&bastion(), &[open("a", 5_000)], memory.learnt());
+        assert_eq!(memory.says(&bastion(), &rule), Remembered::WantedUntil(Timestamp::from_millis(9_000)));
+        assert_eq!(memory.first_end(&bastion()), Some(Timestamp::from_millis(9_000)));
+        memory.learn(&Opening { state: OpeningState::Removing, ..opening("a", 5_000) }, None);
+        memory.see(&bastion(), &[open("a", 5_000)]);
+        assert_eq!(memory.says(&bastion(), &rule), Remembered::Going);
+        assert_eq!(memory.first_end(&bastion()), Some(Timestamp::from_millis(0)));
+        memory.replace(&bastion(), &[open("b", 5_000)], memory.learnt());
+        assert_eq!(memory.says(&bastion(), &rule), Remembered::Nothing);
     }
 }

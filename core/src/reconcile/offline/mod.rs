@@ -1,9 +1,11 @@
 //! Closes what is overdue while the database fails: by the tags on the rules, as `sweep --expired` does.
 //!
-//! [`watch`] tries a small commit every few seconds. Once none has succeeded for [`STORE_PATIENCE`], this replica reads the resources
-//! by itself and removes the rules of this deployment whose tag has been over for [`MARGIN`] ([`close`]), until the database takes
-//! commits again; then it records what it has removed ([`report`]). What was open in memory ([`memory`]) decides nothing: it only says
-//! which resource to read first ([`agenda`]). The providers' limits are kept by buckets in memory ([`pace`]).
+//! [`watch`] tries a small commit every few seconds, and hears of each step that closes through the database ([`steps`]). Once no commit, or
+//! no such step, has succeeded for [`STORE_PATIENCE`], this replica reads the resources by itself and removes the rules of this deployment
+//! whose tag has been over for [`MARGIN`] ([`close`]), until all of them succeed again; then it records what it has removed
+//! ([`report`]). What was open in memory ([`memory`]) says which resource to read first ([`agenda`]), which rules of an accepted stop are to
+//! go whatever their tag says, and which of an accepted extension are not to go yet. The providers' limits are kept by buckets in
+//! memory ([`pace`]).
 //!
 //! **No rule is removed before its time, and none whose tag was moved.** Both of two reads have to show a tag that has been over for
 //! [`MARGIN`], the second one right before the removal. An extension is refused once the session's time is over, and its tag moves within
@@ -18,6 +20,7 @@ mod close;
 mod memory;
 mod pace;
 mod report;
+mod steps;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -28,6 +31,7 @@ use tokio::sync::OwnedMutexGuard;
 use super::Reconciler;
 use crate::domain::{ResourceName, Span};
 use memory::Memory;
+pub(super) use steps::{Step, Steps};
 
 /// For how long no commit has to have succeeded before a replica closes without the database.
 const STORE_PATIENCE: Span = Span::from_seconds(30);
@@ -38,6 +42,7 @@ const MARGIN: Span = Span::from_seconds(30);
 #[derive(Debug, Default)]
 pub(super) struct Offline {
     pub(super) memory: Memory,
+    pub(super) steps: Steps,
     // One for each resource: this process's passes and its closing without the database take turns there, for the latter has no lease.
     turns: Mutex<BTreeMap<ResourceName, Arc<tokio::sync::Mutex<()>>>>,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -18,7 +18,7 @@ use super::pace::Pace;
 use super::report::Outage;
 use crate::domain::{HeldRule, OpeningId, ResourceName, RuleOwner, Span, Timestamp};
 use crate::provider::SeenRule;
-use crate::store::{OpenRule, StoreError};
+use crate::store::{LogPlace, OpenRule, StoreError};
 
 /// How often a commit is tried while all is well, and while it is not.
 const TRIAL: Duration = Duration::from_secs(5);
@@ -47,19 +47,26 @@ impl Reconciler {
         let mut unreported: Option<Outage> = None;
         loop {
             let failing = self.store.failing_for();
-            match self.store.try_commit().await {
-                Ok(()) => {
+            let tried = self.store.try_commit().await;
+            let step = self.offline.steps.failing(Instant::now());
+            let step_for = step.as_ref().map(|step| step.since.elapsed());
+            match (tried, step) {
+                (Ok(()), Some(step)) if step_for >= Some(waits.store.as_duration()) => {
+                    unreported = Some(self.close_until_it_is_back(unreported, step.why, step_for, waits.margin).await);
+                }
+                (Ok(()), step) => {
                     if let Some(outage) = &unreported
                         && logged(self.report(outage).await).is_some()
                     {
                         unreported = None;
                     }
-                    tokio::time::sleep(TRIAL).await;
+                    tokio::time::sleep(if step.is_some() { AGAIN } else { TRIAL }).await;
                 }
-                Err(error) if self.store.failing_for() >= Some(waits.store.as_duration()) => {
-                    unreported = Some(self.close_until_it_is_back(unreported, &error, waits.margin).await);
+                (Err(error), _) if self.store.failing_for() >= Some(waits.store.as_duration()) => {
+                    let failing = self.store.failing_for();
+                    unreported = Some(self.close_until_it_is_back(unreported, report(&error), failing, waits.margin).await);
                 }
-                Err(error) => {
+                (Err(error), _) => {
                     if failing.is_none() {
                         tracing::warn!(error = %report(&error), after = %waits.store, "the database fails; if it goes on, rules are closed by their tags");
                     }
@@ -71,8 +78,14 @@ impl Reconciler {
 
     async fn keep_memory(&self) {
         let mut place = Place::default();
-        let mut complete = false;
+        let (mut complete, mut last) = (false, None);
         loop {
+            if logged(self.is_older(&mut last).await) == Some(true) {
+                tracing::warn!(
+                    "the database is older than it was: a backup, or a replica without the last commits; a sweep removes what it does not know"
+                );
+                logged(self.sweep(false).await);
+            }
             match logged(self.refresh_memory(&mut place).await) {
                 Some(done) => complete |= done,
                 None => complete = true,
@@ -82,12 +95,28 @@ impl Reconciler {
         }
     }
 
-    async fn close_until_it_is_back(&self, unreported: Option<Outage>, error: &StoreError, margin: Span) -> Outage {
+    /// Whether the audit log has lost the place that it had the last time.
+    async fn is_older(&self, last: &mut Option<LogPlace>) -> Result<bool, StoreError> {
+        let is_older = match last.as_ref() {
+            Some(last) => !self.store.log_has(last).await?,
+            None => false,
+        };
+        *last = Some(self.store.log_place().await?);
+        Ok(is_older)
+    }
+
+    async fn close_until_it_is_back(
+        &self,
+        unreported: Option<Outage>,
+        error: String,
+        failing: Option<Duration>,
+        margin: Span,
+    ) -> Outage {
         let now = self.store.now_without_database();
-        let since = now.minus(Span::from_millis(self.store.failing_for().map_or(0, millis)));
-        let mut outage = unreported.unwrap_or_else(|| Outage::new(since, report(error)));
+        let since = now.minus(Span::from_millis(failing.map_or(0, millis)));
+        let mut outage = unreported.unwrap_or_else(|| Outage::new(since, error.clone()));
         tracing::warn!(
-            error = %report(error), failed_since = %outage.since, rules_known = self.offline.memory.len(),
+            error, failed_since = %outage.since, rules_known = self.offline.memory.len(),
             "the database has failed for long; closing what is overdue by the tags on the rules until it is back"
         );
         measure::offline(true);
@@ -101,7 +130,7 @@ impl Reconciler {
     }
 
     async fn wait_until_it_is_back(&self, back: &AtomicBool) {
-        while self.store.try_commit().await.is_err() {
+        while self.store.try_commit().await.is_err() || self.offline.steps.failing(Instant::now()).is_some() {
             tokio::time::sleep(AGAIN).await;
         }
         back.store(true, Ordering::Relaxed);
@@ -143,7 +172,7 @@ impl Reconciler {
     fn take_in(&self, outage: &mut Outage, agenda: &mut Agenda, next: &Next, mut looked: Looked, margin: Span) {
         let (resource, now) = (&next.resource, self.store.now_without_database());
         outage.note(resource, &mut looked);
-        let left = looked.seen.as_ref().map(|seen| self.overdue_by_tag(seen, margin).len());
+        let left = looked.seen.as_ref().map(|seen| self.overdue_on(resource, seen, margin).len());
         let error = looked.error.map(|error| error.to_string()).or_else(|| match left {
             Some(0) => None,
             Some(left) => Some(format!("{left} overdue rules are still there")),
@@ -178,7 +207,7 @@ impl Reconciler {
             let mark = rule.mark.as_ref().filter(|mark| mark.owner == self.deployment)?;
             let opening = mark.openings.first().cloned().unwrap_or_else(|| OpeningId::from_stored(""));
             let held = HeldRule { id: rule.id.clone(), part: rule.part.clone(), owner: RuleOwner::Ours };
-            Some(OpenRule { opening, rules: vec![held], tagged_until: mark.expires_at })
+            Some(OpenRule { opening, rules: vec![held], tagged_until: mark.expires_at, is_going: false })
         };
         seen.iter().filter_map(open).collect()
     }

@@ -42,13 +42,13 @@ struct KnownRule {
     rule: u64,
     // Milliseconds since the epoch; the latest there is where the tag was not seen yet.
     tagged_until: i64,
-    // Until when a session wanted it when a pass was recorded, or one of the two below.
+    // Until when a session wanted it when a pass was recorded, where its tag says otherwise; or one of the two below.
     wanted_until: i64,
 }
 
 /// It is being removed. Nothing ever wants this opening again: see `OpeningState::after`.
 const GOING: i64 = i64::MIN;
-/// No pass of this process has said until when it is wanted.
+/// No pass of this process has found that it is wanted until another time than its tag says.
 const UNKNOWN: i64 = i64::MIN + 1;
 
 /// What is remembered of a rule beside its tag.
@@ -95,9 +95,12 @@ impl Memory {
         known.rules.retain(|rule| rule.opening != of);
         if opening.state != OpeningState::Gone {
             let rules = opening.our_rules().map(|held| &held.id);
+            // Where the tag says the accepted end, the tag decides: operators may move it.
+            let marked = opening.marked_until.map(Timestamp::as_seconds);
+            let other_end = wanted_until.filter(|until| marked != Some(until.as_seconds()));
             let wanted = match opening.state {
                 OpeningState::Removing => GOING,
-                _ => wanted_until.map_or(UNKNOWN, Timestamp::as_millis),
+                _ => other_end.map_or(UNKNOWN, Timestamp::as_millis),
             };
             known.rules.extend(known_rules(opening.id.as_str(), rules, opening.marked_until, wanted));
         }

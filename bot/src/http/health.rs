@@ -127,6 +127,9 @@ mod tests {
         assert!(
             lost["ready"] == json!(false) && lost["store"].as_str().unwrap().contains("was deleted, replaced or overwritten")
         );
+        let broken = said(true, Readiness { offline: Some(Span::from_minutes(2)), ..well });
+        assert_eq!(broken["ready"], json!(false), "it takes commits, and no work");
+        assert!(broken["why"].as_str().unwrap().contains("takes no work; for 2m"), "{broken}");
         let late = said(true, Readiness { sweep: Some(Blindness::Sweep(Span::from_minutes(3))), ..well });
         insta::assert_snapshot!(late, @r#"{"clock":"ok","expiry":"ok","ready":false,"resources":"ok","store":"ok","sweep":"the sweep, which finds what stays open, is 3m late","why":"EntryGuard opens nothing for now, because the sweep, which finds what stays open, is 3m late. Closing goes on. Whoever runs EntryGuard should read its log."}"#);
     }

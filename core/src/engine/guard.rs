@@ -32,7 +32,7 @@ pub(super) fn counted<T>(answer: Result<T, EngineError>) -> Result<T, EngineErro
 /// Which guard refused; none where nothing was to be opened, or something failed.
 const fn reason(error: &EngineError) -> Option<&'static str> {
     Some(match error {
-        EngineError::Refused(OpeningsRefused::Store(_)) => "store",
+        EngineError::Refused(OpeningsRefused::Store(_) | OpeningsRefused::Offline(_)) => "store",
         EngineError::Refused(OpeningsRefused::Blind(_)) => "blind",
         EngineError::Refused(OpeningsRefused::Clock(_)) => "clock",
         EngineError::Panic { .. } => "panic",

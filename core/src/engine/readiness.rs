@@ -11,6 +11,12 @@ pub enum OpeningsRefused {
     /// What is written may be lost.
     #[error("EntryGuard opens nothing for now, because {0}. Closing goes on.")]
     Store(StoreFailure),
+    /// The database takes commits, and no step of closing succeeds.
+    #[error(
+        "EntryGuard opens nothing for now, because its database takes no work; for {0}, overdue rules have been closed without it, by \
+         their tags. Closing goes on."
+    )]
+    Offline(Span),
     /// What closes things does not.
     #[error("EntryGuard opens nothing for now, because {0}. Closing goes on. Whoever runs EntryGuard should read its log.")]
     Blind(Blindness),
@@ -37,7 +43,8 @@ pub struct Readiness {
 impl Readiness {
     /// Why nothing is opened, if nothing is: the first that is amiss.
     pub fn refused(&self) -> Option<OpeningsRefused> {
-        let store = self.store.map(OpeningsRefused::Store);
+        let offline = || self.offline.map(OpeningsRefused::Offline);
+        let store = self.store.map(OpeningsRefused::Store).or_else(offline);
         let blind = || self.expiry.or(self.sweep).map(OpeningsRefused::Blind);
         store.or_else(blind).or_else(|| self.clock.map(OpeningsRefused::Clock))
     }

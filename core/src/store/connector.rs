@@ -1,6 +1,6 @@
 //! How a connection is opened: its settings, and a check that it leads to the database that it led to before.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sqlx::any::AnyConnectOptions;
@@ -15,7 +15,7 @@ pub(super) struct Connector {
     options: AnyConnectOptions,
     settings: Settings,
     limit: Duration,
-    file: Option<DatabaseFile>,
+    file: Option<Arc<DatabaseFile>>,
     // Known once a connection was opened.
     route: OnceLock<Route>,
     // Known once its rows have been made: a file put in its place, or a server behind the same name, must be the same installation's.
@@ -34,7 +34,7 @@ impl Connector {
             options,
             settings,
             limit,
-            file,
+            file: file.map(Arc::new),
             route: OnceLock::new(),
             deployment: OnceLock::new(),
             #[cfg(any(test, feature = "testing"))]
@@ -45,7 +45,7 @@ impl Connector {
     /// Opens one. Each has the settings; one that cannot be given them is none.
     pub(super) async fn connect(&self) -> Result<AnyConnection, StoreError> {
         if let Some(file) = &self.file {
-            file.prepare()?;
+            on_disk(file, DatabaseFile::prepare).await??;
         }
         let route = self.find_route().await?;
         let mut connection = self.options.connect().await?;
@@ -85,7 +85,7 @@ impl Connector {
             check_deployment(connection, ours).await?;
         }
         if let Some(file) = &self.file {
-            file.note_opened();
+            on_disk(file, DatabaseFile::note_opened).await?;
         }
         Ok(())
     }
@@ -111,9 +111,9 @@ impl Connector {
         let _ = self.deployment.set(deployment.to_owned());
     }
 
-    /// What became of the file, where the database is one.
-    pub(super) fn fate(&self) -> Option<Fate> {
-        self.file.as_ref().map(DatabaseFile::fate)
+    /// What became of the file, where the database is one. It may block for as long as the disk does not answer.
+    pub(super) fn fate(&self) -> Result<Option<Fate>, StoreError> {
+        self.file.as_ref().map(|file| file.fate()).transpose()
     }
 
     /// Whether the database is a file.
@@ -126,10 +126,17 @@ impl Connector {
         self.limit
     }
 
-    /// Why nothing is done on a file that is missing.
-    pub(super) fn missing(&self) -> Option<StoreError> {
-        self.file.as_ref().and_then(|file| file.prepare().err())
+    /// A test that holds it is a disk that hangs.
+    #[cfg(test)]
+    pub(super) fn disk(&self) -> Option<Arc<std::sync::Mutex<()>>> {
+        self.file.as_ref().map(|file| Arc::clone(&file.disk))
     }
+}
+
+/// Looks at the file on a thread that may block: a disk that does not answer must not stop the runtime.
+async fn on_disk<T: Send + 'static>(file: &Arc<DatabaseFile>, look: fn(&DatabaseFile) -> T) -> Result<T, StoreError> {
+    let file = Arc::clone(file);
+    tokio::task::spawn_blocking(move || look(&file)).await.map_err(|_| StoreError::Interrupted)
 }
 
 async fn check_deployment(connection: &mut AnyConnection, ours: &str) -> Result<(), StoreError> {

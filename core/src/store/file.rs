@@ -13,6 +13,9 @@ use super::StoreError;
 pub(super) struct DatabaseFile {
     path: PathBuf,
     opened: Mutex<Option<Opened>>,
+    // A test that holds it is a disk that hangs.
+    #[cfg(test)]
+    pub(super) disk: std::sync::Arc<Mutex<()>>,
 }
 
 /// What every SQLite database begins with (<https://sqlite.org/fileformat.html>).
@@ -37,26 +40,31 @@ type Identity = (u64, u64);
 pub(super) enum Fate {
     /// It is the same.
     Same,
-    /// It is not there. What is open may come back.
-    Missing,
     /// It is shorter, or another file, or its write-ahead log is.
     Changed,
-    /// It is the same file, and what is in it is no database. Nothing may be written there, not even the write-ahead log.
-    Overwritten,
 }
 
 impl DatabaseFile {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, opened: Mutex::default() }
+        Self {
+            path,
+            opened: Mutex::default(),
+            #[cfg(test)]
+            disk: std::sync::Arc::default(),
+        }
     }
 
-    /// What became of it.
-    pub(super) fn fate(&self) -> Fate {
-        let Ok(now) = fs::metadata(&self.path) else { return Fate::Missing };
+    /// What became of it. It may block for as long as the disk does not answer.
+    ///
+    /// # Errors
+    /// [`StoreError::NoFile`] where it is not there; it may come back, and what is open leads to it then. [`StoreError::Overwritten`] where
+    /// it is the same file and holds no database: nothing may be written there, not even the write-ahead log.
+    pub(super) fn fate(&self) -> Result<Fate, StoreError> {
+        let now = self.metadata()?;
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        match opened.as_mut() {
+        Ok(match opened.as_mut() {
             Some(opened) if opened.file != identity(&now) || now.len() < opened.length => Fate::Changed,
-            Some(opened) if opened.is_overwritten() => Fate::Overwritten,
+            Some(opened) if opened.is_overwritten() => return Err(StoreError::Overwritten),
             Some(opened) if opened.log.is_some() && opened.log != self.log() => Fate::Changed,
             Some(opened) => {
                 opened.length = now.len();
@@ -65,12 +73,12 @@ impl DatabaseFile {
                 Fate::Same
             }
             None => Fate::Same,
-        }
+        })
     }
 
     /// Before it is opened: it is there, and the log beside it is not that of another file that was there before.
     pub(super) fn prepare(&self) -> Result<(), StoreError> {
-        let now = fs::metadata(&self.path).map_err(|reason| StoreError::NoFile { path: self.path.clone(), reason })?;
+        let now = self.metadata()?;
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         let replaced = opened.as_ref().filter(|opened| opened.file != identity(&now)).and_then(|opened| opened.log);
         drop(opened);
@@ -83,7 +91,7 @@ impl DatabaseFile {
     /// It has been opened.
     pub(super) fn note_opened(&self) {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        let Ok(now) = fs::metadata(&self.path) else {
+        let Ok(now) = self.metadata() else {
             *opened = None;
             return;
         };
@@ -109,6 +117,12 @@ impl DatabaseFile {
         }
         // It is only an index of the log.
         let _ = fs::remove_file(self.beside("-shm"));
+    }
+
+    fn metadata(&self) -> Result<Metadata, StoreError> {
+        #[cfg(test)]
+        drop(self.disk.lock());
+        fs::metadata(&self.path).map_err(|reason| StoreError::NoFile { path: self.path.clone(), reason })
     }
 
     fn log(&self) -> Option<Identity> {

@@ -160,4 +160,6 @@ impl Tx {
 }
 
 #[cfg(test)]
+mod limits_tests;
+#[cfg(test)]
 mod outage_tests;

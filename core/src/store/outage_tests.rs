@@ -15,16 +15,16 @@ use crate::random::SystemRandom;
 
 /// SQLite takes no limit below what there is: from here on nothing more fits.
 const NO_MORE_PAGES: &str = "PRAGMA max_page_count = 1";
-const RECOVERED_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const RECOVERED_WITHIN: Duration = Duration::from_secs(10);
 
-struct Place {
+pub(super) struct Place {
     _folder: Option<tempfile::TempDir>,
     path: PathBuf,
-    store: Store,
+    pub(super) store: Store,
 }
 
 impl Place {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.db");
         Self { store: open(&path).await, path, _folder: Some(folder) }
@@ -54,22 +54,22 @@ async fn open(path: &Path) -> Store {
     store
 }
 
-async fn insert(tx: &mut Tx, name: &str) -> Result<(), sqlx::Error> {
+pub(super) async fn insert(tx: &mut Tx, name: &str) -> Result<(), sqlx::Error> {
     let sql = "INSERT INTO accepted_requests (signature, accepted_at) VALUES ($1, 1)";
     sqlx::query(sql).bind(name).execute(&mut *tx.inner).await.map(drop)
 }
 
-async fn write(store: &Store, name: &str) -> Result<(), StoreError> {
+pub(super) async fn write(store: &Store, name: &str) -> Result<(), StoreError> {
     let mut tx = store.begin().await?;
     insert(&mut tx, name).await?;
     tx.commit().await
 }
 
-async fn is_there(store: &Store, name: &str) -> bool {
+pub(super) async fn is_there(store: &Store, name: &str) -> bool {
     store.begin().await.unwrap().was_accepted(name).await.unwrap()
 }
 
-fn long(number: usize) -> String {
+pub(super) fn long(number: usize) -> String {
     format!("{number:06}{}", "x".repeat(20_000))
 }
 
@@ -83,7 +83,7 @@ async fn fill(store: &Store) -> StoreError {
     panic!("everything fits");
 }
 
-async fn until_it_writes(store: &Store, name: &str) {
+pub(super) async fn until_it_writes(store: &Store, name: &str) {
     let since = Instant::now();
     while let Err(error) = write(store, name).await {
         assert!(since.elapsed() < RECOVERED_WITHIN, "it does not recover: {error:?}");
@@ -307,6 +307,21 @@ impl Disk {
         while std::io::Write::write(&mut filling, &[0; 4096]).is_ok() {}
     }
 
+    /// Covers it with itself, read-only: the kernel remounts no file system on which a file is open for writing, here our lock.
+    fn make_read_only(&self) {
+        for arguments in [["--bind"].as_slice(), &["-o", "remount,ro,bind"]] {
+            let mut mount = Command::new("mount");
+            let source = (arguments == ["--bind"]).then(|| self.0.path());
+            let mounted = mount.args(arguments).args(source).arg(self.0.path()).output().unwrap();
+            assert!(mounted.status.success(), "{mounted:?}");
+        }
+    }
+
+    fn make_writable(&self) {
+        let unmounted = Command::new("umount").arg("-l").arg(self.0.path()).output().unwrap();
+        assert!(unmounted.status.success(), "{unmounted:?}");
+    }
+
     fn make_room(&self) {
         fs::remove_file(self.0.path().join("filling")).unwrap();
     }
@@ -337,4 +352,41 @@ async fn a_full_disk_is_over_once_there_is_room() {
         until_it_writes(&store, &format!("after round {round}")).await;
     }
     store.close().await;
+}
+
+#[tokio::test]
+async fn a_file_system_that_became_read_only_is_over_once_it_is_writable() {
+    let Some(disk) = Disk::small() else {
+        eprintln!("skipped: it takes root to mount a file system");
+        return;
+    };
+    let store = open(&disk.0.path().join("test.db")).await;
+    write(&store, "before").await.unwrap();
+    for round in 0..3 {
+        disk.make_read_only();
+        // Each connection is opened anew.
+        store.set_further(&[]).await;
+        let refused = write(&store, "no").await.unwrap_err();
+        assert!(matches!(refused.outage(), Outage::ReadOnly | Outage::Missing), "{refused:?}");
+        disk.make_writable();
+        until_it_writes(&store, &format!("after round {round}")).await;
+    }
+    store.close().await;
+}
+
+#[tokio::test]
+#[expect(clippy::await_holding_lock, reason = "the test is the disk that hangs")]
+async fn a_disk_that_does_not_answer_holds_up_no_thread_of_the_runtime() {
+    let place = Place::new().await;
+    write(&place.store, "before").await.unwrap();
+    let disk = place.store.pool.disk().unwrap();
+    let hung = disk.lock().unwrap();
+    for _ in 0..3 {
+        let since = Instant::now();
+        let refused = place.store.begin().await.err().expect("what became of the file is unknown");
+        assert_eq!(refused.outage(), Outage::Unreachable, "{refused:?}");
+        assert!(since.elapsed() < RECOVERED_WITHIN);
+    }
+    drop(hung);
+    until_it_writes(&place.store, "after").await;
 }

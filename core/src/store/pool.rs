@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use sqlx::{AnyConnection, Connection};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
 use super::StoreError;
@@ -72,7 +73,8 @@ impl Pool {
     pub(super) async fn lend(&self) -> Result<PooledConnection, StoreError> {
         let _wait = Waits::begin(&self.0.waits);
         let permit = self.permit().await?;
-        match self.0.usable().await? {
+        let (permit, fate) = self.look_at_file(permit).await?;
+        match self.0.usable(fate).await {
             Some(Idle { connection, opened_at, .. }) => {
                 self.0.outage.send_if_modified(|outage| outage.take().is_some());
                 Ok(Shared::lent(&self.0, connection, opened_at, permit))
@@ -102,6 +104,23 @@ impl Pool {
             permit = Arc::clone(&self.0.free).acquire_owned() => permit.map_err(|_| StoreError::Closed),
             outage = no_new_one => Err(outage.map_or(StoreError::Closed, StoreError::Shared)),
             () = sleep(FREE_WITHIN) => Err(StoreError::Busy),
+        }
+    }
+
+    /// What became of the database's file. The permit stays with a look that a hung disk does not answer, so that no more than one waits for
+    /// each connection.
+    async fn look_at_file(&self, permit: OwnedSemaphorePermit) -> Result<(OwnedSemaphorePermit, Option<Fate>), StoreError> {
+        if !self.0.connector.is_file() {
+            return Ok((permit, None));
+        }
+        let shared = Arc::clone(&self.0);
+        let look = spawn_blocking(move || shared.connector.fate().map(|fate| (permit, fate)));
+        match timeout(ANSWERS_WITHIN, look).await {
+            Ok(found) => found.unwrap_or(Err(StoreError::Interrupted)),
+            Err(_) => {
+                self.0.outage.send_replace(Some(Arc::new(StoreError::NoAnswer)));
+                Err(StoreError::NoAnswer)
+            }
         }
     }
 
@@ -161,6 +180,12 @@ impl Pool {
         }
     }
 
+    /// A test that holds it is a disk that hangs.
+    #[cfg(test)]
+    pub(super) fn disk(&self) -> Option<Arc<Mutex<()>>> {
+        self.0.connector.disk()
+    }
+
     /// Closes every connection, once each has been given back.
     pub(super) async fn close(&self) {
         let all = timeout(ENDS_WITHIN, self.0.free.acquire_many(self.0.size)).await;
@@ -182,39 +207,26 @@ impl Shared {
     }
 
     /// An idle connection that works. What does not is closed, and with one all that were opened before the server went away.
-    async fn usable(&self) -> Result<Option<Idle>, StoreError> {
+    async fn usable(&self, fate: Option<Fate>) -> Option<Idle> {
         while let Some(mut idle) = self.pop() {
-            match self.connector.fate() {
-                Some(Fate::Same) => return Ok(Some(idle)),
-                Some(Fate::Missing) => {
-                    // The same file may come back, and then this is the connection to it.
-                    self.push(idle);
-                    return Err(self.connector.missing().unwrap_or(StoreError::NoAnswer));
-                }
-                Some(Fate::Overwritten) => {
-                    self.push(idle);
-                    return Err(StoreError::Overwritten);
-                }
+            match fate {
+                Some(Fate::Same) => return Some(idle),
                 Some(Fate::Changed) => close(idle.connection).await,
                 None if idle.opened_at.elapsed() > LASTS => close(idle.connection).await,
                 None => {
                     if matches!(timeout(ANSWERS_WITHIN, idle.connection.ping()).await, Ok(Ok(()))) {
-                        return Ok(Some(idle));
+                        return Some(idle);
                     }
                     drop(idle);
                     drop(self.take_idle());
                 }
             }
         }
-        Ok(None)
+        None
     }
 
     fn pop(&self) -> Option<Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
-    }
-
-    fn push(&self, connection: Idle) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
     }
 
     fn take_idle(&self) -> Vec<Idle> {

@@ -56,7 +56,7 @@ impl Engine {
         for rule in before.rules.iter().filter(|rule| rule.status != RuleStatus::Removed) {
             tx.mark_due(&rule.opening, now).await?;
         }
-        tx.thread_changed(&id, now).await?;
+        tx.thread_changed(&id);
         let capped = end < before.session.expires_at.plus(by);
         let details = json!({ "from": before.session.expires_at.to_string(), "to": end.to_string(), "capped": capped });
         let action = AuditAction::SessionExtended;

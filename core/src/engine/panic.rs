@@ -197,7 +197,8 @@ pub(super) async fn take_away(tx: &mut Tx, id: &SessionId, resource: &ResourceNa
         tx.set_rule(&rule, &opening, now).await?;
         tx.mark_closing(&opening).await?;
     }
-    tx.thread_changed(id, now).await
+    tx.thread_changed(id);
+    Ok(())
 }
 
 impl Engine {

@@ -51,7 +51,7 @@ impl Engine {
         for rule in rules.iter().filter(|rule| rule.status != RuleStatus::Removed) {
             tx.mark_due(&rule.opening, now).await?;
         }
-        tx.thread_changed(id, now).await?;
+        tx.thread_changed(id);
         let details = json!({ "from": session.expires_at.to_string(), "to": end.to_string(), "why": "the hours of its roles" });
         let (actor, action) = (Actor::System, AuditAction::SessionShortened);
         let event = AuditEvent { at: now, actor, action, session: Some(id.clone()), details };

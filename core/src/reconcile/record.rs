@@ -28,6 +28,12 @@ const WAIT: Span = Span::from_seconds(5);
 /// How often a rule that has to go is looked for on a resource that does not exist.
 const WHILE_MISSING: Span = Span::from_seconds(60);
 
+/// What is wanted of an opening.
+struct Wanted {
+    wish: Option<Wish>,
+    rules: Vec<SessionRule>,
+}
+
 /// An opening as it was recorded.
 struct Recorded {
     opening: Opening,
@@ -65,9 +71,12 @@ impl Reconciler {
         let sessions = lock_sessions(&mut tx, planned.chain(findings.iter().map(|finding| &finding.opening))).await?;
         let before = statuses_of(&mut tx, &sessions).await?;
         let (mut recorded, mut out_of_sight) = (Vec::new(), Vec::new());
+        let ids: Vec<_> = ours.iter().flat_map(|worked| &worked.verdicts).map(|(opening, _)| &opening.id).collect();
+        let (mut wishes, mut rules) = (tx.wishes_for(&ids).await?, tx.rules_on_each(&ids).await?);
         for Worked { claim, verdicts, .. } in &ours {
             for (opening, verdict) in verdicts {
-                let one = self.record_one(&mut tx, claim.plan.at, opening.clone(), verdict.clone(), &sessions).await?;
+                let wanted = Wanted { wish: wishes.remove(&opening.id), rules: rules.remove(&opening.id).unwrap_or_default() };
+                let one = self.record_one(&mut tx, claim.plan.at, opening.clone(), verdict.clone(), wanted, &sessions).await?;
                 out_of_sight.extend(one.out_of_sight.then_some(opening));
                 recorded.push(one);
             }
@@ -108,11 +117,11 @@ impl Reconciler {
         read_at: Timestamp,
         mut opening: Opening,
         verdict: Option<Verdict>,
+        Wanted { wish, rules }: Wanted,
         sessions: &Sessions,
     ) -> Result<Recorded, StoreError> {
         let now = tx.now();
         let closing = opening.is_closing();
-        let wish = tx.wish_for(&opening.id).await?;
         let trouble = verdict.as_ref().and_then(|verdict| verdict.trouble.clone());
         let came_back = opening.unseen_since.is_some() && verdict.as_ref().is_some_and(|verdict| verdict.absent == Some(false));
         let marked_before = opening.marked_until;
@@ -138,14 +147,25 @@ impl Reconciler {
             trouble: trouble.as_ref(),
             remarked: opening.marked_until != marked_before,
         };
-        self.settle_all(tx, sessions, news).await?;
+        self.settle_each(tx, rules, sessions, news).await?;
         let out_of_sight = opening.state == OpeningState::Gone || closing && opening.unseen_since.is_some();
         Ok(Recorded { opening, out_of_sight, wanted_until: wish.map(|wish| wish.until) })
     }
 
     /// Lets all session rules on an opening show what it has become.
     pub(super) async fn settle_all(&self, tx: &mut Tx, sessions: &Sessions, news: News<'_>) -> Result<(), StoreError> {
-        for rule in tx.rules_on(&news.opening.id).await? {
+        let rules = tx.rules_on(&news.opening.id).await?;
+        self.settle_each(tx, rules, sessions, news).await
+    }
+
+    async fn settle_each(
+        &self,
+        tx: &mut Tx,
+        rules: Vec<SessionRule>,
+        sessions: &Sessions,
+        news: News<'_>,
+    ) -> Result<(), StoreError> {
+        for rule in rules {
             if let Some(session) = sessions.get(&rule.session) {
                 self.settle(tx, rule, session, news).await?;
             }
@@ -235,7 +255,10 @@ impl Reconciler {
         let now = tx.now();
         if rule == before {
             // A longer time is shown, and told of, once the cloud has it.
-            return if remarked && session.ending.is_none() { tx.thread_changed(&session.id, now).await } else { Ok(()) };
+            if remarked && session.ending.is_none() {
+                tx.thread_changed(&session.id);
+            }
+            return Ok(());
         }
         tx.set_rule(&rule, &opening.id, now).await?;
         if rule.status != before.status {
@@ -245,7 +268,8 @@ impl Reconciler {
         if rule.status == RuleStatus::Removed && tx.close_if_done(&session.id, now).await? {
             self.audit(tx, AuditAction::SessionClosed, &session.id, json!({}), now).await?;
         }
-        tx.thread_changed(&session.id, now).await
+        tx.thread_changed(&session.id);
+        Ok(())
     }
 
     async fn audit_rule(&self, tx: &mut Tx, rule: &SessionRule, opening: &Opening, now: Timestamp) -> Result<(), StoreError> {
@@ -401,9 +425,11 @@ pub(super) struct Standing {
 
 /// What live sessions show.
 pub(super) async fn statuses_of(tx: &mut Tx, sessions: &Sessions) -> Result<BTreeMap<SessionId, Standing>, StoreError> {
+    let live: Vec<_> = sessions.values().filter(|session| session.ending.is_none()).collect();
+    let mut rules = tx.rule_statuses(live.iter().map(|session| &session.id)).await?;
     let mut statuses = BTreeMap::new();
-    for session in sessions.values().filter(|session| session.ending.is_none()) {
-        let rules = tx.rule_statuses(&session.id).await?;
+    for session in live {
+        let rules = rules.remove(&session.id).unwrap_or_default();
         let applied = rules.iter().filter(|rule| **rule == RuleStatus::Applied).count();
         let status = session_status(&session.approval, None, &rules);
         statuses.insert(session.id.clone(), Standing { status, applied });
@@ -416,15 +442,9 @@ pub(super) async fn lock_sessions<'a>(
     tx: &mut Tx,
     openings: impl Iterator<Item = &'a OpeningId>,
 ) -> Result<Sessions, StoreError> {
-    let mut ids = BTreeSet::new();
-    for opening in openings {
-        ids.extend(tx.rules_on(opening).await?.into_iter().map(|rule| rule.session));
-    }
-    let mut sessions = BTreeMap::new();
-    for id in ids {
-        if let Some(session) = tx.lock_session(&id).await? {
-            sessions.insert(id, session);
-        }
-    }
-    Ok(sessions)
+    let openings: Vec<_> = openings.collect::<BTreeSet<_>>().into_iter().collect();
+    let rules = tx.rules_on_each(&openings).await?;
+    let ids: BTreeSet<_> = rules.into_values().flatten().map(|rule| rule.session).collect();
+    let sessions = tx.lock_sessions(&ids).await?;
+    Ok(sessions.into_iter().map(|session| (session.id.clone(), session)).collect())
 }

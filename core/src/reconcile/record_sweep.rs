@@ -133,7 +133,7 @@ impl Reconciler {
             if tx.close_if_done(&session, tx.now()).await? {
                 self.audit(tx, AuditAction::SessionClosed, &session, json!({}), tx.now()).await?;
             }
-            tx.thread_changed(&session, tx.now()).await?;
+            tx.thread_changed(&session);
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ impl Reconciler {
             let (at, action) = (tx.now(), AuditAction::SessionReminded);
             let event = AuditEvent { at, actor: Actor::System, action, session: Some(id.clone()), details };
             tx.record(&event, self.random.as_ref()).await?;
-            tx.thread_changed(&id, at).await?;
+            tx.thread_changed(&id);
             reminded += 1;
         }
         tx.commit().await?;

@@ -19,10 +19,21 @@ pub struct AuditRange {
 
 /// The newest entry's place and hash.
 #[derive(Debug)]
-pub(super) struct Head {
+struct Head {
     seq: i64,
     hash: Option<String>,
 }
+
+/// Entries of a transaction that are chained and not yet written, and the head that they lead to.
+#[derive(Debug, Default)]
+pub(super) struct Unwritten {
+    // The log's head, once this transaction has locked it.
+    head: Option<Head>,
+    entries: Vec<AuditEntry>,
+}
+
+/// So many entries are written in one statement.
+const WRITTEN_AT_ONCE: usize = 500;
 
 impl Tx {
     /// Writes an entry, in the same transaction as the change that it tells of.
@@ -35,14 +46,24 @@ impl Tx {
         if events.is_empty() {
             return Ok(());
         }
-        let many = i64::try_from(events.len()).unwrap_or(i64::MAX);
-        let Head { seq: before, mut hash } = self.lock_head().await?;
-        let mut entries = Vec::with_capacity(events.len());
-        for (event, seq) in events.iter().zip(before + 1..) {
+        let Head { mut seq, mut hash } = self.lock_head().await?;
+        for event in events {
+            seq += 1;
             let entry = AuditEntry::chained(event, &AuditId::new(event.at, random), seq, hash.take());
             hash.clone_from(&entry.hash);
-            entries.push(entry);
+            self.audit.entries.push(entry);
         }
+        self.audit.head = Some(Head { seq, hash });
+        if self.audit.entries.len() >= WRITTEN_AT_ONCE {
+            self.write_entries().await?;
+        }
+        self.keep_time_of(self.now).await
+    }
+
+    /// Writes the entries that this transaction has recorded; its commit does, and what reads them before.
+    pub(super) async fn write_entries(&mut self) -> Result<(), StoreError> {
+        let entries = std::mem::take(&mut self.audit.entries);
+        let Some(head) = self.audit.head.as_ref().filter(|_| !entries.is_empty()) else { return Ok(()) };
         let sql = format!(
             "INSERT INTO audit_events (id, seq, at, actor, surface, action, session, details, prev_hash, hash) VALUES {}",
             placeholders(entries.len(), 10)
@@ -54,20 +75,18 @@ impl Tx {
             query = query.bind(entry.prev_hash.as_deref()).bind(entry.hash.as_deref());
         }
         query.execute(&mut *self.inner).await?;
-        let head = Head { seq: before + many, hash };
         sqlx::query("UPDATE audit_head SET seq = $1, hash = $2")
             .bind(head.seq)
             .bind(head.hash.as_deref())
             .execute(&mut *self.inner)
             .await?;
-        self.audit_head = Some(head);
-        self.keep_time_of(self.now).await
+        Ok(())
     }
 
     /// The head, which is this transaction's from here to its end: every other writer, in every replica, waits for its hash. It is
     /// read once in a transaction.
     async fn lock_head(&mut self) -> Result<Head, StoreError> {
-        if let Some(head) = self.audit_head.take() {
+        if let Some(head) = self.audit.head.take() {
             return Ok(head);
         }
         let head = sqlx::query("UPDATE audit_head SET seq = seq RETURNING seq, hash").fetch_one(&mut *self.inner).await?;
@@ -76,12 +95,14 @@ impl Tx {
 
     /// When the newest entry was written.
     pub(super) async fn last_event_at(&mut self) -> Result<Option<Timestamp>, StoreError> {
+        self.write_entries().await?;
         let row = sqlx::query("SELECT at FROM audit_events ORDER BY seq DESC LIMIT 1").fetch_optional(&mut *self.inner).await?;
         row.map(|row| Ok(Timestamp::from_millis(row.try_get("at")?))).transpose()
     }
 
     /// What happened to sessions from one place to another, both inclusive, in order.
     pub(super) async fn session_entries(&mut self, first: i64, last: i64, at_most: i64) -> Result<Vec<AuditEntry>, StoreError> {
+        self.write_entries().await?;
         let rows = sqlx::query(
             "SELECT id, seq, at, actor, surface, action, session, details, prev_hash, hash FROM audit_events
              WHERE seq >= $1 AND seq <= $2 AND session IS NOT NULL AND action LIKE 'session.%' ORDER BY seq LIMIT $3",
@@ -96,6 +117,7 @@ impl Tx {
 
     /// The actions recorded of a session, oldest first.
     pub async fn audit_of(&mut self, session: &SessionId) -> Result<Vec<String>, StoreError> {
+        self.write_entries().await?;
         let rows = sqlx::query("SELECT action FROM audit_events WHERE session = $1 ORDER BY seq")
             .bind(session.as_str())
             .fetch_all(&mut *self.inner)

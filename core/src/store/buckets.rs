@@ -9,6 +9,13 @@ use crate::domain::{ApiLimit, Bucket, Timestamp};
 impl Tx {
     /// What is left of a limit by now, locked until the transaction ends.
     pub async fn bucket(&mut self, limit: &ApiLimit) -> Result<Bucket, StoreError> {
+        let sql = self.dialect.pick(
+            "SELECT api, tokens_milli, rate_milli, refilled_at FROM buckets WHERE api = $1",
+            "SELECT api, tokens_milli, rate_milli, refilled_at FROM buckets WHERE api = $1 FOR UPDATE",
+        );
+        if let Some(row) = sqlx::query(sql).bind(&limit.api).fetch_optional(&mut *self.inner).await? {
+            return Ok(stored(&row)?.refilled(limit, self.now));
+        }
         let full = Bucket::full(limit, self.now);
         sqlx::query(
             "INSERT INTO buckets (api, tokens_milli, rate_milli, refilled_at) VALUES ($1, $2, $3, $4) ON CONFLICT (api) DO NOTHING",
@@ -19,10 +26,6 @@ impl Tx {
         .bind(full.refilled_at.as_millis())
         .execute(&mut *self.inner)
         .await?;
-        let sql = self.dialect.pick(
-            "SELECT api, tokens_milli, rate_milli, refilled_at FROM buckets WHERE api = $1",
-            "SELECT api, tokens_milli, rate_milli, refilled_at FROM buckets WHERE api = $1 FOR UPDATE",
-        );
         let row = sqlx::query(sql).bind(&limit.api).fetch_one(&mut *self.inner).await?;
         Ok(stored(&row)?.refilled(limit, self.now))
     }

@@ -106,8 +106,8 @@ pub struct Tx {
     dialect: Dialect,
     now: Timestamp,
     kept: time::Kept,
-    /// The audit log's head, once this transaction has locked it.
-    audit_head: Option<audit::Head>,
+    audit: audit::Unwritten,
+    threads: posts::ChangedThreads,
 }
 
 impl Store {
@@ -116,7 +116,7 @@ impl Store {
         let mut inner = self.pool.lend().await?;
         inner.begin(self.dialect.begin()).await?;
         let (now, kept) = self.time.read(&mut inner).await?;
-        Ok(Tx { inner, dialect: self.dialect, now, kept, audit_head: None })
+        Ok(Tx { inner, dialect: self.dialect, now, kept, audit: Default::default(), threads: Default::default() })
     }
 
     /// Whether the database answers.
@@ -153,8 +153,13 @@ impl Tx {
         self.now
     }
 
-    /// Makes it all true.
-    pub async fn commit(self) -> Result<(), StoreError> {
+    /// Commits the transaction.
+    ///
+    /// # Errors
+    /// The database fails. Where its answer was lost, the transaction may have been committed ([`Outage::OutcomeUnknown`]).
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        self.write_threads().await?;
+        self.write_entries().await?;
         self.inner.commit().await
     }
 }

@@ -1,12 +1,13 @@
 //! Openings: the instances of real rules, and who wants them.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::rows::Reader;
+use super::rows::{AT_ONCE, Reader, placeholders};
 use super::{StoreError, Tx};
 use crate::domain::{
     AddressFamily, HeldRule, HostAddress, MemberName, Opening, OpeningId, OpeningState, ProviderRuleId, ResourceName, RuleOwner,
@@ -142,38 +143,48 @@ impl Tx {
     }
 
     async fn with_wishes(&mut self, rows: &[AnyRow]) -> Result<Vec<WishedOpening>, StoreError> {
-        let mut wished = Vec::with_capacity(rows.len());
-        for row in rows {
-            let opening = opening_from(row)?;
+        let openings = rows.iter().map(opening_from).collect::<Result<Vec<_>, _>>()?;
+        let mut wishes = self.wishes_for(&openings.iter().map(|opening| &opening.id).collect::<Vec<_>>()).await?;
+        let wished = |(opening, row): (Opening, _)| {
             let due_at = Reader::new(row, "openings", "id")?.optional_time("due_at")?;
-            let wish = self.wish_for(&opening.id).await?;
-            wished.push(WishedOpening { opening, due_at, wish });
-        }
-        Ok(wished)
+            let wish = wishes.remove(&opening.id);
+            Ok(WishedOpening { opening, due_at, wish })
+        };
+        openings.into_iter().zip(rows).map(wished).collect()
     }
 
     /// What is wanted of an opening: it is while a live session's rule wants it. A query, never a stored counter.
     pub async fn wish_for(&mut self, opening: &OpeningId) -> Result<Option<Wish>, StoreError> {
-        let row = sqlx::query(
-            "SELECT sessions.id AS id, sessions.member AS member,
-                    (SELECT MAX(s.expires_at) FROM session_rules r JOIN sessions s ON s.id = r.session
-                     WHERE r.opening = $1 AND r.quarantined_at IS NULL
-                     AND r.status NOT IN ('REMOVING', 'REMOVED') AND s.ended_at IS NULL) AS until
-             FROM session_rules JOIN sessions ON sessions.id = session_rules.session
-             WHERE session_rules.opening = $1 AND session_rules.quarantined_at IS NULL
-               AND session_rules.status NOT IN ('REMOVING', 'REMOVED') AND sessions.ended_at IS NULL
-             ORDER BY sessions.started_at, sessions.id LIMIT 1",
-        )
-        .bind(opening.as_str())
-        .fetch_optional(&mut *self.inner)
-        .await?;
-        let Some(row) = row else { return Ok(None) };
-        let read = Reader::new(&row, "sessions", "id")?;
-        Ok(Some(Wish {
-            until: read.time("until")?,
-            session: SessionId::from_stored(read.text("id")?),
-            member: read.parsed("member", |text| MemberName::new(text).ok())?,
-        }))
+        Ok(self.wishes_for(&[opening]).await?.remove(opening))
+    }
+
+    /// The same of many openings; none where an opening is not wanted. Of the sessions that want it, the one that began first is named.
+    pub async fn wishes_for(&mut self, openings: &[&OpeningId]) -> Result<BTreeMap<OpeningId, Wish>, StoreError> {
+        let mut wishes = BTreeMap::<_, Wish>::new();
+        for some in openings.chunks(AT_ONCE) {
+            let sql = format!(
+                "SELECT session_rules.opening AS opening, sessions.id AS id, sessions.member AS member, sessions.expires_at AS until
+                 FROM session_rules JOIN sessions ON sessions.id = session_rules.session
+                 WHERE session_rules.opening IN {} AND session_rules.quarantined_at IS NULL
+                   AND session_rules.status NOT IN ('REMOVING', 'REMOVED') AND sessions.ended_at IS NULL
+                 ORDER BY sessions.started_at, sessions.id",
+                placeholders(1, some.len())
+            );
+            let query = sqlx::query(AssertSqlSafe(sql));
+            let query = some.iter().fold(query, |query, opening| query.bind(opening.as_str()));
+            for row in &query.fetch_all(&mut *self.inner).await? {
+                let read = Reader::new(row, "sessions", "id")?;
+                let until = read.time("until")?;
+                match wishes.entry(OpeningId::from_stored(read.text("opening")?)) {
+                    Entry::Occupied(mut first) => first.get_mut().until = first.get().until.max(until),
+                    Entry::Vacant(place) => {
+                        let member = read.parsed("member", |text| MemberName::new(text).ok())?;
+                        place.insert(Wish { until, session: SessionId::from_stored(read.text("id")?), member });
+                    }
+                }
+            }
+        }
+        Ok(wishes)
     }
 
     /// Writes an opening, and when to look at it again.

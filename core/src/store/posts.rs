@@ -1,11 +1,16 @@
 //! What chats show of each session, and which of it is out of date: an outbox in which the newest state wins.
 
-use sqlx::Row;
-use sqlx::any::AnyRow;
+use std::collections::BTreeSet;
 
-use super::rows::Reader;
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row};
+
+use super::rows::{AT_ONCE, Reader, placeholders};
 use super::{StoreError, Tx};
 use crate::domain::{PostId, PostKind, SessionId, Surface, Timestamp};
+
+/// Sessions whose posts a transaction has made out of date; its commit writes that down.
+pub(super) type ChangedThreads = BTreeSet<SessionId>;
 
 /// Something that a chat shows of one session. It is out of date from every change of the session until it is saved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,12 +80,22 @@ impl Tx {
     }
 
     /// Marks a session's posts as out of date. One that waits after a failure goes on waiting.
-    pub async fn thread_changed(&mut self, session: &SessionId, now: Timestamp) -> Result<(), StoreError> {
-        sqlx::query("UPDATE posts SET version = version + 1, due_at = COALESCE(due_at, $1) WHERE session = $2")
-            .bind(now.as_millis())
-            .bind(session.as_str())
-            .execute(&mut *self.inner)
-            .await?;
+    pub fn thread_changed(&mut self, session: &SessionId) {
+        self.threads.insert(session.clone());
+    }
+
+    /// Lets the posts of the sessions that have changed be shown again; the commit does.
+    pub(super) async fn write_threads(&mut self) -> Result<(), StoreError> {
+        let threads = Vec::from_iter(std::mem::take(&mut self.threads));
+        for some in threads.chunks(AT_ONCE) {
+            let sql = format!(
+                "UPDATE posts SET version = version + 1, due_at = COALESCE(due_at, {}) WHERE session IN {}",
+                self.now.as_millis(),
+                placeholders(1, some.len())
+            );
+            let query = sqlx::query(AssertSqlSafe(sql));
+            some.iter().fold(query, |query, session| query.bind(session.as_str())).execute(&mut *self.inner).await?;
+        }
         Ok(())
     }
 

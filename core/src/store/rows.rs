@@ -67,6 +67,9 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// So many rows are named in one statement: SQLite takes 32,766 parameters, Postgres 65,535.
+pub(super) const AT_ONCE: usize = 1000;
+
 /// `($1, $2), ($3, $4)`: the places of so many rows in one statement.
 pub(super) fn placeholders(rows: usize, columns: usize) -> String {
     let row = |row: usize| (1..=columns).map(|column| format!("${}", row * columns + column)).collect::<Vec<_>>().join(", ");

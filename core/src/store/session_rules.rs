@@ -1,9 +1,11 @@
 //! Session rules: what each session wants of each opening, and what it shows.
 
+use std::collections::BTreeMap;
+
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::rows::Reader;
+use super::rows::{AT_ONCE, Reader, placeholders};
 use super::{StoreError, Tx};
 use crate::domain::{BlockCause, OpeningId, RuleStatus, SessionId, SessionRule, SessionRuleId, Timestamp};
 
@@ -48,34 +50,54 @@ impl Tx {
         rows.iter().map(rule_from).collect()
     }
 
-    /// What a session's rules show, in no order.
-    pub async fn rule_statuses(&mut self, session: &SessionId) -> Result<Vec<RuleStatus>, StoreError> {
-        // Grouped, because a session may have hundreds of rules, and each pass reads them twice.
-        let rows = sqlx::query(
-            "SELECT MIN(id) AS id, status, COUNT(*) AS rules FROM session_rules WHERE session = $1 AND quarantined_at IS NULL
-             GROUP BY status",
-        )
-        .bind(session.as_str())
-        .fetch_all(&mut *self.inner)
-        .await?;
-        let mut statuses = Vec::new();
-        for row in &rows {
-            let read = Reader::new(row, "session_rules", "id")?;
-            let (status, rules) = (read.parsed("status", RuleStatus::parse)?, read.number("rules")?);
-            statuses.extend(std::iter::repeat_n(status, usize::try_from(rules).unwrap_or_default()));
+    /// What the rules of these sessions show, in no order.
+    pub async fn rule_statuses<'a>(
+        &mut self,
+        sessions: impl Iterator<Item = &'a SessionId>,
+    ) -> Result<BTreeMap<SessionId, Vec<RuleStatus>>, StoreError> {
+        let mut statuses = BTreeMap::<_, Vec<_>>::new();
+        for some in sessions.collect::<Vec<_>>().chunks(AT_ONCE) {
+            // Grouped, because a session may have hundreds of rules, and each pass reads them twice.
+            let sql = format!(
+                "SELECT MIN(id) AS id, session, status, COUNT(*) AS rules FROM session_rules
+                 WHERE session IN {} AND quarantined_at IS NULL GROUP BY session, status",
+                placeholders(1, some.len())
+            );
+            let query = sqlx::query(AssertSqlSafe(sql));
+            let query = some.iter().fold(query, |query, session| query.bind(session.as_str()));
+            for row in &query.fetch_all(&mut *self.inner).await? {
+                let read = Reader::new(row, "session_rules", "id")?;
+                let (status, rules) = (read.parsed("status", RuleStatus::parse)?, read.number("rules")?);
+                let rules = std::iter::repeat_n(status, usize::try_from(rules).unwrap_or_default());
+                statuses.entry(SessionId::from_stored(read.text("session")?)).or_default().extend(rules);
+            }
         }
         Ok(statuses)
     }
 
     /// The rules that hang on an opening and are not removed, by session.
     pub async fn rules_on(&mut self, opening: &OpeningId) -> Result<Vec<SessionRule>, StoreError> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM {TABLES}
-             WHERE session_rules.opening = $1 AND session_rules.status <> 'REMOVED' AND session_rules.quarantined_at IS NULL
-             ORDER BY session_rules.session, session_rules.id"
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql)).bind(opening.as_str()).fetch_all(&mut *self.inner).await?;
-        rows.iter().map(rule_from).collect()
+        Ok(self.rules_on_each(&[opening]).await?.remove(opening).unwrap_or_default())
+    }
+
+    /// The same of many openings; none where an opening has none.
+    pub async fn rules_on_each(&mut self, openings: &[&OpeningId]) -> Result<BTreeMap<OpeningId, Vec<SessionRule>>, StoreError> {
+        let mut rules = BTreeMap::<_, Vec<_>>::new();
+        for some in openings.chunks(AT_ONCE) {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM {TABLES}
+                 WHERE session_rules.opening IN {} AND session_rules.status <> 'REMOVED' AND session_rules.quarantined_at IS NULL
+                 ORDER BY session_rules.session, session_rules.id",
+                placeholders(1, some.len())
+            );
+            let query = sqlx::query(AssertSqlSafe(sql));
+            let query = some.iter().fold(query, |query, opening| query.bind(opening.as_str()));
+            for row in &query.fetch_all(&mut *self.inner).await? {
+                let rule = rule_from(row)?;
+                rules.entry(rule.opening.clone()).or_default().push(rule);
+            }
+        }
+        Ok(rules)
     }
 
     /// Writes what a rule shows now. The times are those of the first news and stay.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::rows::{Reader, placeholders};
+use super::rows::{AT_ONCE, Reader, placeholders};
 use super::{StoreError, Tx};
 use crate::domain::{
     Addresses, Approval, EndReason, Ending, HostAddress, Identity, LearntBy, MemberName, ResourceName, Session, SessionId, Span,
@@ -81,6 +81,23 @@ impl Tx {
         let sql = format!("SELECT {COLUMNS} FROM sessions WHERE id = $1 AND quarantined_at IS NULL {lock}");
         let row = sqlx::query(AssertSqlSafe(sql)).bind(id.as_str()).fetch_optional(&mut *self.inner).await?;
         row.as_ref().map(session_from).transpose()
+    }
+
+    /// These sessions, by id, locked until the transaction ends.
+    pub async fn lock_sessions(&mut self, ids: &BTreeSet<SessionId>) -> Result<Vec<Session>, StoreError> {
+        let (ids, mut sessions) = (Vec::from_iter(ids), Vec::with_capacity(ids.len()));
+        for some in ids.chunks(AT_ONCE) {
+            // Postgres locks in the order in which it sorts: no other writer changes an id.
+            let sql = format!(
+                "SELECT {COLUMNS} FROM sessions WHERE id IN {} AND quarantined_at IS NULL ORDER BY id {}",
+                placeholders(1, some.len()),
+                self.dialect.pick("", "FOR UPDATE")
+            );
+            let query = sqlx::query(AssertSqlSafe(sql));
+            let rows = some.iter().fold(query, |query, id| query.bind(id.as_str())).fetch_all(&mut *self.inner).await?;
+            sessions.extend(rows.iter().map(session_from).collect::<Result<Vec<_>, _>>()?);
+        }
+        Ok(sessions)
     }
 
     /// Lets a session that somebody agreed to begin; false where it ended or was answered before.

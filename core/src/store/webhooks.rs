@@ -38,6 +38,7 @@ pub struct Undelivered<'a> {
 impl Tx {
     /// Makes a webhook known: it is told of what happens from here on. One whose address is another begins where it was, and anew.
     pub async fn know_webhook(&mut self, name: &WebhookName, url: &str) -> Result<(), StoreError> {
+        self.write_entries().await?;
         sqlx::query(
             "INSERT INTO webhooks (name, url, next_seq) SELECT $1, $2, seq + 1 FROM audit_head WHERE TRUE
              ON CONFLICT (name) DO UPDATE SET url = excluded.url, due_at = 0, disabled_at = NULL WHERE webhooks.url <> excluded.url",
@@ -67,6 +68,7 @@ impl Tx {
         let read = Reader::new(&row, "webhooks", "name")?;
         let (next, body) = (read.number("next_seq")?, read.optional_text("body")?);
         let attempts = u32::try_from(read.number("attempts")?).unwrap_or(u32::MAX);
+        self.write_entries().await?;
         // Entries are in the order in which they were committed: none can still come before the head.
         let row = sqlx::query("SELECT seq FROM audit_head").fetch_one(&mut *self.inner).await?;
         let head: i64 = row.try_get("seq")?;

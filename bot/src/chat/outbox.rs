@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entryguard_core::domain::{PostKind, Span, Timestamp};
-use entryguard_core::engine::{Engine, EngineError};
+use entryguard_core::engine::{Engine, EngineError, ViewWithTurns};
 use entryguard_core::reconcile::Nudges;
 use entryguard_core::reply::Card;
 use entryguard_core::store::{ChatPost, EVERYWHERE};
@@ -84,13 +84,16 @@ impl<C: Chat> OutboxWorker<C> {
 
     /// Takes one step for the post that is due; whether there was one.
     async fn show_due(&self) -> Result<bool, EngineError> {
-        let Some(mut post) = self.engine.take_due_post(C::SURFACE, HOLD).await? else { return Ok(false) };
-        let mut next = self.show(&mut post, None).await?;
+        let due = self.engine.take_due_post(C::SURFACE, HOLD, |post| read::<Posted>(post.posted.as_deref()).told).await?;
+        let Some((mut post, session)) = due else { return Ok(false) };
+        let mut next = self.show(&mut post, session, None).await?;
         if let Next::Table { turn } = next {
             // What is posted is saved first: a crash must not post it again.
             post.due_at = Some(self.engine.now().plus(HOLD));
             self.engine.save_post(&post).await?;
-            next = self.show(&mut post, Some(turn)).await?;
+            let told = read::<Posted>(post.posted.as_deref()).told;
+            let session = self.engine.view_with_turns(&post.session, told).await?;
+            next = self.show(&mut post, session, Some(turn)).await?;
         }
         post.due_at = match next {
             Next::At(due_at) => due_at,
@@ -101,16 +104,19 @@ impl<C: Chat> OutboxWorker<C> {
     }
 
     /// Takes one step for one post, in the channel's next turn or at the end of the one that the step before was taken in.
-    async fn show(&self, post: &mut ChatPost, turn: Option<Timestamp>) -> Result<Next, EngineError> {
+    async fn show(
+        &self,
+        post: &mut ChatPost,
+        session: Option<ViewWithTurns>,
+        turn: Option<Timestamp>,
+    ) -> Result<Next, EngineError> {
         let Some(place) = Place::of(post, self.announcements.as_deref(), |identity| self.chat.person(identity)) else {
             tracing::debug!(session = %post.session, chat = C::SURFACE.as_str(), "a post has no place; it is passed over");
             return Ok(Next::At(None));
         };
         let mut posted: Posted = read(post.posted.as_deref());
         let mut shown: Shown = read(post.shown.as_deref());
-        let Some((view, turns)) = self.engine.view_with_turns(&post.session, posted.told).await? else {
-            return Ok(Next::At(None));
-        };
+        let Some((view, turns)) = session else { return Ok(Next::At(None)) };
         let card = Card::new(&view, &self.engine.directory(), self.engine.now());
         let wanted = Wanted { kind: post.kind, place: &place, card: &card, turns: &turns };
         let Some(step) = step::next(&*self.chat, wanted, &posted, &shown, self.engine.now()) else {

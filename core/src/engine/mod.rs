@@ -84,6 +84,7 @@ pub use losses::{Loss, losses_by};
 pub use move_session::Moved;
 pub use offer::{Link, Offer, OfferRequest, Token};
 pub use panic::{PanicClosed, close_at_once, finish_panics, lift_panic, panics_in_force};
+pub use posts::ViewWithTurns;
 pub use readiness::{OpeningsRefused, Readiness};
 pub use session_key::{NoSessionKey, SessionKey};
 pub use sign_in::{IssuedSignIn, SignedIn, SigningIn};

@@ -4,21 +4,31 @@ use std::collections::BTreeSet;
 
 use super::{Engine, EngineError};
 use crate::domain::{MemberName, SessionId, Span, Surface, Timestamp};
-use crate::store::{ChatPost, SessionView, Turn};
+use crate::store::{ChatPost, SessionView, StoreError, Turn, Tx};
 
 /// Posts looked at for one to take.
 const AT_ONCE: u32 = 8;
 
+/// A session as it stands, and what happened to it since some entry of the audit log.
+pub type ViewWithTurns = (SessionView, Vec<Turn>);
+
 impl Engine {
     /// Takes the post of a surface that has been out of date the longest, for `hold`: if it is not saved by then, it is due again.
-    pub async fn take_due_post(&self, surface: Surface, hold: Span) -> Result<Option<ChatPost>, EngineError> {
+    /// Its session comes with it, and the turns after the one that `told` reads from the post; none where there is no such session.
+    pub async fn take_due_post(
+        &self,
+        surface: Surface,
+        hold: Span,
+        told: impl Fn(&ChatPost) -> i64,
+    ) -> Result<Option<(ChatPost, Option<ViewWithTurns>)>, EngineError> {
         let mut tx = self.store.begin().await?;
         let now = tx.now();
         // A few, because another worker may take the first of them in the same moment.
         for post in tx.due_posts(surface, now, AT_ONCE).await? {
             if tx.take_post(&post, now.plus(hold)).await? {
+                let view = view_with_turns(&mut tx, &post.session, told(&post)).await?;
                 tx.commit().await?;
-                return Ok(Some(post));
+                return Ok(Some((post, view)));
             }
         }
         Ok(None)
@@ -69,15 +79,18 @@ impl Engine {
     }
 
     /// A session as it stands, with its turns after the one that was told last.
-    pub async fn view_with_turns(&self, session: &SessionId, told: i64) -> Result<Option<(SessionView, Vec<Turn>)>, EngineError> {
-        let mut tx = self.store.begin().await?;
-        let Some(view) = tx.session(session).await? else { return Ok(None) };
-        let turns = tx.turns_of(session, told).await?;
-        Ok(Some((view, turns)))
+    pub async fn view_with_turns(&self, session: &SessionId, told: i64) -> Result<Option<ViewWithTurns>, EngineError> {
+        Ok(view_with_turns(&mut self.store.begin().await?, session, told).await?)
     }
 
     /// A session as it stands.
     pub async fn view(&self, session: &SessionId) -> Result<Option<SessionView>, EngineError> {
         Ok(self.store.begin().await?.session(session).await?)
     }
+}
+
+async fn view_with_turns(tx: &mut Tx, session: &SessionId, told: i64) -> Result<Option<ViewWithTurns>, StoreError> {
+    let Some(view) = tx.session(session).await? else { return Ok(None) };
+    let turns = tx.turns_of(session, told).await?;
+    Ok(Some((view, turns)))
 }

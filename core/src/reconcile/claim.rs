@@ -111,9 +111,12 @@ impl Reconciler {
     async fn lease_and_intend(&self, tx: &mut Tx, resource: &ResourceName, plan: &Plan) -> Result<Option<Lease>, StoreError> {
         let Some(lease) = tx.lease(resource, &self.worker, LEASE).await? else { return Ok(None) };
         let again = tx.now().plus(LEASE);
-        for opening in plan.intended_for() {
+        for opening in plan.removing.iter().chain(&plan.watching).chain(&plan.untried) {
             tx.save_opening(opening, Some(again), plan.at).await?;
         }
+        // Of these the intent is one more try, and nothing else.
+        let tried = plan.adding.iter().chain(&plan.remarking);
+        tx.try_openings(tried.map(|(opening, _)| &opening.id), again).await?;
         Ok(Some(lease))
     }
 }

@@ -73,12 +73,7 @@ impl Plan {
 
     /// Every opening of the plan.
     pub fn openings(&self) -> impl Iterator<Item = &Opening> {
-        self.intended_for().chain(&self.settled).chain(&self.waiting)
-    }
-
-    /// The openings whose intent is written before anything is done about them: a session must not join what is about to go.
-    pub fn intended_for(&self) -> impl Iterator<Item = &Opening> {
-        self.acted_on().chain(&self.untried)
+        self.acted_on().chain(&self.untried).chain(&self.settled).chain(&self.waiting)
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::rows::{AT_ONCE, Reader, placeholders};
+use super::rows::{Reader, batches, placeholders, places_after};
 use super::{StoreError, Tx};
 use crate::domain::{
     AddressFamily, HeldRule, HostAddress, MemberName, Opening, OpeningId, OpeningState, ProviderRuleId, ResourceName, RuleOwner,
@@ -104,11 +104,10 @@ impl Tx {
         resource: &ResourceName,
         adding: &[OpeningId],
     ) -> Result<Vec<WishedOpening>, StoreError> {
-        let places: Vec<_> = (0..adding.len()).map(|at| format!("${}", at + 3)).collect();
-        let of_additions = if places.is_empty() {
-            String::new()
-        } else {
-            format!("UNION ALL SELECT address FROM openings WHERE id IN ({})", places.join(", "))
+        let named = batches(adding.iter().map(OpeningId::as_str)).concat();
+        let of_additions = match named.len() {
+            0 => String::new(),
+            many => format!("UNION ALL SELECT address FROM openings WHERE id IN {}", places_after(2, many)),
         };
         let sql = format!(
             "SELECT {COLUMNS} FROM openings WHERE resource = $1 AND state <> 'GONE' AND state <> 'QUARANTINED' AND address IN
@@ -117,8 +116,8 @@ impl Tx {
              ORDER BY created_at, id"
         );
         let mut query = sqlx::query(AssertSqlSafe(sql)).bind(resource.as_str()).bind(self.now.as_millis());
-        for id in adding {
-            query = query.bind(id.as_str());
+        for id in &named {
+            query = query.bind(*id);
         }
         let rows = query.fetch_all(&mut *self.inner).await?;
         let mut due = self.with_wishes(&rows).await?;
@@ -161,7 +160,7 @@ impl Tx {
     /// The same of many openings; none where an opening is not wanted. Of the sessions that want it, the one that began first is named.
     pub async fn wishes_for(&mut self, openings: &[&OpeningId]) -> Result<BTreeMap<OpeningId, Wish>, StoreError> {
         let mut wishes = BTreeMap::<_, Wish>::new();
-        for some in openings.chunks(AT_ONCE) {
+        for some in batches(openings.iter().map(|opening| opening.as_str())) {
             let sql = format!(
                 "SELECT session_rules.opening AS opening, sessions.id AS id, sessions.member AS member, sessions.expires_at AS until
                  FROM session_rules JOIN sessions ON sessions.id = session_rules.session
@@ -171,7 +170,7 @@ impl Tx {
                 placeholders(1, some.len())
             );
             let query = sqlx::query(AssertSqlSafe(sql));
-            let query = some.iter().fold(query, |query, opening| query.bind(opening.as_str()));
+            let query = some.iter().fold(query, |query, opening| query.bind(*opening));
             for row in &query.fetch_all(&mut *self.inner).await? {
                 let read = Reader::new(row, "sessions", "id")?;
                 let until = read.time("until")?;
@@ -185,6 +184,21 @@ impl Tx {
             }
         }
         Ok(wishes)
+    }
+
+    /// Counts another try of these openings, which are due again at `due_at`: what is planned for them changes nothing else.
+    pub async fn try_openings<'a>(
+        &mut self,
+        openings: impl Iterator<Item = &'a OpeningId>,
+        due_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        for some in batches(openings.map(OpeningId::as_str)) {
+            let sql =
+                format!("UPDATE openings SET attempts = attempts + 1, due_at = $1 WHERE id IN {}", places_after(1, some.len()));
+            let query = sqlx::query(AssertSqlSafe(sql)).bind(due_at.as_millis());
+            some.iter().fold(query, |query, opening| query.bind(*opening)).execute(&mut *self.inner).await?;
+        }
+        Ok(())
     }
 
     /// Writes an opening, and when to look at it again.

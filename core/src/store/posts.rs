@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::rows::{AT_ONCE, Reader, placeholders};
+use super::rows::{Reader, batches, places_after};
 use super::{StoreError, Tx};
 use crate::domain::{PostId, PostKind, SessionId, Surface, Timestamp};
 
@@ -86,15 +86,14 @@ impl Tx {
 
     /// Lets the posts of the sessions that have changed be shown again; the commit does.
     pub(super) async fn write_threads(&mut self) -> Result<(), StoreError> {
-        let threads = Vec::from_iter(std::mem::take(&mut self.threads));
-        for some in threads.chunks(AT_ONCE) {
+        let threads = std::mem::take(&mut self.threads);
+        for some in batches(threads.iter().map(SessionId::as_str)) {
             let sql = format!(
-                "UPDATE posts SET version = version + 1, due_at = COALESCE(due_at, {}) WHERE session IN {}",
-                self.now.as_millis(),
-                placeholders(1, some.len())
+                "UPDATE posts SET version = version + 1, due_at = COALESCE(due_at, $1) WHERE session IN {}",
+                places_after(1, some.len())
             );
-            let query = sqlx::query(AssertSqlSafe(sql));
-            some.iter().fold(query, |query, session| query.bind(session.as_str())).execute(&mut *self.inner).await?;
+            let query = sqlx::query(AssertSqlSafe(sql)).bind(self.now.as_millis());
+            some.iter().fold(query, |query, session| query.bind(*session)).execute(&mut *self.inner).await?;
         }
         Ok(())
     }

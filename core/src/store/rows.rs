@@ -68,10 +68,43 @@ impl<'a> Reader<'a> {
 }
 
 /// So many rows are named in one statement: SQLite takes 32,766 parameters, Postgres 65,535.
-pub(super) const AT_ONCE: usize = 1000;
+const AT_ONCE: usize = 1024;
+
+/// The ids to name in one statement each. The last one is repeated up to a power of two, so that few statements differ: a statement is
+/// prepared once for as long as the connection keeps it.
+pub(super) fn batches<'a>(ids: impl IntoIterator<Item = &'a str>) -> Vec<Vec<&'a str>> {
+    let ids: Vec<_> = ids.into_iter().collect();
+    let padded = |some: &[&'a str]| {
+        let mut padded = some.to_vec();
+        padded.resize(some.len().next_power_of_two(), some.last().copied().unwrap_or_default());
+        padded
+    };
+    ids.chunks(AT_ONCE).map(padded).collect()
+}
+
+/// `($3, $4)`: places for so many values, after the first few of the statement.
+pub(super) fn places_after(first: usize, values: usize) -> String {
+    let places: Vec<_> = (1..=values).map(|at| format!("${}", first + at)).collect();
+    format!("({})", places.join(", "))
+}
 
 /// `($1, $2), ($3, $4)`: the places of so many rows in one statement.
 pub(super) fn placeholders(rows: usize, columns: usize) -> String {
     let row = |row: usize| (1..=columns).map(|column| format!("${}", row * columns + column)).collect::<Vec<_>>().join(", ");
     (0..rows).map(|at| format!("({})", row(at))).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_named_in_batches_of_few_lengths() {
+        let ids: Vec<_> = (0..AT_ONCE + 5).map(|id| id.to_string()).collect();
+        let all = batches(ids.iter().map(String::as_str));
+        assert_eq!(all.iter().map(Vec::len).collect::<Vec<_>>(), [AT_ONCE, 8]);
+        let named: std::collections::BTreeSet<_> = all.concat().into_iter().collect();
+        assert_eq!(named, ids.iter().map(String::as_str).collect(), "each, and no other");
+        assert!(batches([]).is_empty());
+    }
 }

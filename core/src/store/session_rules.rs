@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::rows::{AT_ONCE, Reader, placeholders};
+use super::rows::{Reader, batches, placeholders};
 use super::{StoreError, Tx};
 use crate::domain::{BlockCause, OpeningId, RuleStatus, SessionId, SessionRule, SessionRuleId, Timestamp};
 
@@ -56,7 +56,7 @@ impl Tx {
         sessions: impl Iterator<Item = &'a SessionId>,
     ) -> Result<BTreeMap<SessionId, Vec<RuleStatus>>, StoreError> {
         let mut statuses = BTreeMap::<_, Vec<_>>::new();
-        for some in sessions.collect::<Vec<_>>().chunks(AT_ONCE) {
+        for some in batches(sessions.map(SessionId::as_str)) {
             // Grouped, because a session may have hundreds of rules, and each pass reads them twice.
             let sql = format!(
                 "SELECT MIN(id) AS id, session, status, COUNT(*) AS rules FROM session_rules
@@ -64,7 +64,7 @@ impl Tx {
                 placeholders(1, some.len())
             );
             let query = sqlx::query(AssertSqlSafe(sql));
-            let query = some.iter().fold(query, |query, session| query.bind(session.as_str()));
+            let query = some.iter().fold(query, |query, session| query.bind(*session));
             for row in &query.fetch_all(&mut *self.inner).await? {
                 let read = Reader::new(row, "session_rules", "id")?;
                 let (status, rules) = (read.parsed("status", RuleStatus::parse)?, read.number("rules")?);
@@ -83,7 +83,7 @@ impl Tx {
     /// The same of many openings; none where an opening has none.
     pub async fn rules_on_each(&mut self, openings: &[&OpeningId]) -> Result<BTreeMap<OpeningId, Vec<SessionRule>>, StoreError> {
         let mut rules = BTreeMap::<_, Vec<_>>::new();
-        for some in openings.chunks(AT_ONCE) {
+        for some in batches(openings.iter().map(|opening| opening.as_str())) {
             let sql = format!(
                 "SELECT {COLUMNS} FROM {TABLES}
                  WHERE session_rules.opening IN {} AND session_rules.status <> 'REMOVED' AND session_rules.quarantined_at IS NULL
@@ -91,7 +91,7 @@ impl Tx {
                 placeholders(1, some.len())
             );
             let query = sqlx::query(AssertSqlSafe(sql));
-            let query = some.iter().fold(query, |query, opening| query.bind(opening.as_str()));
+            let query = some.iter().fold(query, |query, opening| query.bind(*opening));
             for row in &query.fetch_all(&mut *self.inner).await? {
                 let rule = rule_from(row)?;
                 rules.entry(rule.opening.clone()).or_default().push(rule);

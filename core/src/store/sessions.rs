@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::rows::{AT_ONCE, Reader, placeholders};
+use super::rows::{Reader, batches, placeholders};
 use super::{StoreError, Tx};
 use crate::domain::{
     Addresses, Approval, EndReason, Ending, HostAddress, Identity, LearntBy, MemberName, ResourceName, Session, SessionId, Span,
@@ -85,8 +85,8 @@ impl Tx {
 
     /// These sessions, by id, locked until the transaction ends.
     pub async fn lock_sessions(&mut self, ids: &BTreeSet<SessionId>) -> Result<Vec<Session>, StoreError> {
-        let (ids, mut sessions) = (Vec::from_iter(ids), Vec::with_capacity(ids.len()));
-        for some in ids.chunks(AT_ONCE) {
+        let mut sessions = Vec::with_capacity(ids.len());
+        for some in batches(ids.iter().map(SessionId::as_str)) {
             // Postgres locks in the order in which it sorts: no other writer changes an id.
             let sql = format!(
                 "SELECT {COLUMNS} FROM sessions WHERE id IN {} AND quarantined_at IS NULL ORDER BY id {}",
@@ -94,7 +94,7 @@ impl Tx {
                 self.dialect.pick("", "FOR UPDATE")
             );
             let query = sqlx::query(AssertSqlSafe(sql));
-            let rows = some.iter().fold(query, |query, id| query.bind(id.as_str())).fetch_all(&mut *self.inner).await?;
+            let rows = some.iter().fold(query, |query, id| query.bind(*id)).fetch_all(&mut *self.inner).await?;
             sessions.extend(rows.iter().map(session_from).collect::<Result<Vec<_>, _>>()?);
         }
         Ok(sessions)

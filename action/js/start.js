@@ -6,6 +6,7 @@ const fs = require("node:fs");
 const os = require("node:os");
 const path = require("node:path");
 
+const download = require("./download");
 const release = require("./release.json");
 const platform = `${process.platform}-${process.arch}`;
 const suffix = process.platform === "win32" ? ".exe" : "";
@@ -24,7 +25,10 @@ async function find() {
   }
   // What lies in the cache is checked as well: other steps can write there.
   if (fs.existsSync(program) && sha256(fs.readFileSync(program)) === pinned) return program;
-  const bytes = await download(`${release.url}/v${release.version}/entryguard-action-${platform}${suffix}`);
+  const url = `${release.url}/v${release.version}/entryguard-action-${platform}${suffix}`;
+  const bytes = await download(url).catch((error) => {
+    throw new Error(`${url} cannot be fetched (${error.message}). Name a program in ENTRYGUARD_ACTION_BIN instead.`);
+  });
   if (sha256(bytes) !== pinned) {
     throw new Error(`The program that was downloaded for ${platform} is not the one of this version; it was not run.`);
   }
@@ -33,14 +37,6 @@ async function find() {
   fs.writeFileSync(fresh, bytes, { mode: 0o755 });
   fs.renameSync(fresh, program);
   return program;
-}
-
-async function download(url) {
-  const answer = await fetch(url, { signal: AbortSignal.timeout(60000) }).catch((error) => {
-    throw new Error(`${url} cannot be reached (${error.cause?.code ?? error.message}). Name a program in ENTRYGUARD_ACTION_BIN instead.`);
-  });
-  if (!answer.ok) throw new Error(`${url} answered ${answer.status}. Name a program in ENTRYGUARD_ACTION_BIN instead.`);
-  return Buffer.from(await answer.arrayBuffer());
 }
 
 function sha256(bytes) {

@@ -33,6 +33,7 @@ mod in_discord;
 mod link;
 mod lint;
 mod lost;
+mod networks;
 mod observability;
 mod oidc;
 mod operations;

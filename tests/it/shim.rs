@@ -1,12 +1,14 @@
 //! The action's few lines of JavaScript: which program they run, and that they run no other.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use axum::Router;
-use entryguard_tests::{Listener, SOON, eventually, search_path};
-use serde_json::json;
+use entryguard_tests::{ForwardProxy, Listener, SOON, eventually, search_path};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
 
 /// A program that says that it was run, for which phase.
 const PROGRAM: &str = "#!/bin/sh\necho \"ran $1\"\nexit 7\n";
@@ -14,7 +16,7 @@ const PROGRAM: &str = "#!/bin/sh\necho \"ran $1\"\nexit 7\n";
 /// A checkout of the action whose release is on loopback.
 struct Checkout {
     place: tempfile::TempDir,
-    _release: Listener,
+    _release: Option<Listener>,
 }
 
 struct Ran {
@@ -26,15 +28,20 @@ impl Checkout {
     /// A release that serves these bytes, and pins these.
     async fn with_release(served: &'static str, pinned: Option<&str>) -> Self {
         let release = Listener::serve(Router::new().fallback(async move || served)).await;
+        let checkout = Self::of_release_at(&release.address, pinned);
+        Self { _release: Some(release), ..checkout }
+    }
+
+    /// A release at this address, which pins these bytes.
+    fn of_release_at(url: &str, pinned: Option<&str>) -> Self {
         let place = tempfile::tempdir().unwrap();
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("action/js");
-        for name in ["main.js", "post.js", "start.js"] {
-            std::fs::copy(source.join(name), place.path().join(name)).unwrap();
+        for file in std::fs::read_dir(root().join("action/js")).unwrap().map(|entry| entry.unwrap().path()) {
+            std::fs::copy(&file, place.path().join(file.file_name().unwrap())).unwrap();
         }
         let pins = pinned.map_or(json!({}), |pinned| json!({ platform(): hex::encode(Sha256::digest(pinned)) }));
-        let release_file = json!({ "version": "1.2.3", "url": release.address, "sha256": pins });
+        let release_file = json!({ "version": "1.2.3", "url": url, "sha256": pins });
         std::fs::write(place.path().join("release.json"), release_file.to_string()).unwrap();
-        Self { place, _release: release }
+        Self { place, _release: None }
     }
 
     async fn run(&self, phase: &str) -> Ran {
@@ -52,6 +59,7 @@ impl Checkout {
         command
             .env("RUNNER_TOOL_CACHE", self.place.path().join("cache"))
             .env("NO_PROXY", "*")
+            .env_remove("no_proxy")
             .env_remove("ENTRYGUARD_ACTION_BIN");
         command.envs(environment.iter().copied());
         command
@@ -69,6 +77,32 @@ impl Checkout {
         let architecture = if cfg!(target_arch = "x86_64") { "x64" } else { "arm64" };
         self.place.path().join("cache/entryguard-action/1.2.3").join(architecture).join("entryguard-action")
     }
+}
+
+/// A release over TLS, and a proxy that is reached over TLS: see `tests/tls`.
+struct TlsRelease {
+    port: u16,
+    _node: Child,
+}
+
+impl TlsRelease {
+    /// One whose program is this.
+    async fn serve(program: &str) -> Self {
+        let mut command = Command::new("node");
+        command.arg(root().join("tests/tls/release.js")).arg(program).env("PATH", search_path());
+        let mut node = command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn().expect("Node.js starts");
+        let line = BufReader::new(node.stdout.take().unwrap()).lines().next_line().await.unwrap();
+        Self { port: line.expect("a port").parse().unwrap(), _node: node }
+    }
+
+    /// Whom Node.js is to trust for it.
+    fn certificate() -> String {
+        root().join("tests/tls/release.pem").to_str().unwrap().to_owned()
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
 fn platform() -> String {
@@ -146,4 +180,130 @@ async fn where_there_is_no_program_main_says_what_to_do_and_post_fails_nothing()
     let own = checkout.own("echo \"ran $1\"\nexit 7");
     let ran = checkout.run_with("main", &[("ENTRYGUARD_ACTION_BIN", &own)]).await;
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(7), "ran main\n"));
+}
+
+const RELEASE: &str = "https://release.example.invalid";
+
+#[tokio::test]
+async fn the_program_is_fetched_through_a_tunnel_of_the_proxy_which_reads_no_more_than_where_to() {
+    let release = TlsRelease::serve(PROGRAM).await;
+    let trusted = TlsRelease::certificate();
+    // GitHub, too, leads from one host to another. Node.js may have been told to use the proxy by its own rules.
+    let hosts = ["CONNECT release.example.invalid:443 HTTP/1.1", "CONNECT assets.example.invalid:443 HTTP/1.1"];
+    for (name, path, asked, by_node) in [
+        ("HTTPS_PROXY", "", &hosts[..1], "0"),
+        ("https_proxy", "/moved", &hosts[..], "0"),
+        ("HTTPS_PROXY", "/moved", &hosts[..], "1"),
+    ] {
+        let proxy = ForwardProxy::to(release.port).await;
+        let checkout = Checkout::of_release_at(&format!("{RELEASE}{path}"), Some(PROGRAM));
+        let url = proxy.url_for("ana:hunter%2F2");
+        let by_node = ("NODE_USE_ENV_PROXY", by_node);
+        let environment = [(name, url.as_str()), ("NO_PROXY", ""), ("NODE_EXTRA_CA_CERTS", &trusted), by_node];
+        let ran = checkout.run_with("main", &environment).await;
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(7), "ran main\n"), "{path}");
+        assert_eq!(proxy.asked_for(), asked);
+        for head in proxy.asked() {
+            // ana:hunter/2
+            assert!(head.to_ascii_lowercase().contains("proxy-authorization: basic yw5homh1bnrlci8y\r\n"), "{head}");
+            assert!(!head.contains("entryguard-action-"), "{head}");
+        }
+    }
+    // A proxy that is reached over TLS itself.
+    let checkout = Checkout::of_release_at(RELEASE, Some(PROGRAM));
+    let url = format!("https://127.0.0.1:{}", release.port);
+    let ran = checkout.run_with("main", &[("HTTPS_PROXY", &url), ("NO_PROXY", ""), ("NODE_EXTRA_CA_CERTS", &trusted)]).await;
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(7), "ran main\n"));
+}
+
+#[tokio::test]
+async fn a_program_that_cannot_be_fetched_through_the_proxy_is_not_fetched_and_the_step_says_why() {
+    let release = TlsRelease::serve(PROGRAM).await;
+    let (proxy, nowhere) = (ForwardProxy::to(release.port).await, ForwardProxy::to_nowhere().await);
+    let (through, refused) = (proxy.url(), nowhere.url_for("ana:hunter2"));
+    let trusted = TlsRelease::certificate();
+    let host = refused.rsplit('@').next().unwrap();
+    let plain = RELEASE.replace("https", "http");
+    for (url, name, proxy, certificate, why) in [
+        (RELEASE, "HTTPS_PROXY", refused.as_str(), trusted.as_str(), format!("the proxy {host} answered 502")),
+        (&plain, "HTTP_PROXY", &refused, &trusted, "release.example.invalid answered 502".to_owned()),
+        (RELEASE, "HTTPS_PROXY", "socks5://ana:hunter2@127.0.0.1:1", &trusted, "HTTPS_PROXY has to be like http://".to_owned()),
+        (RELEASE, "HTTPS_PROXY", "127.0.0.1:1", &trusted, "connect ECONNREFUSED 127.0.0.1:1".to_owned()),
+        (RELEASE, "HTTPS_PROXY", &through, "", "self-signed certificate".to_owned()),
+        (&format!("{RELEASE}/plain"), "HTTPS_PROXY", &through, &trusted, "leads from https:// to http://".to_owned()),
+        (&format!("{RELEASE}/round"), "HTTPS_PROXY", &through, &trusted, "more than 5 redirects".to_owned()),
+    ] {
+        let checkout = Checkout::of_release_at(url, Some(PROGRAM));
+        let ran = checkout.run_with("main", &[(name, proxy), ("NO_PROXY", ""), ("NODE_EXTRA_CA_CERTS", certificate)]).await;
+        let said = &ran.stdout;
+        assert!(ran.code == Some(1) && said.contains("cannot be fetched (") && said.contains(&why), "{why}: {said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+    // What is read on the way names the whole address, and shows the proxy its password.
+    let asked = nowhere.asked().pop().unwrap();
+    assert!(asked.starts_with(&format!("GET {plain}/v1.2.3/entryguard-action-{} HTTP/1.1\r\n", platform())), "{asked}");
+    let asked = asked.to_ascii_lowercase();
+    assert!(
+        asked.contains("\r\nproxy-authorization: basic yw5homh1bnrlcji=\r\n") && !asked.contains("\r\nauthorization:"),
+        "{asked}"
+    );
+}
+
+#[tokio::test]
+async fn the_proxies_of_the_download_are_those_of_the_program_itself() {
+    let by_no_proxy =
+        |named: &str| json!({ "HTTPS_PROXY": "http://p.example:1", "HTTP_PROXY": "p.example:2", "no_proxy": named });
+    let named = |named: &str, url: &str, is_direct: bool| {
+        let proxy = if url.starts_with("https") { "p.example:1" } else { "p.example:2" };
+        (by_no_proxy(named), url.to_owned(), if is_direct { "direct" } else { proxy })
+    };
+    let mut cases = vec![
+        (json!({}), "https://github.com".to_owned(), "direct"),
+        (json!({ "HTTP_PROXY": "p.example:2" }), "https://github.com".to_owned(), "direct"),
+        (json!({ "HTTPS_PROXY": " ", "https_proxy": "p.example:3" }), "https://github.com".to_owned(), "p.example:3"),
+        (json!({ "HTTPS_PROXY": "p.example:4", "https_proxy": "p.example:5" }), "https://github.com".to_owned(), "p.example:4"),
+    ];
+    for (no_proxy, url, is_direct) in [
+        ("corp.example", "https://corp.example", true),
+        ("CORP.example", "https://guard.corp.EXAMPLE", true),
+        ("corp.example", "https://acorp.example", false),
+        (".corp.example", "https://guard.corp.example", true),
+        ("*.corp.example", "https://guard.corp.example", true),
+        ("*.corp.example", "https://other.example", false),
+        ("a.example, corp.example", "https://corp.example", true),
+        ("a.example corp.example", "https://corp.example", true),
+        ("corp.example:8443", "https://corp.example:8443", true),
+        ("10.0.0.0/8", "https://10.1.2.3", true),
+        ("10.0.0.0/8", "https://11.1.2.3", false),
+        ("10.0.0.0/99", "https://10.1.2.3", false),
+        ("10.0.0.0/", "https://10.1.2.3", false),
+        ("10.0.0.5", "https://10.0.0.5:8443", true),
+        ("10.0.0.5:8443", "https://10.0.0.5:8443", true),
+        ("2001:db8::/32", "https://[2001:db8::1]", true),
+        ("2001:db8::/32", "https://[2001:db9::1]", false),
+        ("[2001:db8::1]", "https://[2001:db8::1]:8443", true),
+        ("*", "https://github.com", true),
+        ("", "https://github.com", false),
+        ("", "http://10.0.0.1", false),
+        ("", "http://localhost:8080", true),
+        ("", "https://127.1.2.3", true),
+        ("", "http://[::1]:8080", true),
+        ("", "http://169.254.169.254/latest/meta-data", true),
+        ("", "http://[fd00:ec2::254]/latest", true),
+        ("", "http://metadata.google.internal/computeMetadata", true),
+    ] {
+        cases.push(named(no_proxy, url, is_direct));
+    }
+    let asked: Vec<_> = cases.iter().map(|(environment, url, _)| json!([environment, url])).collect();
+    let script = "const { proxyTo } = require(process.argv[1]);\
+                  const ways = JSON.parse(process.argv[2]).map(([env, url]) => proxyTo(new URL(url), env)?.host ?? 'direct');\
+                  console.log(JSON.stringify(ways));";
+    let mut command = Command::new("node");
+    command.args(["-e", script]).arg(root().join("action/js/proxies.js")).arg(Value::from(asked).to_string());
+    let output = command.env("PATH", search_path()).output().await.expect("Node.js starts");
+    let ways: Vec<String> = serde_json::from_slice(&output.stdout).expect("the ways");
+    for ((environment, url, wanted), way) in cases.iter().zip(&ways) {
+        assert_eq!(way, wanted, "{url} with {environment}");
+    }
+    assert_eq!(ways.len(), cases.len());
 }

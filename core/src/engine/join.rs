@@ -212,7 +212,45 @@ impl fmt::Display for Joining {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::testing::OnSqlite;
     use crate::random::SystemRandom;
+
+    const CONFIG: &str = r#"
+[[member]]
+name = "ana"
+identities = ["slack:T/ANA"]
+[[member]]
+name = "ben"
+identities = ["slack:T/BEN"]
+"#;
+
+    #[tokio::test]
+    async fn of_many_codes_of_one_account_the_newest_work_and_the_log_does_not_grow_with_the_others() {
+        let on = OnSqlite::with(CONFIG).await;
+        let engine = &on.engine;
+        let caller = |identity: &str| engine.caller(&identity.parse().unwrap(), Surface::Slack).unwrap();
+        let (ana, elsewhere) = (caller("slack:T/ANA"), "discord:G/7".parse().unwrap());
+        let of_another = engine.issue_join_code(&caller("slack:T/BEN")).await.unwrap();
+        let mut codes = Vec::new();
+        for _ in 0..MOST_LINKS + 5 {
+            codes.push(engine.issue_join_code(&ana).await.unwrap().code);
+            on.clock.advance(Span::from_seconds(1));
+        }
+        for (number, code) in codes.iter().enumerate() {
+            let works = engine.look_at_join_code(&elsewhere, code).await.is_ok();
+            assert_eq!(works, number >= 5, "code {number}");
+        }
+        assert!(engine.look_at_join_code(&elsewhere, &of_another.code).await.is_ok(), "another account's is left alone");
+        let log = engine.store.audit_page(engine.store.audit_range(None, None).await.unwrap(), 1_000).await.unwrap();
+        let recorded = log.iter().filter(|entry| entry.action == AuditAction::JoinCodeIssued.as_str());
+        assert_eq!(recorded.count(), usize::try_from(MOST_LINKS + 1).unwrap());
+        // Places are free again when codes are over, and each code that takes one is recorded.
+        on.clock.advance(CODE_LIFE);
+        let again = engine.issue_join_code(&ana).await.unwrap();
+        assert!(engine.look_at_join_code(&elsewhere, &again.code).await.is_ok());
+        let left = engine.look_at_join_code(&elsewhere, codes.last().unwrap()).await;
+        assert!(matches!(left, Err(EngineError::JoinCodeUnknown(_))), "{left:?}");
+    }
 
     #[test]
     fn a_code_is_read_however_it_is_typed() {

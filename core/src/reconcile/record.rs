@@ -29,9 +29,11 @@ const WAIT: Span = Span::from_seconds(5);
 const WHILE_MISSING: Span = Span::from_seconds(60);
 
 /// What is wanted of an opening.
-struct Wanted {
+struct Wanted<'a> {
     wish: Option<Wish>,
     rules: Vec<SessionRule>,
+    /// The sessions of those rules, locked.
+    sessions: &'a Sessions,
 }
 
 /// An opening as it was recorded.
@@ -75,8 +77,9 @@ impl Reconciler {
         let (mut wishes, mut rules) = (tx.wishes_for(&ids).await?, tx.rules_on_each(&ids).await?);
         for Worked { claim, verdicts, .. } in &ours {
             for (opening, verdict) in verdicts {
-                let wanted = Wanted { wish: wishes.remove(&opening.id), rules: rules.remove(&opening.id).unwrap_or_default() };
-                let one = self.record_one(&mut tx, claim.plan.at, opening.clone(), verdict.clone(), wanted, &sessions).await?;
+                let (wish, rules) = (wishes.remove(&opening.id), rules.remove(&opening.id).unwrap_or_default());
+                let wanted = Wanted { wish, rules, sessions: &sessions };
+                let one = self.record_one(&mut tx, claim.plan.at, opening.clone(), verdict.clone(), wanted).await?;
                 out_of_sight.extend(one.out_of_sight.then_some(opening));
                 recorded.push(one);
             }
@@ -117,8 +120,7 @@ impl Reconciler {
         read_at: Timestamp,
         mut opening: Opening,
         verdict: Option<Verdict>,
-        Wanted { wish, rules }: Wanted,
-        sessions: &Sessions,
+        Wanted { wish, rules, sessions }: Wanted<'_>,
     ) -> Result<Recorded, StoreError> {
         let now = tx.now();
         let closing = opening.is_closing();

@@ -15,8 +15,8 @@ use crate::crowd::Crowd;
 
 /// Rules that one read shows.
 const PAGE: usize = 1000;
-/// Openings that one call adds.
-const ADDITIONS_A_CALL: u32 = 6;
+/// Openings with the same expiry that one call adds.
+const ADDITIONS_A_CALL: u32 = 24;
 /// What one opening consists of.
 pub const PART: &str = "tcp 22";
 
@@ -180,7 +180,7 @@ impl Group {
     }
 
     /// Makes the rules of one call.
-    fn make(&self, additions: &[Addition]) {
+    fn make(&self, additions: &[&Addition]) {
         for addition in additions {
             let id = {
                 let mut state = self.cloud.state();
@@ -231,7 +231,10 @@ impl Allowlist for Group {
     }
 
     async fn add(&self, additions: &[Addition]) -> Result<(), ProviderError> {
-        for call in additions.chunks(ADDITIONS_A_CALL as usize) {
+        let mut additions: Vec<_> = additions.iter().collect();
+        additions.sort_by_key(|addition| addition.until.as_seconds());
+        let together = additions.chunk_by(|one, other| one.until.as_seconds() == other.until.as_seconds());
+        for call in together.flat_map(|together| together.chunks(ADDITIONS_A_CALL as usize)) {
             self.cloud.state().calls.add += 1;
             self.cloud.call(|state| &mut state.add).await?;
             if self.len() + call.len() > self.quota.load(Ordering::Relaxed) {

@@ -70,8 +70,19 @@ pub struct CallLimits {
     pub mark: ApiLimit,
     /// [`Allowlist::remove`].
     pub remove: ApiLimit,
-    /// How many additions go into one call.
+    /// How many additions with the same expiry go into one call. Those with another expiry need another call.
     pub additions_a_call: u32,
+}
+
+impl CallLimits {
+    /// How many calls add openings with these expiries. Tags hold them to the second.
+    pub fn calls_to_add(&self, expiries: impl IntoIterator<Item = Timestamp>) -> usize {
+        let mut together = BTreeMap::<_, usize>::new();
+        for expiry in expiries {
+            *together.entry(expiry.as_seconds()).or_default() += 1;
+        }
+        together.values().map(|openings| openings.div_ceil(self.additions_a_call.max(1) as usize)).sum()
+    }
 }
 
 /// The allowlists of all configured resources.

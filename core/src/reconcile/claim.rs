@@ -9,7 +9,7 @@ use crate::provider::CallLimits;
 use crate::store::{Claimable, Lease, StoreError, Tx};
 
 use super::plan::{Plan, plan};
-use super::purse::{Purse, additions, each, most_additions, needs};
+use super::purse::{Purse, additions, additions_of_one_pass, each, keep_marks_of_one_pass, most_additions, needs};
 use super::{Hold, LEASE, Reconciler, hold, measure};
 
 /// Due resources looked at in one claim.
@@ -89,14 +89,23 @@ impl Reconciler {
         purse: &mut Purse,
     ) -> Result<Result<Plan, Span>, StoreError> {
         // The rest stays due.
-        let adding = tx.due_additions(&due.resource, limits.map_or(MOST_ADDITIONS, most_additions)).await?;
-        // Planning reads what is wanted of each opening, so calls that cannot be had yet are found out before it.
-        if let Some(limits) = limits.filter(|_| !due.closing && !adding.is_empty())
-            && let Err(wait) = purse.look(tx, &[additions(adding.len(), limits)]).await?
-        {
-            return Ok(Err(wait));
+        let mut adding = tx.due_additions(&due.resource, limits.map_or(MOST_ADDITIONS, most_additions)).await?;
+        if let Some(limits) = limits.filter(|_| !adding.is_empty()) {
+            let wishes = tx.wishes_for(&adding.iter().collect::<Vec<_>>()).await?;
+            adding = additions_of_one_pass(adding, &wishes, limits);
+            // Planning reads much more, so calls that cannot be had yet are found out before it.
+            let expiries = adding.iter().filter_map(|opening| wishes.get(opening)).map(|wish| wish.until);
+            if !due.closing
+                && let Err(wait) = purse.look(tx, &[additions(expiries, limits)]).await?
+            {
+                return Ok(Err(wait));
+            }
         }
-        let plan = plan(tx.now(), &tx.due_openings(&due.resource, &adding).await?).intended();
+        let mut plan = plan(tx.now(), &tx.due_openings(&due.resource, &adding).await?);
+        if let Some(limits) = limits {
+            keep_marks_of_one_pass(&mut plan, limits);
+        }
+        let plan = plan.intended();
         let Some(limits) = limits else { return Ok(Ok(plan)) };
         let (urgent, rest) = needs(&plan, limits);
         let all = [urgent.as_slice(), rest.as_slice()].concat();

@@ -1,17 +1,18 @@
 //! What the providers' limits let one claim take: calls are counted in the same transaction as the intent to make them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{ApiLimit, Bucket, Span};
+use crate::domain::{ApiLimit, Bucket, OpeningId, Span, Timestamp};
 use crate::provider::CallLimits;
 use crate::store::{StoreError, Tx};
 
-use super::{Plan, Reconciler, measure};
+use super::{Plan, Reconciler, Wish, measure};
 
 /// Calls that a removal may need too leave it this part of the burst.
 const KEPT_FOR_REMOVALS: u32 = 40;
-/// One pass adds no more than this part of a burst can: what needs more than a full bucket holds would wait for ever, and all behind it.
-const MOST_ADDITIONS: u32 = 20;
+/// One pass adds and marks no more than this part of a burst can: what needs more than a full bucket holds would wait for ever, and all
+/// behind it.
+const MOST_OF_ONE_PASS: u32 = 20;
 
 /// Calls of one API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,10 +111,11 @@ pub(super) fn needs(plan: &Plan, limits: &CallLimits) -> (Vec<Need>, Vec<Need>) 
     let keeping = |limit| keeping(limit, limits);
     let mut rest = Vec::new();
     if !plan.adding.is_empty() {
-        rest.push(additions(plan.adding.len(), limits));
+        rest.push(additions(plan.adding.iter().map(|(_, wish)| wish.until), limits));
     }
     if !plan.remarking.is_empty() {
-        rest.push(need(&limits.mark, 1, keeping(&limits.mark)));
+        let expiries: BTreeSet<_> = plan.remarking.iter().map(|(_, wish)| wish.until.as_seconds()).collect();
+        rest.push(need(&limits.mark, expiries.len(), keeping(&limits.mark)));
     }
     if urgent.is_empty() && plan.calls_provider() {
         rest.push(need(&limits.observe, 1, keeping(&limits.observe)));
@@ -121,10 +123,38 @@ pub(super) fn needs(plan: &Plan, limits: &CallLimits) -> (Vec<Need>, Vec<Need>) 
     (urgent, rest)
 }
 
-/// What so many additions need.
-pub(super) fn additions(openings: usize, limits: &CallLimits) -> Need {
-    let calls = openings.div_ceil(limits.additions_a_call.max(1) as usize);
-    need(&limits.add, calls, keeping(&limits.add, limits))
+/// What additions with these expiries need.
+pub(super) fn additions(expiries: impl IntoIterator<Item = Timestamp>, limits: &CallLimits) -> Need {
+    need(&limits.add, limits.calls_to_add(expiries), keeping(&limits.add, limits))
+}
+
+/// Of additions, the oldest first, those that one pass may make. Where their expiries differ, few of them share a call.
+pub(super) fn additions_of_one_pass(
+    mut adding: Vec<OpeningId>,
+    wishes: &BTreeMap<OpeningId, Wish>,
+    limits: &CallLimits,
+) -> Vec<OpeningId> {
+    let (mut calls, mut together) = (0, BTreeMap::<_, u32>::new());
+    let fitting = adding.iter().take_while(|opening| {
+        if let Some(wish) = wishes.get(*opening) {
+            let in_call = together.entry(wish.until.as_seconds()).or_default();
+            calls += usize::from(in_call.is_multiple_of(limits.additions_a_call.max(1)));
+            *in_call += 1;
+        }
+        calls <= most_calls(&limits.add)
+    });
+    let fitting = fitting.count();
+    adding.truncate(fitting);
+    adding
+}
+
+/// Leaves of a plan's marks those that one pass may write: each expiry needs a call. The rest stays due.
+pub(super) fn keep_marks_of_one_pass(plan: &mut Plan, limits: &CallLimits) {
+    let mut expiries = BTreeSet::new();
+    plan.remarking.retain(|(_, wish)| {
+        let expiry = wish.until.as_seconds();
+        expiries.contains(&expiry) || expiries.len() < most_calls(&limits.mark) && expiries.insert(expiry)
+    });
 }
 
 fn need(limit: &ApiLimit, calls: usize, kept: u32) -> Need {
@@ -144,8 +174,12 @@ pub(super) fn each(limits: &CallLimits) -> [&ApiLimit; 4] {
 
 /// How many openings one pass may add.
 pub(super) fn most_additions(limits: &CallLimits) -> usize {
-    let calls = (limits.add.burst * MOST_ADDITIONS).div_ceil(100).max(1);
-    (calls * limits.additions_a_call.max(1)) as usize
+    most_calls(&limits.add) * limits.additions_a_call.max(1) as usize
+}
+
+/// How many calls to an API that may wait one pass makes.
+fn most_calls(limit: &ApiLimit) -> usize {
+    (limit.burst * MOST_OF_ONE_PASS).div_ceil(100).max(1) as usize
 }
 
 /// One look at a list, for whoever is in no hurry.
@@ -165,4 +199,76 @@ pub(super) fn one_removal(limits: &CallLimits) -> [Need; 2] {
 
 fn kept(limit: &ApiLimit) -> u32 {
     limit.burst * KEPT_FOR_REMOVALS / 100
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{HostAddress, MemberName, Opening, OpeningState, ResourceName, SessionId};
+
+    const START: i64 = 1_000_000;
+
+    fn limits() -> CallLimits {
+        let limit = |api: &str| ApiLimit { api: api.to_owned(), burst: 50, per_second: 5 };
+        let [observe, add, mark, remove] = ["observe", "add", "mark", "remove"].map(limit);
+        CallLimits { observe, add, mark, remove, additions_a_call: 24 }
+    }
+
+    fn id(number: usize) -> OpeningId {
+        OpeningId::from_stored(format!("{number:04}"))
+    }
+
+    fn wish(seconds: i64) -> Wish {
+        Wish {
+            until: Timestamp::from_millis(START + 1000 * seconds),
+            session: SessionId::from_stored("s"),
+            member: MemberName::new("ana").unwrap(),
+        }
+    }
+
+    fn opening(number: usize) -> Opening {
+        Opening {
+            id: id(number),
+            resource: ResourceName::new("bastion").unwrap(),
+            address: HostAddress::parse("93.184.216.34").unwrap(),
+            state: OpeningState::Adding,
+            rules: Vec::new(),
+            marked_until: None,
+            unseen_since: None,
+            attempts: 0,
+            error: None,
+        }
+    }
+
+    /// How many of so many additions one pass makes, and with how many calls, where so many of them in a row have the same expiry.
+    fn of_one_pass(additions: usize, alike: usize) -> (usize, u32) {
+        let wishes: BTreeMap<_, _> = (0..additions).map(|number| (id(number), wish((number / alike) as i64))).collect();
+        let chosen = additions_of_one_pass((0..additions).map(id).collect(), &wishes, &limits());
+        assert!(chosen.iter().eq(wishes.keys().take(chosen.len())), "the oldest first");
+        let plan = Plan {
+            adding: chosen.iter().map(|chosen| (opening(0), wishes[chosen].clone())).collect(),
+            ..Plan::nothing(Timestamp::from_millis(START))
+        };
+        let (_, rest) = needs(&plan, &limits());
+        (chosen.len(), rest.iter().find(|need| need.limit.api == "add").map_or(0, |need| need.calls))
+    }
+
+    #[test]
+    fn a_call_for_each_expiry_is_counted_and_one_pass_makes_no_more_calls_than_a_fifth_of_the_burst() {
+        assert_eq!(of_one_pass(20, 20), (20, 1));
+        assert_eq!(of_one_pass(240, 240), (240, 10));
+        assert_eq!(of_one_pass(240, 6), (60, 10), "what does not fit stays due");
+        assert_eq!(of_one_pass(240, 1), (10, 10));
+        assert_eq!(of_one_pass(50, 25), (50, 4));
+    }
+
+    #[test]
+    fn a_mark_for_each_expiry_is_counted_and_one_pass_writes_no_more_of_them_than_a_fifth_of_the_burst() {
+        let remarking = (0..24).map(|number| (opening(number), wish(number as i64 / 2))).collect();
+        let mut plan = Plan { remarking, ..Plan::nothing(Timestamp::from_millis(START)) };
+        keep_marks_of_one_pass(&mut plan, &limits());
+        assert_eq!(plan.remarking.len(), 20);
+        let (_, rest) = needs(&plan, &limits());
+        assert_eq!(rest.iter().find(|need| need.limit.api == "mark").map(|need| need.calls), Some(10));
+    }
 }

@@ -90,7 +90,9 @@ impl<C: Chat> OutboxWorker<C> {
         if let Next::Table { turn } = next {
             // What is posted is saved first: a crash must not post it again.
             post.due_at = Some(self.engine.now().plus(HOLD));
-            self.engine.save_post(&post).await?;
+            if !self.save(&mut post).await? {
+                return Ok(true);
+            }
             let told = read::<Posted>(post.posted.as_deref()).told;
             let session = self.engine.view_with_turns(&post.session, told).await?;
             next = self.show(&mut post, session, Some(turn)).await?;
@@ -99,8 +101,17 @@ impl<C: Chat> OutboxWorker<C> {
             Next::At(due_at) => due_at,
             Next::Table { turn } => Some(turn),
         };
-        self.engine.save_post(&post).await?;
+        self.save(&mut post).await?;
         Ok(true)
+    }
+
+    /// Saves a post, for as long as it is ours.
+    async fn save(&self, post: &mut ChatPost) -> Result<bool, EngineError> {
+        let saved = self.engine.save_post(post).await?;
+        if !saved {
+            tracing::warn!(session = %post.session, chat = C::SURFACE.as_str(), "another worker took over a message while this one stood still; what this one did is dropped");
+        }
+        Ok(saved)
     }
 
     /// Takes one step for one post, in the channel's next turn or at the end of the one that the step before was taken in.

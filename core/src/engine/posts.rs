@@ -24,8 +24,8 @@ impl Engine {
         let mut tx = self.store.begin().await?;
         let now = tx.now();
         // A few, because another worker may take the first of them in the same moment.
-        for post in tx.due_posts(surface, now, AT_ONCE).await? {
-            if tx.take_post(&post, now.plus(hold)).await? {
+        for mut post in tx.due_posts(surface, now, AT_ONCE).await? {
+            if tx.take_post(&mut post, now.plus(hold)).await? {
                 let view = view_with_turns(&mut tx, &post.session, told(&post)).await?;
                 tx.commit().await?;
                 return Ok(Some((post, view)));
@@ -34,11 +34,16 @@ impl Engine {
         Ok(None)
     }
 
-    /// Records what a post shows by now, and when to look at it again: when its session changes, if there is no time.
-    pub async fn save_post(&self, post: &ChatPost) -> Result<(), EngineError> {
+    /// Records what a post shows by now, and when to look at it again: when its session changes, if there is no time. False where
+    /// another worker took the post over after its hold had ended: what that one posted counts.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`] where the database does not answer. The post is due again when its hold ends.
+    pub async fn save_post(&self, post: &mut ChatPost) -> Result<bool, EngineError> {
         let mut tx = self.store.begin().await?;
-        tx.save_post(post).await?;
-        Ok(tx.commit().await?)
+        let saved = tx.save_post(post).await?;
+        tx.commit().await?;
+        Ok(saved)
     }
 
     /// Takes a channel's next turn, of which there is one in each `pace`: until when it is taken; where it is not free yet, says from
@@ -93,4 +98,51 @@ async fn view_with_turns(tx: &mut Tx, session: &SessionId, told: i64) -> Result<
     let Some(view) = tx.session(session).await? else { return Ok(None) };
     let turns = tx.turns_of(session, told).await?;
     Ok(Some((view, turns)))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::{Addresses, HostAddress, Span, Surface};
+    use crate::engine::StartRequest;
+    use crate::engine::testing::OnSqlite;
+
+    const CONFIG: &str = r#"
+[[resource]]
+name = "intranet"
+provider = "file"
+type = "allowlist"
+id = "/nowhere/intranet.allow"
+[[member]]
+name = "ana"
+identities = ["slack:T/ANA"]
+[[role]]
+name = "people"
+members = ["ana"]
+resources = ["intranet"]
+"#;
+    const HOLD: Span = Span::from_seconds(16);
+
+    #[tokio::test]
+    async fn i7_a_worker_that_stood_still_for_longer_than_its_hold_does_not_save_over_what_another_posted() {
+        let on = OnSqlite::with(CONFIG).await;
+        let engine = &on.engine;
+        let ana = engine.caller(&"slack:T/ANA".parse().unwrap(), Surface::Slack).unwrap();
+        let home = Addresses::new(&[HostAddress::parse("93.184.216.34").unwrap()]).unwrap();
+        let place = Some(r#"{"channel":"C1","user":"ANA"}"#.to_owned());
+        engine.start(&ana, StartRequest { place, ..StartRequest::seen(None, home) }).await.unwrap();
+        let take = async || engine.take_due_post(Surface::Slack, HOLD, |_| 0).await.unwrap().map(|(post, _)| post);
+
+        let mut frozen = take().await.unwrap();
+        assert_eq!(take().await, None, "it is held");
+        on.clock.advance(HOLD);
+        let mut other = take().await.expect("its hold is over");
+        (other.posted, other.due_at) = (Some("the second thread".to_owned()), Some(engine.now().plus(HOLD)));
+        assert!(engine.save_post(&mut other).await.unwrap());
+        (frozen.posted, frozen.due_at) = (Some("the first thread".to_owned()), None);
+        assert!(!engine.save_post(&mut frozen).await.unwrap());
+
+        other.due_at = Some(engine.now());
+        assert!(engine.save_post(&mut other).await.unwrap(), "a worker that saves goes on holding it until it is due");
+        assert_eq!(take().await.unwrap().posted.as_deref(), Some("the second thread"));
+    }
 }

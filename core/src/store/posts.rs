@@ -33,6 +33,8 @@ pub struct ChatPost {
     pub due_at: Option<Timestamp>,
     // Grows with every change of the session, so that news which comes while a message is posted is not taken for shown.
     version: i64,
+    // Until when a worker holds it: the fence of its outcome, for another one takes it after that.
+    held: Option<Timestamp>,
 }
 
 /// A post to be.
@@ -113,21 +115,23 @@ impl Tx {
     }
 
     /// Takes a post for as long as it may take to show it; false where another worker was quicker.
-    pub async fn take_post(&mut self, post: &ChatPost, until: Timestamp) -> Result<bool, StoreError> {
+    pub async fn take_post(&mut self, post: &mut ChatPost, until: Timestamp) -> Result<bool, StoreError> {
         let done = sqlx::query("UPDATE posts SET due_at = $1 WHERE id = $2 AND due_at = $3")
             .bind(until.as_millis())
             .bind(post.id.as_str())
             .bind(post.due_at.map(Timestamp::as_millis))
             .execute(&mut *self.inner)
             .await?;
+        post.held = Some(until);
         Ok(done.rows_affected() == 1)
     }
 
-    /// Records what a post shows by now. Where the session changed meanwhile, it stays due.
-    pub async fn save_post(&mut self, post: &ChatPost) -> Result<(), StoreError> {
-        sqlx::query(
+    /// Records what a post shows by now. Where the session changed meanwhile, it stays due. False where another worker has taken the
+    /// post since, whose outcome counts.
+    pub async fn save_post(&mut self, post: &mut ChatPost) -> Result<bool, StoreError> {
+        let done = sqlx::query(
             "UPDATE posts SET posted = $1, shown = $2, attempts = $3,
-             due_at = CASE WHEN version = $6 THEN $4 ELSE COALESCE($4, $7) END WHERE id = $5",
+             due_at = CASE WHEN version = $6 THEN $4 ELSE COALESCE($4, $7) END WHERE id = $5 AND due_at = $8",
         )
         .bind(post.posted.as_deref())
         .bind(post.shown.as_deref())
@@ -136,9 +140,11 @@ impl Tx {
         .bind(post.id.as_str())
         .bind(post.version)
         .bind(self.now.as_millis())
+        .bind(post.held.map(Timestamp::as_millis))
         .execute(&mut *self.inner)
         .await?;
-        Ok(())
+        post.held = post.due_at;
+        Ok(done.rows_affected() == 1)
     }
 
     /// Takes a channel's next turn: none until `next`. Where it is not free yet, says from when on it is.
@@ -199,5 +205,6 @@ fn post_from(row: &AnyRow) -> Result<ChatPost, StoreError> {
         attempts: u32::try_from(read.number("attempts")?).unwrap_or(u32::MAX),
         due_at: read.optional_time("due_at")?,
         version: read.number("version")?,
+        held: None,
     })
 }

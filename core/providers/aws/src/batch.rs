@@ -8,8 +8,8 @@ use entryguard_core::provider::Addition;
 
 use crate::mark::description;
 
-/// The ids of these fill four tags. Each further tag would be on every rule of the call, and in every read of the group.
-pub(crate) const OPENINGS_A_CALL: u32 = 24;
+/// A tag's value holds 256 characters, and so six ids of 36 with the spaces between them.
+pub(crate) const OPENINGS_A_CALL: u32 = 6;
 
 /// One call's worth of additions.
 #[derive(Debug)]
@@ -89,11 +89,13 @@ mod tests {
     }
 
     #[test]
-    fn a_calls_tags_hold_one_expiry_and_at_most_24_openings() {
-        let mut all: Vec<_> = (0..49).map(|n| addition(n, &format!("93.184.216.{n}"), 1_000)).collect();
-        all.push(addition(49, "93.184.216.99", 2_000));
-        all.push(Addition { parts: Vec::new(), ..addition(50, "93.184.216.100", 3_000) });
+    fn a_calls_tags_hold_one_expiry_and_at_most_six_openings() {
+        let mut all: Vec<_> = (0..13).map(|n| addition(n, &format!("93.184.216.{n}"), 1_000)).collect();
+        all.push(addition(13, "93.184.216.99", 2_000));
+        all.push(Addition { parts: Vec::new(), ..addition(14, "93.184.216.100", 3_000) });
         let sizes: Vec<_> = batches(&all, &ssh()).iter().map(|batch| batch.additions.len()).collect();
-        assert_eq!(sizes, [24, 24, 1, 1]);
+        assert_eq!(sizes, [6, 6, 1, 1]);
+        let ids: Vec<_> = batches(&all, &ssh())[0].additions.iter().map(|addition| addition.opening.as_str()).collect();
+        assert!(ids.join(" ").len() <= 256);
     }
 }

@@ -5,10 +5,7 @@ use entryguard_core::domain::{DeploymentId, OpeningId, SessionId, Timestamp};
 use entryguard_core::provider::{Addition, Holder, Mark, Note, NoteName};
 
 pub(crate) const OWNER: &str = "entryguard:owner";
-/// The first tag with openings' ids. What does not fit into it is in `entryguard:opening:2` and so on.
 const OPENING: &str = "entryguard:opening";
-/// A tag's value holds 256 characters, and so six ids of 36 with the spaces between them.
-const OPENINGS_A_TAG: usize = 6;
 pub(crate) const EXPIRES_AT: &str = "entryguard:expires-at";
 /// What begins the key of a tag that says who holds a rule; the value says until when.
 const HOLDER: &str = "entryguard:holder:";
@@ -21,16 +18,10 @@ const DESCRIPTION: usize = 255;
 /// The tags for rules that one call makes: EC2 puts the same on all of them, so the openings' ids stand there together.
 pub(crate) fn tags(owner: &DeploymentId, additions: &[&Addition], until: Timestamp) -> Vec<Tag> {
     let openings: Vec<_> = additions.iter().map(|addition| addition.opening.as_str()).collect();
-    let openings = openings.chunks(OPENINGS_A_TAG).zip(1..).map(|(some, number)| tag(&opening_key(number), &some.join(" ")));
-    [tag(OWNER, owner.as_str()), tag(EXPIRES_AT, &until.to_string())].into_iter().chain(openings).collect()
-}
-
-fn opening_key(number: usize) -> String {
-    if number == 1 { OPENING.to_owned() } else { format!("{OPENING}:{number}") }
-}
-
-fn names_openings(key: &str) -> bool {
-    key.strip_prefix(OPENING).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+    [(OWNER, owner.to_string()), (OPENING, openings.join(" ")), (EXPIRES_AT, until.to_string())]
+        .into_iter()
+        .map(|(key, value)| tag(key, &value))
+        .collect()
 }
 
 pub(crate) fn tag(key: &str, value: &str) -> Tag {
@@ -42,14 +33,9 @@ pub(crate) fn mark(tags: &[Tag]) -> Option<Mark> {
     let value = |key| tags.iter().find(|tag| tag.key() == Some(key)).and_then(Tag::value);
     Some(Mark {
         owner: DeploymentId::from_stored(value(OWNER)?),
-        openings: openings(tags).map(OpeningId::from_stored).collect(),
+        openings: value(OPENING).unwrap_or_default().split_whitespace().map(OpeningId::from_stored).collect(),
         expires_at: value(EXPIRES_AT).and_then(Timestamp::parse),
     })
-}
-
-fn openings(tags: &[Tag]) -> impl Iterator<Item = &str> {
-    let named = tags.iter().filter(|tag| tag.key().is_some_and(names_openings));
-    named.filter_map(Tag::value).flat_map(str::split_whitespace)
 }
 
 /// A note as a tag.
@@ -100,7 +86,6 @@ mod tests {
     use entryguard_core::domain::{HostAddress, MemberName, RulePart, SessionId};
 
     use super::*;
-    use crate::batch::OPENINGS_A_CALL;
 
     fn addition(opening: &str) -> Addition {
         Addition {
@@ -119,17 +104,6 @@ mod tests {
         let owner = DeploymentId::from_stored("owner");
         let mark = mark(&tags(&owner, &[&a, &b], a.until)).unwrap();
         assert_eq!((mark.owner, mark.openings, mark.expires_at), (owner, vec![a.opening, b.opening], Some(a.until)));
-    }
-
-    #[test]
-    fn a_mark_of_many_openings_takes_several_tags_that_each_fit_into_what_aws_takes() {
-        let additions: Vec<_> = (0..OPENINGS_A_CALL).map(|number| addition(&format!("{number:036}"))).collect();
-        let tags = tags(&DeploymentId::from_stored("owner"), &additions.iter().collect::<Vec<_>>(), additions[0].until);
-        let keys: Vec<_> = tags.iter().filter_map(Tag::key).filter(|key| key.starts_with(OPENING)).collect();
-        assert_eq!(keys, ["entryguard:opening", "entryguard:opening:2", "entryguard:opening:3", "entryguard:opening:4"]);
-        assert!(tags.iter().filter_map(Tag::value).all(|value| value.len() <= 256));
-        let openings: Vec<_> = additions.into_iter().map(|addition| addition.opening).collect();
-        assert_eq!(mark(&tags).unwrap().openings, openings);
     }
 
     #[test]

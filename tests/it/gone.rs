@@ -58,6 +58,7 @@ on_both_databases! {
         })
         .await;
         let gone = json!({ "type": "user_change", "user": { "id": "U222", "team_id": SlackDouble::TEAM, "deleted": true } });
+        world.slack.deactivate("U222");
         world.slack.to_server().event("Ev0GONE", gone).await;
         let refused = world.discord.to_server().press(BO, &request, "Approve").await;
         assert!(refused.says("no active account any more"), "{}", refused.text());

@@ -50,8 +50,9 @@ impl LeaversWorker {
             let Some(user) = self.api.person(&identity).and_then(|user| user.parse().ok()).filter(|user| *user > 0) else {
                 continue;
             };
+            let before = self.engine.before_asking(&identity);
             match self.api.roles_of(UserId::new(user), CALL).await {
-                Ok(Some(roles)) => is_there(&self.engine, &identity, &held(self.guild, &roles)).await?,
+                Ok(Some(roles)) => is_there(&self.engine, &identity, before, &held(self.guild, &roles)).await?,
                 Ok(None) => self.left(&identity).await?,
                 // What is open goes on: it was given to somebody who was there, and for a time.
                 Err(error) => tracing::warn!(%identity, %error, "Discord does not say whether a user is in the server"),

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use entryguard_core::domain::{Identity, RoleIdentity, Span, Timestamp};
-use entryguard_core::engine::{Engine, EngineError};
+use entryguard_core::engine::{BeforeAsking, Engine, EngineError};
 use serenity::model::guild::Member;
 use serenity::model::id::{GuildId, RoleId, UserId};
 use serenity::model::user::User;
@@ -46,6 +46,7 @@ impl Memberships {
         }
         let ours = GuildId::new(state.settings.guild_id);
         let identity = identity(ours, user.id);
+        let before = state.shared.engine.before_asking(&identity);
         let roles = match (guild, member) {
             (Some(guild), Some(member)) if guild == ours => member.roles.clone(),
             (Some(_), _) => return Err("You are in another Discord server than the one that EntryGuard serves.".to_owned()),
@@ -56,7 +57,7 @@ impl Memberships {
                 Asked::Stranger => return Err("You are not in the Discord server that EntryGuard serves.".to_owned()),
             },
         };
-        is_there(&state.shared.engine, &identity, &held(ours, &roles)).await.map_err(|error| {
+        is_there(&state.shared.engine, &identity, before, &held(ours, &roles)).await.map_err(|error| {
             tracing::error!(error = ?error, "what somebody's roles give could not be brought up to date");
             error.to_string()
         })?;
@@ -82,8 +83,13 @@ impl Memberships {
 }
 
 /// Takes Discord's word on somebody who is in the guild.
-pub async fn is_there(engine: &Engine, identity: &Identity, roles: &BTreeSet<RoleIdentity>) -> Result<(), EngineError> {
-    engine.identity_returned(identity).await?;
+pub async fn is_there(
+    engine: &Engine,
+    identity: &Identity,
+    before: BeforeAsking,
+    roles: &BTreeSet<RoleIdentity>,
+) -> Result<(), EngineError> {
+    engine.identity_returned(identity, before).await?;
     engine.identity_holds(identity, roles).await
 }
 

@@ -1,7 +1,7 @@
 //! What Slack tells of by itself: somebody opened their home, or left.
 
 use entryguard_core::command::Conversation;
-use entryguard_core::domain::Surface;
+use entryguard_core::domain::{Identity, Surface};
 use entryguard_core::engine::{EngineError, Outage};
 use entryguard_core::reply::unavailable;
 use serde::Deserialize;
@@ -124,6 +124,8 @@ async fn changed(state: &SlackState, team: &str, user: SlackUser) -> Result<(), 
     let ours = &state.settings.team_id;
     // Where Slack does not name the user's workspace, it is the one that the event is about.
     let user = user.or_of(team);
+    let identity = Identity::Slack { team: ours.clone(), user: user.id.clone() };
+    let before = state.shared.engine.before_asking(&identity);
     let told = user.standing(ours);
     let standing = match told {
         // An older event that comes again must not take back what a newer one said; and of a person of several workspaces an event, which
@@ -140,5 +142,5 @@ async fn changed(state: &SlackState, team: &str, user: SlackUser) -> Result<(), 
         gone => gone,
     };
     state.standings.set(&user.id, standing, state.shared.engine.uptime());
-    close_for(&state.shared.engine, ours, user.id, standing).await
+    close_for(&state.shared.engine, ours, user.id, standing, before).await
 }

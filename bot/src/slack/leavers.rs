@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entryguard_core::domain::{Identity, Surface};
-use entryguard_core::engine::{Engine, EngineError};
+use entryguard_core::engine::{BeforeAsking, Engine, EngineError};
 
 use super::SlackState;
 use super::standing::Standing;
@@ -43,12 +43,13 @@ impl LeaversWorker {
         engine.catch_up().await?;
         let asked = self.round.next(self.ours(engine.identities_with_sessions().await?), self.ours(engine.identities()));
         for identity in asked {
+            let before = engine.before_asking(&identity);
             let Identity::Slack { user, .. } = identity else { continue };
             let wait = match self.state.api.user(&user).await {
                 Ok(said) => {
                     let standing = said.standing(&self.state.settings.team_id);
                     self.state.standings.found(&user, standing, engine.uptime());
-                    close_for(engine, &self.state.settings.team_id, user, standing).await?;
+                    close_for(engine, &self.state.settings.team_id, user, standing, before).await?;
                     PACE
                 }
                 // What is open goes on: it was given to somebody who was there, and for a time.
@@ -71,10 +72,16 @@ impl LeaversWorker {
 
 /// Closes the sessions of a user whom Slack says to be no active person of our workspace, and serves nobody as them until it says that
 /// they are.
-pub async fn close_for(engine: &Arc<Engine>, team: &str, user: String, standing: Standing) -> Result<(), EngineError> {
+pub async fn close_for(
+    engine: &Arc<Engine>,
+    team: &str,
+    user: String,
+    standing: Standing,
+    before: BeforeAsking,
+) -> Result<(), EngineError> {
     let identity = Identity::Slack { team: team.to_owned(), user };
     if standing == Standing::Active {
-        return engine.identity_returned(&identity).await;
+        return engine.identity_returned(&identity, before).await;
     }
     // Programs and strangers are nobody's, and change every day; whoever is somebody's may not be any more.
     if matches!(standing, Standing::Bot | Standing::Stranger) && engine.directory().member_of(&identity).is_none() {

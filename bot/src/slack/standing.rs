@@ -110,13 +110,9 @@ impl Standings {
         let known = self.known.last(&user.to_owned());
         Ok(match known {
             Some((standing, until)) if until > now => standing,
-            _ => match state.api.user(user).await {
-                Ok(said) => {
-                    let standing = said.standing(&state.settings.team_id);
+            _ => match asked(state, user).await {
+                Ok(standing) => {
                     self.set(user, standing, now);
-                    if standing == Standing::Active {
-                        is_there(state, user).await;
-                    }
                     standing
                 }
                 // Slack has answered: it shows us nobody of that name.
@@ -177,12 +173,18 @@ impl Standings {
     }
 }
 
-/// The word that they are back may have been lost.
-async fn is_there(state: &SlackState, user: &str) {
+/// What Slack says of a user. That they are active may be news: the event that said so may have been lost.
+async fn asked(state: &SlackState, user: &str) -> Result<Standing, ChatError> {
+    let engine = &state.shared.engine;
     let identity = Identity::Slack { team: state.settings.team_id.clone(), user: user.to_owned() };
-    if let Err(error) = state.shared.engine.identity_returned(&identity).await {
-        tracing::warn!(user, error = ?error, "it could not be noted that a user is there; their next command tries again");
+    let before = engine.before_asking(&identity);
+    let standing = state.api.user(user).await?.standing(&state.settings.team_id);
+    if standing == Standing::Active
+        && let Err(error) = engine.identity_returned(&identity, before).await
+    {
+        tracing::warn!(user, error = ?error, "it could not be noted that a user is active; their next command tries again");
     }
+    Ok(standing)
 }
 
 #[cfg(test)]

@@ -6,10 +6,26 @@ use serde_json::json;
 use super::{Caller, Engine, EngineError};
 use crate::domain::{Actor, AuditAction, AuditEvent, Identity, MemberName};
 
+/// What was known of an identity before its surface was asked about it ([`Engine::before_asking`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BeforeAsking {
+    departed: bool,
+}
+
 impl Engine {
-    /// Serves somebody again whom their surface had said to be gone.
-    pub async fn identity_returned(&self, identity: &Identity) -> Result<(), EngineError> {
-        if !self.known().departed.contains(identity) {
+    /// What is known of an identity now, to be called before its surface is asked about it.
+    pub fn before_asking(&self, identity: &Identity) -> BeforeAsking {
+        BeforeAsking { departed: self.known().departed.contains(identity) }
+    }
+
+    /// Serves an account again that its surface had said to be gone, and now says to be active.
+    ///
+    /// An account that was said to be gone while the answer was on its way stays gone: the answer is older than that.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`] where the database does not answer.
+    pub async fn identity_returned(&self, identity: &Identity, before: BeforeAsking) -> Result<(), EngineError> {
+        if !before.departed || !self.known().departed.contains(identity) {
             return Ok(());
         }
         let mut tx = self.store.begin().await?;

@@ -88,9 +88,22 @@ async fn two_who_hear_at_once_that_somebody_is_back_do_not_wait_for_each_other()
     let ana = identity("slack:T/ANA");
     engine.identity_left(&ana, Surface::Slack, "deactivated").await.unwrap();
     assert!(engine.known().departed.contains(&ana));
-    let both = async { tokio::join!(engine.identity_returned(&ana), engine.identity_returned(&ana)) };
+    let before = engine.before_asking(&ana);
+    let both = async { tokio::join!(engine.identity_returned(&ana, before), engine.identity_returned(&ana, before)) };
     let (one, other) = tokio::time::timeout(AT_ONCE, both).await.expect("nobody holds the connection that they wait for");
     assert!(one.is_ok() && other.is_ok(), "{one:?} {other:?}");
+    assert!(engine.known().departed.is_empty());
+}
+
+#[tokio::test]
+async fn i8_an_answer_that_is_older_than_the_word_that_an_account_is_gone_does_not_bring_it_back() {
+    let World { engine, .. } = &World::new().await;
+    let ana = identity("slack:T/ANA");
+    let before = engine.before_asking(&ana);
+    engine.identity_left(&ana, Surface::Slack, "deactivated").await.unwrap();
+    engine.identity_returned(&ana, before).await.unwrap();
+    assert!(engine.known().departed.contains(&ana));
+    engine.identity_returned(&ana, engine.before_asking(&ana)).await.unwrap();
     assert!(engine.known().departed.is_empty());
 }
 
@@ -112,7 +125,7 @@ async fn i8_nobody_is_served_as_an_account_that_is_gone_whatever_else_its_member
     is_refused(engine.move_session(&gone, id.as_str(), home()).await);
     is_refused(engine.extend(&gone, &Which::TheOnly, None).await);
     assert_eq!(engine.stop(&gone, &Which::TheOnly).await.unwrap().len(), 1, "closing goes on");
-    engine.identity_returned(gone.identity()).await.unwrap();
+    engine.identity_returned(gone.identity(), engine.before_asking(gone.identity())).await.unwrap();
     world.start(&gone).await.expect("whoever is back is served");
 }
 
@@ -203,7 +216,7 @@ async fn i8_an_account_that_left_before_it_was_anybodys_joins_nobody() {
     let code = engine.issue_join_code(&world.caller("slack:T/ANA", Surface::Slack)).await.unwrap().code;
     assert_eq!(engine.identity_left(&new, Surface::Discord, NOT_THERE).await.unwrap(), 0);
     is_refused(engine.join(&new, Surface::Discord, &code).await);
-    engine.identity_returned(&new).await.unwrap();
+    engine.identity_returned(&new, engine.before_asking(&new)).await.unwrap();
     engine.join(&new, Surface::Discord, &code).await.expect("whoever is there joins");
 }
 

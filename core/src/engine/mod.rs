@@ -69,6 +69,7 @@ pub use audit::AuditPart;
 pub use caller::Caller;
 pub use clock::{AcceptedClock, ClockNotAccepted, ClockState, accept_clock, clock_state};
 pub use deliveries::{Due, NotTaken};
+pub use departed::BeforeAsking;
 pub use digest::Untold;
 pub use emergency::{Emergency, Lifted};
 use ending::end_because;

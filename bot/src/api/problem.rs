@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
+use entryguard_core::domain::foreign_text::one_line;
 use entryguard_core::engine::EngineError;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -47,7 +48,7 @@ pub struct ProblemBody {
 impl Problem {
     /// A problem.
     pub fn new(of: Code, detail: impl Into<String>) -> Self {
-        Self { of, wait: None, detail: detail.into(), request_id: request_id::current() }
+        Self { of, wait: None, detail: one_line(&detail.into()), request_id: request_id::current() }
     }
 
     /// A request that makes no sense.

@@ -241,6 +241,9 @@ fn a_slip_is_answered_with_the_right_command() {
     insta::assert_snapshot!(error("exten 1a2b3c4d 2h"), @"`exten` is not a command; did you mean `extend 1a2b3c4d 2h`? `help` shows them all");
     insta::assert_snapshot!(error("start 2h deploy of 4.2"), @r#"`start` does not know what to do with "deploy"; write `start 2h for deploy of 4.2`"#);
     insta::assert_snapshot!(error("start 2"), @"`2` has no unit; write `2h` for hours or `2m` for minutes; for example `start 2h`");
+    insta::assert_snapshot!(error("start -1h"), @"`-1h` is not a duration; write for example `90m`, `2h` or `1d`; for example `start 2h`");
+    insta::assert_snapshot!(error("start １h"), @"`１h` is not a duration; write for example `90m`, `2h` or `1d`; for example `start 2h`");
+    insta::assert_snapshot!(error("start PT1H30M"), @"`pt1h30m` is not a duration; write for example `90m`, `2h` or `1d`; for example `start 2h`");
     insta::assert_snapshot!(error("start deploy --break-glass"), @r#"`start` does not know what to do with "deploy"; write `start --break-glass for deploy`"#);
     insta::assert_snapshot!(error("start 2h ip"), @"`ip` needs an address behind it, for example `start 2h ip 93.184.216.34`");
     insta::assert_snapshot!(error("start 2h 93.184.216.34"), @r#"`start` does not know what to do with "93.184.216.34"; write `start 2h ip 93.184.216.34`"#);

@@ -78,7 +78,7 @@ impl<'a> Words<'a> {
         let mut ahead = self.clone();
         let word = bare(ahead.next()?).to_ascii_lowercase();
         let digits = is_number(&word);
-        let part = if word.starts_with(|c: char| c.is_ascii_digit() || c == '.') && !digits {
+        let part = if is_like_a_duration(&word) && !digits {
             // `1:30 hours` says no more than `1:30`.
             if word.contains(':') && ahead.clone().unit() == Some("h") {
                 ahead.next();
@@ -130,6 +130,13 @@ impl<'a> Words<'a> {
         self.next();
         Some(unit)
     }
+}
+
+/// Whether a word is meant for a duration, well written or not: `1h30`, `-1h`, `½h`, `PT1H`.
+fn is_like_a_duration(word: &str) -> bool {
+    let word = word.strip_prefix("pt").unwrap_or(word);
+    let unsigned = word.trim_start_matches(|c: char| "+-−:.".contains(c));
+    word.starts_with('.') || word.len() - unsigned.len() <= '−'.len_utf8() && unsigned.starts_with(char::is_numeric)
 }
 
 /// The reason, and the duration that stands behind it: `the deploy for 30m`.

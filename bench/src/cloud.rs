@@ -16,7 +16,7 @@ use crate::crowd::Crowd;
 /// Rules that one read shows.
 const PAGE: usize = 1000;
 /// Openings with the same expiry that one call adds.
-const ADDITIONS_A_CALL: u32 = 24;
+const ADDITIONS_A_CALL: u32 = 6;
 /// What one opening consists of.
 pub const PART: &str = "tcp 22";
 

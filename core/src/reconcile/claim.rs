@@ -9,7 +9,7 @@ use crate::provider::CallLimits;
 use crate::store::{Claimable, Lease, StoreError, Tx};
 
 use super::plan::{Plan, plan};
-use super::purse::{Purse, additions, additions_of_one_pass, each, keep_marks_of_one_pass, most_additions, needs};
+use super::purse::{Purse, additions, each, keep_additions_of_one_pass, keep_marks_of_one_pass, most_additions, needs};
 use super::{Hold, LEASE, Reconciler, hold, measure};
 
 /// Due resources looked at in one claim.
@@ -91,16 +91,16 @@ impl Reconciler {
         // The rest stays due.
         let mut adding = tx.due_additions(&due.resource, limits.map_or(MOST_ADDITIONS, most_additions)).await?;
         if let Some(limits) = limits.filter(|_| !adding.is_empty()) {
-            let wishes = tx.wishes_for(&adding.iter().collect::<Vec<_>>()).await?;
-            adding = additions_of_one_pass(adding, &wishes, limits);
+            keep_additions_of_one_pass(&mut adding, limits);
             // Planning reads much more, so calls that cannot be had yet are found out before it.
-            let expiries = adding.iter().filter_map(|opening| wishes.get(opening)).map(|wish| wish.until);
+            let expiries = adding.iter().filter_map(|addition| addition.until);
             if !due.closing
                 && let Err(wait) = purse.look(tx, &[additions(expiries, limits)]).await?
             {
                 return Ok(Err(wait));
             }
         }
+        let adding: Vec<_> = adding.into_iter().map(|addition| addition.opening).collect();
         let mut plan = plan(tx.now(), &tx.due_openings(&due.resource, &adding).await?);
         if let Some(limits) = limits {
             keep_marks_of_one_pass(&mut plan, limits);
@@ -120,9 +120,8 @@ impl Reconciler {
     async fn lease_and_intend(&self, tx: &mut Tx, resource: &ResourceName, plan: &Plan) -> Result<Option<Lease>, StoreError> {
         let Some(lease) = tx.lease(resource, &self.worker, LEASE).await? else { return Ok(None) };
         let again = tx.now().plus(LEASE);
-        for opening in plan.removing.iter().chain(&plan.watching).chain(&plan.untried) {
-            tx.save_opening(opening, Some(again), plan.at).await?;
-        }
+        let changed = plan.removing.iter().chain(&plan.watching).chain(&plan.untried).map(|opening| (opening, Some(again)));
+        tx.save_openings(&changed.collect::<Vec<_>>(), plan.at).await?;
         // Of these the intent is one more try, and nothing else.
         let tried = plan.adding.iter().chain(&plan.remarking);
         tx.try_openings(tried.map(|(opening, _)| &opening.id), again).await?;

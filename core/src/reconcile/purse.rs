@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{ApiLimit, Bucket, OpeningId, Span, Timestamp};
+use crate::domain::{ApiLimit, Bucket, Span, Timestamp};
 use crate::provider::CallLimits;
-use crate::store::{StoreError, Tx};
+use crate::store::{DueAddition, StoreError, Tx};
 
-use super::{Plan, Reconciler, Wish, measure};
+use super::{Plan, Reconciler, measure};
 
 /// Calls that a removal may need too leave it this part of the burst.
 const KEPT_FOR_REMOVALS: u32 = 40;
@@ -26,7 +26,10 @@ pub(super) struct Need {
 /// The buckets that a claim has looked into.
 #[derive(Debug, Default)]
 pub(super) struct Purse {
-    buckets: BTreeMap<String, (ApiLimit, Bucket)>,
+    limits: BTreeMap<String, ApiLimit>,
+    buckets: BTreeMap<String, Bucket>,
+    // The APIs of which calls were taken: the others' buckets fill by themselves.
+    used: BTreeSet<String>,
 }
 
 impl Reconciler {
@@ -48,13 +51,11 @@ impl Purse {
     /// Looks into the buckets, which are locked from here on: in order of name, as everybody locks them. Whoever takes from many opens
     /// all of them first.
     pub(super) async fn open(&mut self, tx: &mut Tx, limits: impl Iterator<Item = &ApiLimit>) -> Result<(), StoreError> {
-        let unopened: BTreeMap<_, _> = limits
-            .filter(|limit| !self.buckets.contains_key(&limit.api))
-            .map(|limit| (limit.api.clone(), limit.clone()))
-            .collect();
-        for (api, limit) in unopened {
-            let bucket = tx.bucket(&limit).await?;
-            self.buckets.insert(api, (limit, bucket));
+        let unopened = limits.filter(|limit| !self.buckets.contains_key(&limit.api));
+        let unopened: BTreeMap<_, _> = unopened.map(|limit| (limit.api.clone(), limit.clone())).collect();
+        if !unopened.is_empty() {
+            self.buckets.append(&mut tx.buckets(&unopened).await?);
+            self.limits.extend(unopened);
         }
         Ok(())
     }
@@ -62,7 +63,11 @@ impl Purse {
     /// Takes the calls, all or none; or how long to wait until they could be had.
     pub(super) async fn take(&mut self, tx: &mut Tx, needs: &[Need]) -> Result<Result<(), Span>, StoreError> {
         self.open(tx, needs.iter().map(|need| &need.limit)).await?;
-        Ok(take(&mut self.buckets, needs))
+        let taken = take(&mut self.buckets, needs);
+        if taken.is_ok() {
+            self.used.extend(needs.iter().map(|need| need.limit.api.clone()));
+        }
+        Ok(taken)
     }
 
     /// Whether the calls could be taken; or how long to wait until they could be.
@@ -73,19 +78,21 @@ impl Purse {
 
     /// Writes what is left.
     pub(super) async fn save(&self, tx: &mut Tx) -> Result<(), StoreError> {
-        for (limit, bucket) in self.buckets.values() {
-            tx.save_bucket(limit, bucket).await?;
+        for api in &self.used {
+            if let (Some(limit), Some(bucket)) = (self.limits.get(api), self.buckets.get(api)) {
+                tx.save_bucket(limit, bucket).await?;
+            }
         }
         Ok(())
     }
 }
 
 /// Takes the calls from the buckets, all or none; or how long to wait until they could be had.
-pub(super) fn take(buckets: &mut BTreeMap<String, (ApiLimit, Bucket)>, needs: &[Need]) -> Result<(), Span> {
+pub(super) fn take(buckets: &mut BTreeMap<String, Bucket>, needs: &[Need]) -> Result<(), Span> {
     let mut after = buckets.clone();
     let mut wait = None;
     for need in needs {
-        if let Some((_, bucket)) = after.get_mut(&need.limit.api)
+        if let Some(bucket) = after.get_mut(&need.limit.api)
             && let Err(time) = bucket.take(need.calls, need.kept)
         {
             wait = wait.max(Some(time));
@@ -128,24 +135,19 @@ pub(super) fn additions(expiries: impl IntoIterator<Item = Timestamp>, limits: &
     need(&limits.add, limits.calls_to_add(expiries), keeping(&limits.add, limits))
 }
 
-/// Of additions, the oldest first, those that one pass may make. Where their expiries differ, few of them share a call.
-pub(super) fn additions_of_one_pass(
-    mut adding: Vec<OpeningId>,
-    wishes: &BTreeMap<OpeningId, Wish>,
-    limits: &CallLimits,
-) -> Vec<OpeningId> {
+/// Leaves of additions, the oldest first, those that one pass may make: each expiry needs a call. The rest stays due.
+pub(super) fn keep_additions_of_one_pass(additions: &mut Vec<DueAddition>, limits: &CallLimits) {
     let (mut calls, mut together) = (0, BTreeMap::<_, u32>::new());
-    let fitting = adding.iter().take_while(|opening| {
-        if let Some(wish) = wishes.get(*opening) {
-            let in_call = together.entry(wish.until.as_seconds()).or_default();
+    let fitting = additions.iter().take_while(|addition| {
+        if let Some(until) = addition.until {
+            let in_call = together.entry(until.as_seconds()).or_default();
             calls += usize::from(in_call.is_multiple_of(limits.additions_a_call.max(1)));
             *in_call += 1;
         }
         calls <= most_calls(&limits.add)
     });
     let fitting = fitting.count();
-    adding.truncate(fitting);
-    adding
+    additions.truncate(fitting);
 }
 
 /// Leaves of a plan's marks those that one pass may write: each expiry needs a call. The rest stays due.
@@ -203,32 +205,29 @@ fn kept(limit: &ApiLimit) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Wish;
     use super::*;
-    use crate::domain::{HostAddress, MemberName, Opening, OpeningState, ResourceName, SessionId};
+    use crate::domain::{HostAddress, MemberName, Opening, OpeningId, OpeningState, ResourceName, SessionId};
 
     const START: i64 = 1_000_000;
 
     fn limits() -> CallLimits {
         let limit = |api: &str| ApiLimit { api: api.to_owned(), burst: 50, per_second: 5 };
         let [observe, add, mark, remove] = ["observe", "add", "mark", "remove"].map(limit);
-        CallLimits { observe, add, mark, remove, additions_a_call: 24 }
+        CallLimits { observe, add, mark, remove, additions_a_call: 6 }
     }
 
-    fn id(number: usize) -> OpeningId {
-        OpeningId::from_stored(format!("{number:04}"))
+    fn until(seconds: usize) -> Timestamp {
+        Timestamp::from_millis(START + 1000 * seconds as i64)
     }
 
-    fn wish(seconds: i64) -> Wish {
-        Wish {
-            until: Timestamp::from_millis(START + 1000 * seconds),
-            session: SessionId::from_stored("s"),
-            member: MemberName::new("ana").unwrap(),
-        }
+    fn wish(until: Timestamp) -> Wish {
+        Wish { until, session: SessionId::from_stored("s"), member: MemberName::new("ana").unwrap() }
     }
 
     fn opening(number: usize) -> Opening {
         Opening {
-            id: id(number),
+            id: OpeningId::from_stored(format!("{number:04}")),
             resource: ResourceName::new("bastion").unwrap(),
             address: HostAddress::parse("93.184.216.34").unwrap(),
             state: OpeningState::Adding,
@@ -242,30 +241,31 @@ mod tests {
 
     /// How many of so many additions one pass makes, and with how many calls, where so many of them in a row have the same expiry.
     fn of_one_pass(additions: usize, alike: usize) -> (usize, u32) {
-        let wishes: BTreeMap<_, _> = (0..additions).map(|number| (id(number), wish((number / alike) as i64))).collect();
-        let chosen = additions_of_one_pass((0..additions).map(id).collect(), &wishes, &limits());
-        assert!(chosen.iter().eq(wishes.keys().take(chosen.len())), "the oldest first");
-        let plan = Plan {
-            adding: chosen.iter().map(|chosen| (opening(0), wishes[chosen].clone())).collect(),
-            ..Plan::nothing(Timestamp::from_millis(START))
-        };
+        let due = |number| DueAddition { opening: opening(number).id, until: Some(until(number / alike)) };
+        let all: Vec<_> = (0..additions).map(due).collect();
+        let mut chosen = all.clone();
+        keep_additions_of_one_pass(&mut chosen, &limits());
+        assert_eq!(chosen, all[..chosen.len()], "the oldest first");
+        let adding = chosen.iter().zip(0..).map(|(chosen, number)| (opening(number), wish(chosen.until.unwrap()))).collect();
+        let plan = Plan { adding, ..Plan::nothing(until(0)) };
         let (_, rest) = needs(&plan, &limits());
         (chosen.len(), rest.iter().find(|need| need.limit.api == "add").map_or(0, |need| need.calls))
     }
 
     #[test]
     fn a_call_for_each_expiry_is_counted_and_one_pass_makes_no_more_calls_than_a_fifth_of_the_burst() {
-        assert_eq!(of_one_pass(20, 20), (20, 1));
-        assert_eq!(of_one_pass(240, 240), (240, 10));
-        assert_eq!(of_one_pass(240, 6), (60, 10), "what does not fit stays due");
-        assert_eq!(of_one_pass(240, 1), (10, 10));
-        assert_eq!(of_one_pass(50, 25), (50, 4));
+        assert_eq!(of_one_pass(6, 6), (6, 1));
+        assert_eq!(of_one_pass(60, 60), (60, 10));
+        assert_eq!(of_one_pass(61, 61), (60, 10), "what does not fit stays due");
+        assert_eq!(of_one_pass(60, 3), (30, 10));
+        assert_eq!(of_one_pass(60, 1), (10, 10));
+        assert_eq!(of_one_pass(14, 7), (14, 4));
     }
 
     #[test]
     fn a_mark_for_each_expiry_is_counted_and_one_pass_writes_no_more_of_them_than_a_fifth_of_the_burst() {
-        let remarking = (0..24).map(|number| (opening(number), wish(number as i64 / 2))).collect();
-        let mut plan = Plan { remarking, ..Plan::nothing(Timestamp::from_millis(START)) };
+        let remarking = (0..24).map(|number| (opening(number), wish(until(number / 2)))).collect();
+        let mut plan = Plan { remarking, ..Plan::nothing(until(0)) };
         keep_marks_of_one_pass(&mut plan, &limits());
         assert_eq!(plan.remarking.len(), 20);
         let (_, rest) = needs(&plan, &limits());

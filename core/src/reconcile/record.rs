@@ -39,6 +39,8 @@ struct Wanted<'a> {
 /// An opening as it was recorded.
 struct Recorded {
     opening: Opening,
+    /// When to look at it again.
+    due: Option<Timestamp>,
     /// Whether its rules have gone from sight by this pass.
     out_of_sight: bool,
     /// Until when a live session wants it, if one does.
@@ -72,23 +74,12 @@ impl Reconciler {
         let planned = ours.iter().flat_map(|worked| worked.claim.plan.openings()).map(|opening| &opening.id);
         let sessions = lock_sessions(&mut tx, planned.chain(findings.iter().map(|finding| &finding.opening))).await?;
         let before = statuses_of(&mut tx, &sessions).await?;
-        let (mut recorded, mut out_of_sight) = (Vec::new(), Vec::new());
-        let ids: Vec<_> = ours.iter().flat_map(|worked| &worked.verdicts).map(|(opening, _)| &opening.id).collect();
-        let (mut wishes, mut rules) = (tx.wishes_for(&ids).await?, tx.rules_on_each(&ids).await?);
-        for Worked { claim, verdicts, .. } in &ours {
-            for (opening, verdict) in verdicts {
-                let (wish, rules) = (wishes.remove(&opening.id), rules.remove(&opening.id).unwrap_or_default());
-                let wanted = Wanted { wish, rules, sessions: &sessions };
-                let one = self.record_one(&mut tx, claim.plan.at, opening.clone(), verdict.clone(), wanted).await?;
-                out_of_sight.extend(one.out_of_sight.then_some(opening));
-                recorded.push(one);
-            }
-        }
+        let recorded = self.record_openings(&mut tx, &ours, &sessions).await?;
         for finding in &findings {
             self.record_finding(&mut tx, finding, &sessions).await?;
         }
         // What waited for these to go need not wait any longer.
-        for gone in out_of_sight {
+        for Recorded { opening: gone, .. } in recorded.iter().filter(|recorded| recorded.out_of_sight) {
             if let Some(next) = tx.joinable(&gone.resource, gone.address).await? {
                 let now = tx.now();
                 tx.mark_due(&next.id, now).await?;
@@ -108,12 +99,28 @@ impl Reconciler {
         crash_point!(OutcomeCommitted);
         self.offline.steps.succeeded(Step::Record);
         recorded.iter().for_each(|recorded| self.offline.memory.learn(&recorded.opening, recorded.wanted_until));
+        // The loop that records claims next without being woken.
         self.nudges.sessions_changed();
-        self.nudges.reconcile.notify_one();
         Ok(())
     }
 
-    /// Records one opening.
+    async fn record_openings(&self, tx: &mut Tx, worked: &[&Worked], sessions: &Sessions) -> Result<Vec<Recorded>, StoreError> {
+        let ids: Vec<_> = worked.iter().flat_map(|worked| &worked.verdicts).map(|(opening, _)| &opening.id).collect();
+        let (mut wishes, mut rules) = (tx.wishes_for(&ids).await?, tx.rules_on_each(&ids).await?);
+        let mut recorded = Vec::new();
+        for Worked { claim, verdicts, .. } in worked {
+            for (opening, verdict) in verdicts {
+                let (wish, rules) = (wishes.remove(&opening.id), rules.remove(&opening.id).unwrap_or_default());
+                let wanted = Wanted { wish, rules, sessions };
+                recorded.push(self.record_one(tx, claim.plan.at, opening.clone(), verdict.clone(), wanted).await?);
+            }
+        }
+        let openings: Vec<_> = recorded.iter().map(|recorded| (&recorded.opening, recorded.due)).collect();
+        tx.save_openings(&openings, tx.now()).await?;
+        Ok(recorded)
+    }
+
+    /// Records what has become of one opening; the opening itself is to be written with the others.
     async fn record_one(
         &self,
         tx: &mut Tx,
@@ -137,7 +144,6 @@ impl Reconciler {
             Some(Absence::Agreed) if opening.error.is_some() => Some(now.plus(WHILE_MISSING)),
             _ => self.due_after(&opening, wish.as_ref(), read_at, now),
         };
-        tx.save_opening(&opening, due, now).await?;
         if opening.state == OpeningState::Removing && opening.attempts == STUCK_TRIES {
             let why = opening.error.as_deref().unwrap_or("it is still there");
             self.note(tx, DriftKind::Stuck, Some(&opening.resource), format!("{}: {why}", opening.address.cidr())).await?;
@@ -151,7 +157,7 @@ impl Reconciler {
         };
         self.settle_each(tx, rules, sessions, news).await?;
         let out_of_sight = opening.state == OpeningState::Gone || closing && opening.unseen_since.is_some();
-        Ok(Recorded { opening, out_of_sight, wanted_until: wish.map(|wish| wish.until) })
+        Ok(Recorded { opening, due, out_of_sight, wanted_until: wish.map(|wish| wish.until) })
     }
 
     /// Lets all session rules on an opening show what it has become.
@@ -354,9 +360,11 @@ impl Reconciler {
 
 /// The provider has refused a call for its number: all replicas call less for a while.
 async fn slow_down(tx: &mut Tx, limit: &ApiLimit) -> Result<(), StoreError> {
-    let mut bucket = tx.bucket(limit).await?;
-    bucket.throttle(limit);
-    tx.save_bucket(limit, &bucket).await
+    for bucket in tx.buckets(&BTreeMap::from([(limit.api.clone(), limit.clone())])).await?.values_mut() {
+        bucket.throttle(limit);
+        tx.save_bucket(limit, bucket).await?;
+    }
+    Ok(())
 }
 
 fn measure_rule(before: &SessionRule, rule: &SessionRule, session: &Session, now: Timestamp) {

@@ -3,7 +3,7 @@
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::openings::{COLUMNS as OPENING, opening_from};
+use super::openings::{COLUMNS as OPENING, WANTED, opening_from};
 use super::rows::Reader;
 use super::{StoreError, Tx};
 use crate::domain::{AddressFamily, Block, BlockCause, Opening, OpeningId, ResourceName, Timestamp};
@@ -20,6 +20,15 @@ pub struct BlockedGrants {
     pub block: Block,
     /// How many openings wait.
     pub waiting: u64,
+}
+
+/// An addition whose turn it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueAddition {
+    /// The opening to add.
+    pub opening: OpeningId,
+    /// Until when it is wanted, if it still is.
+    pub until: Option<Timestamp>,
 }
 
 impl Tx {
@@ -131,11 +140,10 @@ impl Tx {
 
     /// The additions whose turn it is on a resource: the oldest that nothing blocks, or those of the probe that is due, whichever has
     /// been due for longer. Never both: they would share a call, and one would be refused for the other's sake.
-    pub async fn due_additions(&mut self, resource: &ResourceName, at_most: usize) -> Result<Vec<OpeningId>, StoreError> {
+    pub async fn due_additions(&mut self, resource: &ResourceName, at_most: usize) -> Result<Vec<DueAddition>, StoreError> {
         let blocks = self.blocks_on(resource).await?;
         let (mut free, mut turns) = (Vec::new(), Vec::new());
-        for family in AddressFamily::ALL {
-            let Some(due_at) = self.first_due(resource, family).await? else { continue };
+        for (family, due_at) in self.first_due(resource).await? {
             match blocks.iter().find(|block| block.family == family) {
                 None => free.push((due_at, family)),
                 Some(block) if block.probe_at <= self.now => {
@@ -153,12 +161,26 @@ impl Tx {
         }
     }
 
-    async fn first_due(&mut self, resource: &ResourceName, family: AddressFamily) -> Result<Option<Timestamp>, StoreError> {
-        let sql = "SELECT MIN(due_at) AS first FROM openings
-                   WHERE resource = $1 AND family = $2 AND state = 'ADDING' AND closing = 0 AND due_at <= $3";
-        let query = sqlx::query(sql).bind(resource.as_str()).bind(family.number()).bind(self.now.as_millis());
+    /// Since when the longest due addition of each family has been due.
+    async fn first_due(&mut self, resource: &ResourceName) -> Result<Vec<(AddressFamily, Timestamp)>, StoreError> {
+        // One look into the index for each family, and not at everything that is due.
+        let first = |family: AddressFamily| {
+            format!(
+                "(SELECT MIN(due_at) FROM openings WHERE resource = $1 AND family = {} AND state = 'ADDING' AND closing = 0
+                 AND due_at <= $2) AS family_{}",
+                family.number(),
+                family.number()
+            )
+        };
+        let sql = format!("SELECT {}", AddressFamily::ALL.map(first).join(", "));
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(resource.as_str()).bind(self.now.as_millis());
         let row = query.fetch_one(&mut *self.inner).await?;
-        Ok(row.try_get::<Option<i64>, _>("first")?.map(Timestamp::from_millis))
+        let mut due = Vec::new();
+        for family in AddressFamily::ALL {
+            let first: Option<i64> = row.try_get(format!("family_{}", family.number()).as_str())?;
+            due.extend(first.map(|first| (family, Timestamp::from_millis(first))));
+        }
+        Ok(due)
     }
 
     async fn oldest_additions(
@@ -166,20 +188,26 @@ impl Tx {
         resource: &ResourceName,
         families: &[AddressFamily],
         at_most: usize,
-    ) -> Result<Vec<OpeningId>, StoreError> {
+    ) -> Result<Vec<DueAddition>, StoreError> {
         let both = [families.first(), families.last()].map(|family| family.map_or(0, |family| family.number()));
-        let rows = sqlx::query(
-            "SELECT id FROM openings WHERE resource = $1 AND family IN ($2, $3) AND state = 'ADDING' AND closing = 0
-             AND due_at <= $4 ORDER BY created_at, id LIMIT $5",
-        )
-        .bind(resource.as_str())
-        .bind(both[0])
-        .bind(both[1])
-        .bind(self.now.as_millis())
-        .bind(i64::try_from(at_most).unwrap_or(i64::MAX))
-        .fetch_all(&mut *self.inner)
-        .await?;
-        rows.iter().map(|row| Ok(OpeningId::from_stored(row.try_get::<String, _>("id")?))).collect()
+        let sql = format!(
+            "SELECT id, (SELECT MAX(sessions.expires_at) FROM {WANTED} AND session_rules.opening = openings.id) AS until
+             FROM openings WHERE resource = $1 AND family IN ($2, $3) AND state = 'ADDING' AND closing = 0
+             AND due_at <= $4 ORDER BY created_at, id LIMIT $5"
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(resource.as_str())
+            .bind(both[0])
+            .bind(both[1])
+            .bind(self.now.as_millis())
+            .bind(i64::try_from(at_most).unwrap_or(i64::MAX))
+            .fetch_all(&mut *self.inner)
+            .await?;
+        let addition = |row: &AnyRow| {
+            let read = Reader::new(row, "openings", "id")?;
+            Ok(DueAddition { opening: OpeningId::from_stored(read.text("id")?), until: read.optional_time("until")? })
+        };
+        rows.iter().map(addition).collect()
     }
 
     /// A block whose reason not every waiting rule may show yet.

@@ -58,7 +58,7 @@ use secrecy::SecretString;
 
 pub use audit::{AuditRange, LogPlace};
 pub use audit_search::AuditFilter;
-pub use blocks::BlockedGrants;
+pub use blocks::{BlockedGrants, DueAddition};
 pub use confirmations::{Confirmation, Confirmed, Remembered};
 use dialect::Dialect;
 pub use error::StoreError;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-use super::rows::{Reader, batches, placeholders, places_after};
+use super::rows::{Reader, batches, cast_places_after, padded, placeholders, places_after};
 use super::{StoreError, Tx};
 use crate::domain::{
     AddressFamily, HeldRule, HostAddress, MemberName, Opening, OpeningId, OpeningState, ProviderRuleId, ResourceName, RuleOwner,
@@ -17,6 +17,10 @@ use crate::reconcile::{Wish, WishedOpening};
 
 /// What is read of an opening.
 pub(super) const COLUMNS: &str = "id, resource, address, state, rules, marked_until, due_at, attempts, error, unseen_since";
+
+/// The rules of live sessions that want their opening.
+pub(super) const WANTED: &str = "session_rules JOIN sessions ON sessions.id = session_rules.session
+     WHERE session_rules.quarantined_at IS NULL AND session_rules.status NOT IN ('REMOVING', 'REMOVED') AND sessions.ended_at IS NULL";
 
 #[derive(Serialize, Deserialize)]
 struct StoredRule {
@@ -163,10 +167,7 @@ impl Tx {
         for some in batches(openings.iter().map(|opening| opening.as_str())) {
             let sql = format!(
                 "SELECT session_rules.opening AS opening, sessions.id AS id, sessions.member AS member, sessions.expires_at AS until
-                 FROM session_rules JOIN sessions ON sessions.id = session_rules.session
-                 WHERE session_rules.opening IN {} AND session_rules.quarantined_at IS NULL
-                   AND session_rules.status NOT IN ('REMOVING', 'REMOVED') AND sessions.ended_at IS NULL
-                 ORDER BY sessions.started_at, sessions.id",
+                 FROM {WANTED} AND session_rules.opening IN {} ORDER BY sessions.started_at, sessions.id",
                 placeholders(1, some.len())
             );
             let query = sqlx::query(AssertSqlSafe(sql));
@@ -203,25 +204,36 @@ impl Tx {
 
     /// Writes an opening, and when to look at it again.
     pub async fn save_opening(&mut self, opening: &Opening, due_at: Option<Timestamp>, now: Timestamp) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE openings SET state = $1, rules = $2, marked_until = $3, attempts = $4, error = $5, due_at = $6,
-             unseen_since = $9, closing = $10,
-             present_at = CASE WHEN $1 = 'PRESENT' THEN COALESCE(present_at, $7) WHEN $1 = 'ADDING' THEN NULL ELSE present_at END,
-             gone_at = CASE WHEN $1 = 'GONE' THEN COALESCE(gone_at, $7) ELSE gone_at END
-             WHERE id = $8",
-        )
-        .bind(opening.state.as_str())
-        .bind(rules_text(&opening.rules))
-        .bind(opening.marked_until.map(Timestamp::as_millis))
-        .bind(i64::from(opening.attempts))
-        .bind(opening.error.as_deref())
-        .bind(due_at.map(Timestamp::as_millis))
-        .bind(now.as_millis())
-        .bind(opening.id.as_str())
-        .bind(opening.unseen_since.map(Timestamp::as_millis))
-        .bind(i64::from(opening.is_closing()))
-        .execute(&mut *self.inner)
-        .await?;
+        self.save_openings(&[(opening, due_at)], now).await
+    }
+
+    /// Writes openings, and when to look at each again.
+    pub async fn save_openings(&mut self, all: &[(&Opening, Option<Timestamp>)], now: Timestamp) -> Result<(), StoreError> {
+        for some in padded(all) {
+            let sql = format!(
+                "UPDATE openings SET state = new.column2, rules = new.column3, marked_until = new.column4, attempts = new.column5,
+                 error = new.column6, due_at = new.column7, unseen_since = new.column8, closing = new.column9,
+                 present_at = CASE new.column2 WHEN 'PRESENT' THEN COALESCE(present_at, $1) WHEN 'ADDING' THEN NULL
+                   ELSE present_at END,
+                 gone_at = CASE new.column2 WHEN 'GONE' THEN COALESCE(gone_at, $1) ELSE gone_at END
+                 FROM (VALUES {}) AS new WHERE openings.id = new.column1",
+                cast_places_after(1, some.len(), &["TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "TEXT", "BIGINT", "BIGINT", "BIGINT"])
+            );
+            let mut query = sqlx::query(AssertSqlSafe(sql)).bind(now.as_millis());
+            for (opening, due_at) in some {
+                query = query
+                    .bind(opening.id.as_str())
+                    .bind(opening.state.as_str())
+                    .bind(rules_text(&opening.rules))
+                    .bind(opening.marked_until.map(Timestamp::as_millis))
+                    .bind(i64::from(opening.attempts))
+                    .bind(opening.error.as_deref())
+                    .bind(due_at.map(Timestamp::as_millis))
+                    .bind(opening.unseen_since.map(Timestamp::as_millis))
+                    .bind(i64::from(opening.is_closing()));
+            }
+            query.execute(&mut *self.inner).await?;
+        }
         Ok(())
     }
 

@@ -67,19 +67,22 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// So many rows are named in one statement: SQLite takes 32,766 parameters, Postgres 65,535.
+/// So many rows are named in one statement: SQLite takes 32,766 parameters, Postgres 65,535, and a row has ten at the most.
 const AT_ONCE: usize = 1024;
 
-/// The ids to name in one statement each. The last one is repeated up to a power of two, so that few statements differ: a statement is
-/// prepared once for as long as the connection keeps it.
+/// The ids to name in one statement each; see [`padded`].
 pub(super) fn batches<'a>(ids: impl IntoIterator<Item = &'a str>) -> Vec<Vec<&'a str>> {
-    let ids: Vec<_> = ids.into_iter().collect();
-    let padded = |some: &[&'a str]| {
-        let mut padded = some.to_vec();
-        padded.resize(some.len().next_power_of_two(), some.last().copied().unwrap_or_default());
-        padded
+    padded(&ids.into_iter().collect::<Vec<_>>())
+}
+
+/// What one statement each is about. The last one is repeated up to a power of two, so that few statements differ: a statement is
+/// prepared once for as long as the connection keeps it.
+pub(super) fn padded<T: Copy>(all: &[T]) -> Vec<Vec<T>> {
+    let padded = |some: &[T]| {
+        let last = some.last().copied();
+        some.iter().copied().chain(last.into_iter().cycle()).take(some.len().next_power_of_two()).collect()
     };
-    ids.chunks(AT_ONCE).map(padded).collect()
+    all.chunks(AT_ONCE).map(padded).collect()
 }
 
 /// `($3, $4)`: places for so many values, after the first few of the statement.
@@ -92,6 +95,16 @@ pub(super) fn places_after(first: usize, values: usize) -> String {
 pub(super) fn placeholders(rows: usize, columns: usize) -> String {
     let row = |row: usize| (1..=columns).map(|column| format!("${}", row * columns + column)).collect::<Vec<_>>().join(", ");
     (0..rows).map(|at| format!("({})", row(at))).collect::<Vec<_>>().join(", ")
+}
+
+/// `(CAST($2 AS TEXT), CAST($3 AS BIGINT)), …`: the places of so many rows of these types, after the first few of the statement. Postgres
+/// takes what is in a table of values for text where nothing says otherwise.
+pub(super) fn cast_places_after(first: usize, rows: usize, types: &[&str]) -> String {
+    let row = |row: usize| {
+        let cast = |(column, kind)| format!("CAST(${} AS {kind})", first + row * types.len() + column + 1);
+        format!("({})", types.iter().enumerate().map(cast).collect::<Vec<_>>().join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

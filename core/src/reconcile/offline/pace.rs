@@ -6,25 +6,25 @@
 use std::collections::BTreeMap;
 
 use super::super::purse::{Need, take};
-use crate::domain::{ApiLimit, Bucket, Span, Timestamp};
+use crate::domain::{Bucket, Span, Timestamp};
 use crate::provider::CallLimits;
 
 /// What is left of each limit, as far as this replica knows.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
-    buckets: BTreeMap<String, (ApiLimit, Bucket)>,
+    buckets: BTreeMap<String, Bucket>,
 }
 
 impl Pace {
     /// Takes the calls, all or none; or how long to wait until they could be had.
     pub(super) fn take(&mut self, now: Timestamp, needs: &[Need]) -> Result<(), Span> {
         for need in needs {
-            let (limit, bucket) = self.buckets.entry(need.limit.api.clone()).or_insert_with(|| {
+            let bucket = self.buckets.entry(need.limit.api.clone()).or_insert_with(|| {
                 let mut bucket = Bucket::full(&need.limit, now);
                 bucket.throttle(&need.limit);
-                (need.limit.clone(), bucket)
+                bucket
             });
-            *bucket = bucket.refilled(limit, now);
+            *bucket = bucket.refilled(&need.limit, now);
         }
         take(&mut self.buckets, needs)
     }
@@ -32,7 +32,7 @@ impl Pace {
     /// The provider has refused a call for its number.
     pub(super) fn throttled(&mut self, limits: &CallLimits) {
         for limit in [&limits.observe, &limits.remove] {
-            if let Some((limit, bucket)) = self.buckets.get_mut(&limit.api) {
+            if let Some(bucket) = self.buckets.get_mut(&limit.api) {
                 bucket.throttle(limit);
             }
         }
@@ -43,6 +43,7 @@ impl Pace {
 mod tests {
     use super::super::super::purse::one_removal;
     use super::*;
+    use crate::domain::ApiLimit;
 
     const START: Timestamp = Timestamp::from_millis(1_000_000);
 
